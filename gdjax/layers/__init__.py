@@ -1,0 +1,20 @@
+"""Flax Linen layers: one learnable idea a file."""
+
+from gdjax.layers.gaussian_derivative import (
+    GaussianDerivative as GaussianDerivative,
+    he_uniform as he_uniform,
+)
+from gdjax.layers.norm import SharedBatchNorm as SharedBatchNorm
+from gdjax.layers.over_scales import (
+    SCALE_AXIS as SCALE_AXIS,
+    over_scales as over_scales,
+)
+from gdjax.layers.selection import (
+    centre_pixel as centre_pixel,
+    keep_scales as keep_scales,
+    logsumexp_over_scales as logsumexp_over_scales,
+    max_over_scales as max_over_scales,
+    mean_over_scales as mean_over_scales,
+    spatial_max as spatial_max,
+    spatial_mean as spatial_mean,
+)

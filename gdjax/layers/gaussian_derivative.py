@@ -1,0 +1,106 @@
+"""The Gaussian derivative layer."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.derivatives import derivative_orders
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.hybrids import DiscreteGaussian
+from gdjax.scalespace.njet import Windows, make_filter, mix_njet
+from gdjax.scalespace.operators import Filter
+
+# Uniform He initialisation over the fan-in J * C_in.
+he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
+
+
+class GaussianDerivative(nn.Module):
+    """Learned linear combinations of scale-normalised Gaussian derivatives.
+
+      y_o = b_o + sum_c sum_a w[a, c, o] sigma^|a| / a! d_a (g_sigma * x_c)
+
+    Parameters `kernel` [J, C_in, C_out], J as `derivative_orders`, and `bias` [C_out].
+
+    Attributes:
+      features: C_out.
+      sigma: standard deviation in px, > 0; may be given at the call instead.
+      order: highest total order, >= 1.
+      zero_order: whether the smoothed image itself is a term.
+      discretisation: the kernels.
+      padding: "zero", "symmetric", "edge" or "wrap".
+      eps: mass that truncation may lose; None: no truncation.
+      use_bias: whether there is a bias.
+      ndim: spatial dimensions, 1 to 3.
+      dtype: of the output (activations), default that of the input.
+
+    Raises:
+      TypeError, ValueError: at construction or call, for arguments out of range.
+
+    [gaussdernet] (3), whose C_0 is one bias per output here (Choice: a bias per pair of
+    channels adds nothing but parameters); 1 / a! as in the Taylor expansion.
+    """
+
+    features: int
+    sigma: Any = None
+    order: int = 2
+    zero_order: bool = False
+    discretisation: Discretisation = DiscreteGaussian()  # noqa: RUF009 (frozen)
+    padding: str = "zero"
+    eps: float | None = 0.005
+    use_bias: bool = True
+    ndim: int = 2
+    dtype: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_order(self.features, name="features", lowest=1)
+        check_order(self.order, lowest=0 if self.zero_order else 1)
+        self.filter()
+        if self.sigma is not None:
+            check_sigma(self.sigma, positive=not self.discretisation.impulse_limit)
+
+    def filter(self) -> Filter:
+        """The operator without its sigma; its `reach(sigma)` sizes windows."""
+        return make_filter(
+            self.discretisation, padding=self.padding, eps=self.eps,
+            ndim=self.ndim, max_order=self.order,
+        )  # fmt: skip
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Any,
+        *,
+        sigma: Any = None,
+        sources: Windows | None = None,
+        targets: Windows | None = None,
+    ) -> jax.Array:
+        """[..., (D,) (H,) W, C_in] -> [..., (D,) (H,) W, C_out].
+
+        Args:
+          x: floating point, on the pixels of `sources`.
+          sigma: px, a scalar; overrides the field; may be traced.
+          sources: which pixels of each spatial axis `x` holds (default: all).
+          targets: which pixels are wanted (default: all).
+        """
+        x = check_image(x, ndim=self.ndim)
+        sigma = self.sigma if sigma is None else sigma
+        if sigma is None:
+            raise ValueError("`sigma` is given neither as a field nor at the call.")
+        sigma = check_sigma(sigma, positive=not self.discretisation.impulse_limit)
+        orders = derivative_orders(
+            self.order, zero_order=self.zero_order, ndim=self.ndim
+        )
+        shape = (len(orders), x.shape[-1], self.features)
+        kernel = self.param("kernel", he_uniform, shape)
+        y = mix_njet(
+            x, kernel, sigma, filter_=self.filter(), orders=orders,
+            sources=sources, targets=targets, dtype=self.dtype,
+        )  # fmt: skip
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            y = y + jnp.asarray(bias, y.dtype)
+        return y

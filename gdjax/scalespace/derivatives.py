@@ -1,0 +1,144 @@
+"""The one order of the partial derivatives, their stencils and steering."""
+
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.discretisation import difference, difference_reach
+
+Orders = tuple[tuple[int, ...], ...]
+
+
+@functools.lru_cache(maxsize=256)
+def derivative_orders(
+    order: int, *, zero_order: bool = False, ndim: int = 2
+) -> Orders:
+    """The multi-indices of all partial derivatives up to total order `order`.
+
+    Args:
+      order: highest total order, >= 0 (0 only with `zero_order`).
+      zero_order: whether the smoothed image itself comes first.
+      ndim: spatial dimensions, 1 to 3.
+
+    Returns:
+      Tuples (n_x, n_y, n_z)[:ndim], by total order, then by descending n_x, then n_y:
+      ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2)) for order 2. x is the last spatial axis
+      (W, to the right), y is H (down), z is D.
+
+    Raises:
+      ValueError: if `order` < 0, `ndim` not 1 to 3, or no derivative is left.
+
+    [gaussdernet] (3).
+    """
+    order = check_order(order)
+    if ndim not in (1, 2, 3):
+        raise ValueError(f"`ndim={ndim!r}` must be 1, 2 or 3 spatial dimensions.")
+    if order == 0 and not zero_order:
+        raise ValueError("`order=0` leaves no derivative; set `zero_order=True`.")
+    every = itertools.product(range(order, -1, -1), repeat=ndim)
+    chosen = [n for n in every if (0 if zero_order else 1) <= sum(n) <= order]
+    return tuple(sorted(chosen, key=lambda n: (sum(n), [-i for i in n])))
+
+
+def taylor_factors(orders: Orders) -> np.ndarray:
+    """1 / a! = 1 / (a_x! a_y! ...) for each multi-index, [J]. [gaussdernet] (3)."""
+    return np.array([1 / math.prod(map(math.factorial, n)) for n in orders])
+
+
+def central_difference(order: int) -> np.ndarray:
+    """Taps of the central difference delta_x^order, correlation form.
+
+    Args:
+      order: derivative order a >= 0.
+
+    Returns:
+      [2 reach + 1] float64, reach = (a + 1) // 2: (-1/2, 0, 1/2), (1, -2, 1), ...
+
+    Raises:
+      ValueError: if `order` < 0.
+
+    [gaussdernet] sec. 4.1; [gaussderresnet] sec. 4.
+    """
+    order = check_order(order)
+    impulse = np.zeros(4 * difference_reach(order) + 1)
+    impulse[2 * difference_reach(order)] = 1
+    return difference(np, impulse, order)
+
+
+@functools.lru_cache(maxsize=64)
+def difference_stencils(orders: Orders) -> np.ndarray:
+    """Stencils of all `orders` in one window, [J, ..., size_y, size_x] float64.
+
+    Orders 1 and 2 fill 3 pixels per axis, 3 and 4 fill 5. Their combination with
+    learned weights is one small convolution.
+    """
+    reach = stencil_reach(orders)
+    size = 2 * reach + 1
+    stencils = np.zeros((len(orders), *[size] * len(orders[0])))
+    for stencil, multi_index in zip(stencils, orders, strict=True):
+        product = np.ones(())
+        for n in multi_index:  # x first: the last axis
+            taps = central_difference(n)
+            taps = np.pad(taps, reach - len(taps) // 2)
+            product = np.multiply.outer(taps, product)
+        stencil[...] = product
+    return stencils
+
+
+def stencil_reach(orders: Orders) -> int:
+    """Half-width in px of `difference_stencils(orders)`."""
+    return max(difference_reach(n) for multi_index in orders for n in multi_index)
+
+
+def directional_derivative(
+    jet: Any, angle: Any, *, order: int, orders: Sequence[tuple[int, int]]
+) -> jax.Array:
+    """Derivative of order m in the direction `angle`, from the partial derivatives.
+
+      L_phi^m = sum_i binom(m, i) cos^i(phi) sin^(m - i)(phi) d_x^i d_y^(m - i) L
+
+    Args:
+      jet: [..., H, W, J, C], as `njet` returns it.
+      angle: phi in rad, from the x axis (right) towards +y (down); a scalar or any
+        shape that broadcasts with [..., H, W, C]; traced and differentiable.
+      order: m >= 0.
+      orders: multi-indices of the J responses, `derivative_orders(...)`.
+
+    Returns:
+      [..., H, W, C].
+
+    Raises:
+      ValueError: if `orders` has another length than J or lacks a derivative of
+        order m.
+
+    [gaussdernet] (4)-(5), for any order.
+    """
+    order = check_order(order)
+    jet, orders = jnp.asarray(jet), tuple(orders)
+    if jet.shape[-2] != len(orders):
+        raise ValueError(
+            f"`orders` names {len(orders)} derivatives, but the jet of shape"
+            f" {jet.shape} holds {jet.shape[-2]} on its axis -2."
+        )
+    missing = [n for i in range(order + 1) if (n := (i, order - i)) not in orders]
+    if missing:
+        raise ValueError(
+            f"`orders={orders}` lacks {missing}, needed for order {order}; take"
+            f" `derivative_orders({order}, ...)`."
+        )
+    angle = jnp.asarray(angle, jet.dtype)
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    return sum(
+        math.comb(order, i)
+        * cosine**i
+        * sine ** (order - i)
+        * jet[..., orders.index((i, order - i)), :]
+        for i in range(order + 1)
+    )

@@ -1,0 +1,268 @@
+"""1-D filtering along an axis as matrix products (gdjax).
+
+The response at pixel i of the axis is sum_n k[n] f(i + n), with f extended by the
+border rule. For a short axis that is a matrix A[i, j] = sum over all positions m that
+show pixel j of k[m - i]; for a long axis and a short kernel the axis is cut into
+tiles, which share one small Toeplitz matrix. Both are matrix products, which every
+accelerator does best.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.scalespace.bessel import real_dtype
+from gdjax.scalespace.checks import is_traced
+from gdjax.scalespace.discretisation import (
+    Discretisation,
+    difference,
+    difference_reach,
+)
+from gdjax.scalespace.windows import Window, extend
+
+# Longer axes are tiled where the kernel is short: what the tiles cost in overlap is
+# then less than what a dense matrix wastes on zeros.
+TILE = 128
+LONGEST_DENSE_AXIS = 512
+# What an axis too long for a dense matrix loses when no truncation was asked for.
+TILED_EPS = 1e-8
+
+HIGHEST = jax.lax.Precision.HIGHEST
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    """Everything about an operator but its sigma, order and windows.
+
+    Attributes:
+      discretisation: the kernels.
+      padding: "zero", "symmetric", "edge" or "wrap".
+      eps: mass lost by truncation; None: full support.
+      ndim: number of spatial dimensions, which share `eps`.
+      max_order: highest total derivative order of the operator; kernels with a radius
+        of their own are cut by it.
+    """
+
+    discretisation: Discretisation
+    padding: str
+    eps: float | None
+    ndim: int
+    max_order: int
+
+    def radius(self, sigma: Any, limit: int | None = None) -> Any:
+        """Half-width in px of the (smoothing) kernel, None for the full support."""
+        if self.eps is None:
+            return None
+        return self.discretisation.radius(
+            sigma, self.eps, ndim=self.ndim, order=self.max_order, limit=limit
+        )
+
+    def reach(self, sigma: float) -> int | None:
+        """How far in px the combined kernel looks; None: everywhere. Concrete sigma."""
+        if self.eps is None:
+            return None
+        extra = 0
+        if self.discretisation.shared_smoothing:
+            extra = difference_reach(self.max_order)
+        return self.radius(sigma) + extra
+
+
+def truncated_taps(
+    xp: Any, discretisation: Discretisation, sigma: Any, order: int, width: int, cut: Any
+) -> Any:
+    """The kernel of derivative order `order` after truncation, [2 width + 1].
+
+    Where all orders share one smoothing kernel, that is cut at `cut` and then
+    differenced: exact differences inside, differences of the cut kernel at its ends.
+    """
+    n = np.arange(-width, width + 1)
+    if not discretisation.shared_smoothing:
+        taps = discretisation.taps(xp, sigma, order, width, cut=cut)
+        return xp.where(abs(n) <= cut, taps, 0)
+    reach = difference_reach(order)
+    wide = np.arange(-width - reach, width + reach + 1)
+    smoothing = discretisation.taps(xp, sigma, 0, width + reach, cut=cut)
+    smoothing = xp.where(abs(wide) <= cut, smoothing, 0)
+    ends = difference(xp, smoothing, order)
+    inside = discretisation.taps(xp, sigma, order, width, cut=cut)
+    return xp.where(abs(n) <= cut - reach, inside, ends)
+
+
+def _toeplitz(xp: Any, taps: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
+    """[rows, columns] of taps at offset column - row, 0 beyond the taps."""
+    width = (len(taps) - 1) // 2
+    offset = columns[None, :] - rows[:, None] + width
+    inside = (offset >= 0) & (offset < len(taps))
+    return xp.where(inside, taps[np.clip(offset, 0, len(taps) - 1)], 0)
+
+
+def axis_matrix(
+    xp: Any, filter_: Filter, sigma: Any, order: int, source: Window, rows: np.ndarray
+) -> Any:
+    """Dense matrix [len(rows), source.length] of one derivative order along an axis.
+
+    Args:
+      xp: `numpy` for a concrete sigma, `jax.numpy` for a traced one.
+      filter_: the operator.
+      sigma: scalar standard deviation in px.
+      order: derivative order along this axis; no factor sigma^order.
+      source: the pixels at hand.
+      rows: positions of the wanted responses; those outside the axis are responses
+        on the extended image.
+    """
+    discretisation, padding = filter_.discretisation, filter_.padding
+    size = source.size
+    pixels = np.arange(source.start, source.stop)
+    if filter_.eps is None and padding in ("wrap", "symmetric"):
+        period = size if padding == "wrap" else 2 * size
+        taps = discretisation.periodic_taps(xp, sigma, order, period)
+        matrix = taps[(pixels[None, :] - rows[:, None]) % period]
+        if padding == "symmetric":
+            matrix = matrix + taps[(-1 - pixels[None, :] - rows[:, None]) % period]
+        return matrix
+    width = _width(xp, filter_, sigma, rows, size)
+    if filter_.eps is None:
+        taps = discretisation.taps(xp, sigma, order, width)
+    else:
+        cut = filter_.radius(sigma, limit=width)
+        taps = truncated_taps(xp, discretisation, sigma, order, width, cut)
+    if padding == "zero":
+        return _toeplitz(xp, taps, rows, pixels)
+    positions = np.arange(rows.min() - width, rows.max() + width + 1)
+    shown = extend(positions, size, padding)[:, None] == pixels[None, :]
+    toeplitz = _toeplitz(xp, taps, rows, positions)
+    if xp is np:
+        return toeplitz @ shown
+    return jnp.matmul(toeplitz, shown.astype(toeplitz.dtype), precision=HIGHEST)
+
+
+def _width(xp: Any, filter_: Filter, sigma: Any, rows: np.ndarray, size: int) -> int:
+    """Half-width of the taps that a dense matrix is built from."""
+    furthest = int(max(size - 1 - rows.min(), rows.max()))
+    if filter_.eps is not None and xp is np:
+        # Differences of a shared kernel reach beyond it.
+        return filter_.reach(sigma)
+    if filter_.padding == "zero":
+        return furthest
+    if xp is np:
+        return max(furthest, int(np.ceil(10 * sigma)) + 16)
+    # Traced sigma: exact while sigma <= size / 2; beyond, tails are lost.
+    return 4 * furthest + 8
+
+
+@functools.lru_cache(maxsize=2048)
+def _host_matrix(
+    filter_: Filter, sigma: float, order: int, source: Window, start: int, stop: int
+) -> np.ndarray:
+    rows = np.arange(start, stop)
+    return axis_matrix(np, filter_, np.float64(sigma), order, source, rows)
+
+
+def scaled_matrix(
+    filter_: Filter, sigma: Any, order: int, source: Window, start: int, stop: int
+) -> Any:
+    """sigma^order times `axis_matrix` for rows start..stop - 1.
+
+    Returns:
+      float64 NumPy for a concrete sigma (made once and kept), else a JAX array;
+      [rows, columns], or [C, rows, columns] for a sigma of shape [C].
+    """
+    if is_traced(sigma):
+        rows = np.arange(start, stop)
+
+        def build(s):
+            return s**order * axis_matrix(jnp, filter_, s, order, source, rows)
+
+        return jax.vmap(build)(sigma) if sigma.ndim else build(sigma)
+
+    def look_up(s):
+        return s**order * _host_matrix(filter_, float(s), order, source, start, stop)
+
+    return np.stack([look_up(s) for s in sigma]) if sigma.ndim else look_up(sigma)
+
+
+def filter_axis(
+    x: jax.Array,
+    sigma: Any,
+    *,
+    filter_: Filter,
+    order: int,
+    axis: int,
+    source: Window,
+    start: int,
+    stop: int,
+) -> jax.Array:
+    """Scale-normalised responses sigma^order k_order along one axis.
+
+    Args:
+      x: [..., C], `source.length` px along `axis`.
+      sigma: px; a scalar, or [C] for one per channel; checked before.
+      filter_: kernels and border rule.
+      order: derivative order along this axis.
+      axis: negative index of the axis, not the channel axis.
+      source: which pixels of the axis `x` holds.
+      start: first wanted position, may be < 0 (response on the extended image).
+      stop: one past the last wanted position, may be > source.size.
+
+    Returns:
+      [..., stop - start, ..., C], in the dtype of `x` (at least float32 inside).
+    """
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    lead, rest = x.shape[:axis], x.shape[axis + 1 :]
+    flat = x.astype(dtype).reshape(-1, x.shape[axis], int(np.prod(rest)))
+    tiling = _tiling(filter_, sigma, source, stop - start)
+    if tiling is not None:
+        y = _filter_tiles(flat, sigma, tiling, order, source, start, stop)
+    else:
+        matrix = scaled_matrix(filter_, sigma, order, source, start, stop)
+        matrix = jnp.asarray(matrix, dtype)
+        if matrix.ndim == 3:
+            flat = flat.reshape(*flat.shape[:2], -1, rest[-1])
+            y = jnp.einsum("coi,birc->borc", matrix, flat, precision=HIGHEST)
+        else:
+            y = jnp.einsum("oi,bir->bor", matrix, flat, precision=HIGHEST)
+    return y.reshape(*lead, stop - start, *rest).astype(x.dtype)
+
+
+def _tiling(filter_: Filter, sigma: Any, source: Window, rows: int) -> Filter | None:
+    """The filter to tile with, or None for a dense matrix."""
+    if max(rows, source.length) <= LONGEST_DENSE_AXIS:
+        return None
+    if is_traced(sigma) or sigma.ndim:
+        return None
+    if filter_.eps is None:
+        filter_ = dataclasses.replace(filter_, eps=TILED_EPS)
+    return filter_ if 4 * filter_.reach(sigma) <= source.length else None
+
+
+def _filter_tiles(
+    flat: jax.Array,
+    sigma: Any,
+    filter_: Filter,
+    order: int,
+    source: Window,
+    start: int,
+    stop: int,
+) -> jax.Array:
+    """[B, n, R] -> [B, stop - start, R] in tiles that overlap by the kernel."""
+    reach = filter_.reach(sigma)
+    tile = max(TILE, 2 * reach)
+    count = -(-(stop - start) // tile)
+    firsts = start + tile * np.arange(count)
+    positions = firsts[:, None] + np.arange(-reach, tile + reach)
+    # Positions past the last wanted row only fill the last tile.
+    positions = np.minimum(positions, stop - 1 + reach)
+    pixels = extend(positions, source.size, filter_.padding)
+    # One past the end reads as 0: nothing there.
+    pixels = np.where(pixels < 0, flat.shape[1], pixels - source.start)
+    tiles = jnp.take(flat, pixels, axis=1, mode="fill", fill_value=0)
+    open_ended = dataclasses.replace(filter_, padding="zero")
+    inner = Window(tile + 2 * reach, 0, tile + 2 * reach)
+    matrix = scaled_matrix(open_ended, sigma, order, inner, reach, reach + tile)
+    matrix = jnp.asarray(matrix, flat.dtype)
+    y = jnp.einsum("oi,bnir->bnor", matrix, tiles, precision=HIGHEST)
+    return y.reshape(flat.shape[0], count * tile, -1)[:, : stop - start]

@@ -1,0 +1,88 @@
+"""Windows: which pixels of an axis an operator reads and which it computes (gdjax).
+
+A network that is read out at the centre pixel depends, in every layer, on a window
+that grows downward by the reach of the kernels. Where a window meets the image border
+it is clipped, and the border rule applies there as it does in full evaluation.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Window(NamedTuple):
+    """Pixels start..stop - 1 of an axis of `size` pixels."""
+
+    size: int
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        """Number of pixels."""
+        return self.stop - self.start
+
+
+def full_window(size: int) -> Window:
+    """All pixels of an axis."""
+    return Window(size, 0, size)
+
+
+def centre_window(size: int) -> Window:
+    """The middle pixel, or the two middle ones of an axis of even size."""
+    return Window(size, (size - 1) // 2, size // 2 + 1)
+
+
+def extend(positions: np.ndarray, size: int, padding: str) -> np.ndarray:
+    """The pixel that the border rule puts at each position of the extended axis.
+
+    Args:
+      positions: any ints; 0..size - 1 are inside.
+      size: length of the axis in px.
+      padding: "zero" (gives -1 outside: no pixel), "symmetric" (d c b a | a b c d),
+        "edge" (a a | a b) or "wrap".
+    """
+    if padding == "zero":
+        return np.where((positions >= 0) & (positions < size), positions, -1)
+    if padding == "edge":
+        return np.clip(positions, 0, size - 1)
+    if padding == "wrap":
+        return positions % size
+    folded = positions % (2 * size)
+    return np.where(folded < size, folded, 2 * size - 1 - folded)
+
+
+def input_window(output: Window, reach: int | None, padding: str) -> Window:
+    """The pixels that an output window depends on.
+
+    Args:
+      output: the wanted pixels.
+      reach: half-width in px of the combined kernel; None: all pixels.
+      padding: border rule.
+    """
+    if reach is None:
+        return full_window(output.size)
+    wanted = np.arange(output.start - reach, output.stop + reach)
+    pixels = extend(wanted, output.size, padding)
+    pixels = pixels[pixels >= 0]
+    return Window(output.size, int(pixels.min()), int(pixels.max()) + 1)
+
+
+def plan_windows(
+    readout: Window, reaches: Sequence[int | None], padding: str
+) -> tuple[Window, ...]:
+    """Windows of a chain of operators, from the input to the readout.
+
+    Args:
+      readout: the pixels that are read out.
+      reaches: half-width in px of every operator's kernel, first layer first.
+      padding: border rule.
+
+    Returns:
+      len(reaches) + 1 windows: the input of each operator, and the readout.
+    """
+    windows = [readout]
+    for reach in reversed(reaches):
+        windows.append(input_window(windows[-1], reach, padding))
+    return tuple(reversed(windows))
