@@ -1,0 +1,36 @@
+"""Rescaled image data sets, as TFDS builders that need no TensorFlow.
+
+Importing this package registers the builders with TFDS. `load` is all that most users
+need.
+"""
+
+from gdjax.data.factors import factor_tag, quarter_octaves
+from gdjax.data.fashion_mnist import GdjaxFashionMnist
+from gdjax.data.idx import DataError, read_images, read_labels
+from gdjax.data.loading import Examples, load, load_at_factor, test_factors
+from gdjax.data.mnist import GdjaxMnist
+from gdjax.data.mnist_large_scale import MnistLargeScale
+from gdjax.data.preparing import BUILDERS, prepare
+from gdjax.data.rescaled_digits import RescaledDigits
+from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
+from gdjax.data.rescaling import rescale
+
+__all__ = [
+    "BUILDERS",
+    "DataError",
+    "Examples",
+    "GdjaxFashionMnist",
+    "GdjaxMnist",
+    "MnistLargeScale",
+    "RescaledDigits",
+    "RescaledFashionMnist",
+    "factor_tag",
+    "load",
+    "load_at_factor",
+    "prepare",
+    "quarter_octaves",
+    "read_images",
+    "read_labels",
+    "rescale",
+    "test_factors",
+]

@@ -1,0 +1,205 @@
+"""The TFDS builder that all data sets of gdjax share; it needs no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.checksums import UrlInfo
+from tensorflow_datasets.core.utils import Size, classproperty
+
+from gdjax.data import hdf5, sources
+from gdjax.data.factors import factor_tag
+from gdjax.data.parts import Part, RescaledPart, StoredPart
+from gdjax.data.releases import IdxRelease
+from gdjax.data.sources import Download, Originals
+
+Splits = dict[str, tuple[str, float]]
+
+
+def scale_splits(subset: str, factors: tuple[float, ...]) -> Splits:
+    """Splits such as `test_scale_0p500`, one for each size factor.
+
+    Args:
+      subset: "train", "validation" or "test".
+      factors: size factors (dimensionless).
+
+    Returns:
+      Split name -> (subset, factor).
+    """
+    return {f"{subset}_scale_{factor_tag(f)}": (subset, f) for f in factors}
+
+
+@dataclasses.dataclass(eq=False)
+class ScaleConfig(tfds.core.BuilderConfig):
+    """A variant of a data set.
+
+    Attributes:
+      limits: subset -> how many of its first images are taken; all if not named.
+      stored: take the authors' HDF5 files from the manual folder.
+    """
+
+    limits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    stored: bool = False
+
+
+class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Objects of one published set, at the size factors of its splits.
+
+    Images keep the source's order (no shuffling), so that index i is the same object
+    in all splits of a subset. A subclass states the class attributes; a set that is
+    not four IDX files overrides `originals` as well.
+
+    Attributes:
+      SIDE: side of the images in px.
+      SPLITS: split name -> (subset, size factor).
+      CLASSES: names of the classes.
+      SOURCE: where the data come from, in a few words.
+      RELEASE: the IDX files, or None.
+      UNIT: px of the canvas per px of the originals at size factor 1.
+    """
+
+    SIDE: ClassVar[int]
+    SPLITS: ClassVar[Splits]
+    CLASSES: ClassVar[tuple[str, ...]]
+    SOURCE: ClassVar[str]
+    RELEASE: ClassVar[IdxRelease | None] = None
+    UNIT: ClassVar[float] = 1.0
+
+    @classproperty
+    @classmethod
+    def url_infos(cls) -> dict[str, UrlInfo] | None:  # type: ignore
+        """Sizes and sums that TFDS holds downloads against."""
+        if cls.RELEASE is None:
+            return None
+        return {
+            f"{cls.RELEASE.url}{name}.gz": UrlInfo(
+                size=Size(remote.size),
+                checksum=remote.sha256,
+                filename=f"{name}.gz",
+            )
+            for name, remote in cls.RELEASE.remote.items()
+        }
+
+    @classmethod
+    def test_factors(cls) -> tuple[float, ...]:
+        """Size factors of the `test_scale_*` splits; () if there are none."""
+        return tuple(f for n, (_, f) in cls.SPLITS.items() if n.startswith("test_sc"))
+
+    @classmethod
+    def config_named(cls, name: str) -> ScaleConfig:
+        """The config of that name; KeyError if there is none."""
+        return cls.builder_configs[name]  # type: ignore
+
+    @property
+    def variant(self) -> ScaleConfig:
+        """The config of this builder."""
+        return self.builder_config  # type: ignore
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Of a prepared set: `source` in words, `sha256` of its parts, `digest`."""
+        return self.info.metadata  # type: ignore
+
+    def download_and_prepare(
+        self, *, file_format: Any = "array_record", **options: Any
+    ) -> None:
+        """As in TFDS, but with the one format that needs no TensorFlow."""
+        super().download_and_prepare(file_format=file_format, **options)
+
+    def downloader(self) -> Download:
+        """Downloads into TFDS's folder, refusing files with other sums."""
+        config = tfds.download.DownloadConfig(force_checksums_validation=True)
+        return self._make_download_manager(None, config).download  # type: ignore
+
+    def originals(self, folder: Path | None, *, download: Download) -> Originals:
+        """The images as published, whatever the config.
+
+        Args:
+          folder: the user's folder of source files, or None to find them.
+          download: fetches {part: address} and returns {part: path}.
+
+        Returns:
+          All subsets, whole.
+
+        Raises:
+          FileNotFoundError: if files are missing.
+          DataError: if files are not what they should be.
+        """
+        if self.RELEASE is None:
+            raise NotImplementedError(f"{self.name} must override `originals`")
+        return sources.read_originals(self.RELEASE, folder=folder, download=download)
+
+    def stored_parts(self, folder: Path) -> dict[str, StoredPart]:
+        """Where the authors' HDF5 files have every split; see `hdf5.find_parts`."""
+        return hdf5.find_parts(folder, self.SPLITS, side=self.SIDE)
+
+    def rescaled_part(
+        self, originals: Originals, subset: str, factor: float
+    ) -> RescaledPart:
+        """One subset at one size factor, cut to the limit of this config."""
+        count = self.variant.limits.get(subset)
+        images, labels = originals.images[subset], originals.labels[subset]
+        scale = factor * self.UNIT
+        return RescaledPart(images[:count], labels[:count], scale, self.SIDE)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        image = tfds.features.Tensor(
+            shape=(self.SIDE, self.SIDE, 1),
+            dtype=np.uint8,
+            encoding=tfds.features.Encoding.ZLIB,
+        )
+        label = tfds.features.ClassLabel(names=list(self.CLASSES))
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict({"image": image, "label": label}),
+            supervised_keys=("image", "label"),
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        parts: dict[str, Part] = {}
+        if self.variant.stored:
+            stored = self.stored_parts(_manual_folder(dl_manager))
+            origin, sha256 = "the authors' HDF5 files", hdf5.fingerprint(stored)
+            parts.update(stored)
+        else:
+            folder = _user_folder(dl_manager)
+            originals = self.originals(folder, download=dl_manager.download)
+            origin, sha256 = originals.origin, originals.sha256
+            for name, (subset, factor) in self.SPLITS.items():
+                parts[name] = self.rescaled_part(originals, subset, factor)
+        digest = Originals({}, {}, origin, sha256).digest
+        self.provenance.update(source=origin, sha256=sha256, digest=digest)
+        return {n: self._generate_examples(part) for n, part in parts.items()}
+
+    def _generate_examples(self, part: Part) -> Iterator[tuple[int, dict[str, Any]]]:
+        for i, (image, label) in enumerate(part.examples()):
+            yield i, {"image": image, "label": label}
+
+
+def _user_folder(dl_manager: Any) -> Path | None:
+    """The manual folder if the user has named one.
+
+    TFDS always has a manual folder, by default inside the download folder. That one
+    may hold other data sets' files, and is not asked for ours.
+    """
+    folder = _manual_folder(dl_manager)
+    if folder == Path(dl_manager.download_dir) / "manual":
+        return None
+    return sources.check_folder(folder)
+
+
+def _manual_folder(dl_manager: Any) -> Path:
+    """TFDS's manual folder, whether it exists or not.
+
+    The public property raises AssertionError if the folder is missing or empty, which
+    is no error of the program, and leaves no room for our own words.
+    """
+    return Path(dl_manager._manual_dir)

@@ -1,0 +1,161 @@
+"""The console script `gdjax-data`: which data sets there are, and what is in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from gdjax.data.builder import ScaleBuilder
+from gdjax.data.loading import load_at_factor, test_factors
+from gdjax.data.preparing import BUILDERS, find_prepared, prepare
+
+_FILE_WIDTH = 150
+
+Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """Show the data sets, where their data come from, and what is prepared."""
+
+    def run(self) -> None:
+        """Prints the table."""
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=_FILE_WIDTH)
+        table = Table(
+            "name", "image", "splits", "factors", "source", "prepared", show_lines=True
+        )
+        for name, builder in BUILDERS.items():
+            configs = [f"/{c}" for c in builder.builder_configs if c != "default"]
+            table.add_row(f"{name}\n{' '.join(configs)}", *_cells(builder))
+        console.print(table)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepare:
+    """Make a data set ready for reading (otherwise done at its first use).
+
+    Attributes:
+      name: the data set, with or without a config, such as mnist_large_scale/small.
+      data_dir: folder with its source files; without it they are found or downloaded.
+    """
+
+    name: Name
+    data_dir: Folder = None
+
+    def run(self) -> None:
+        """Prepares, and prints where."""
+        print(prepare(self.name, data_dir=self.data_dir).data_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Show:
+    """Draw the same test objects at several size factors, one row for each factor.
+
+    Attributes:
+      name: the data set, with or without a config, such as rescaled_fashion_mnist.
+      out: the PNG file to write.
+      data_dir: folder with its source files; without it they are found or downloaded.
+      factors: size factors; without them those of the data set.
+      columns: number of objects.
+    """
+
+    name: Name
+    out: Annotated[Path, tyro.conf.arg(metavar="PNG")]
+    data_dir: Folder = None
+    factors: tuple[float, ...] = ()
+    columns: int = 10
+
+    def run(self) -> None:
+        """Writes the sheet."""
+        if not self.out.parent.is_dir():
+            raise FileNotFoundError(f"the folder {self.out.parent} does not exist")
+        factors = self.factors or test_factors(self.name) or (1.0,)
+        rows = [
+            load_at_factor(
+                self.name, factor, data_dir=self.data_dir, limit=self.columns
+            ).image
+            for factor in factors
+        ]
+        # matplotlib takes half a second, and only this command needs it.
+        from gdjax.plots.contact_sheet import contact_sheet
+
+        figure = contact_sheet(rows, [f"{factor:.3f}" for factor in factors])
+        # Renamed at the end: a sheet that exists is a whole one.
+        temporary = self.out.with_name(f".{self.out.name}.{os.getpid()}.tmp")
+        try:
+            figure.savefig(temporary, format="png", dpi=150)
+            temporary.replace(self.out)
+        finally:
+            temporary.unlink(missing_ok=True)
+        print(self.out)
+
+
+Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Prepare, tyro.conf.subcommand("prepare")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `gdjax-data`.
+
+    Args:
+      argv: the arguments; those of the process if None.
+
+    Returns:
+      Exit code: 0; 2 after one line on stderr if the input is at fault; 130 if
+      interrupted.
+
+    Raises:
+      SystemExit: from the parser, with code 2 for wrong arguments and 0 for --help.
+    """
+    command = tyro.cli(
+        Command,  # type: ignore
+        prog="gdjax-data",
+        description="Rescaled image data sets.",
+        args=argv,
+    )
+    try:
+        command.run()
+    except (OSError, ValueError) as error:
+        print(f"gdjax-data: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gdjax-data: interrupted; nothing half made is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _one_line(error: OSError | ValueError) -> str:
+    """The message, without "[Errno 28]" before a sentence of our own."""
+    ours = isinstance(error, OSError) and error.errno and not error.filename
+    return " ".join(str(error.strerror if ours else error).split())  # type: ignore
+
+
+def _cells(builder: type[ScaleBuilder]) -> tuple[str, ...]:
+    """Image size, splits, factors, source, prepared configs."""
+    factors = builder.test_factors()
+    plain = [name for name in builder.SPLITS if not name.startswith("test_scale_")]
+    if factors:
+        plain.append(f"test_scale_* ({len(factors)})")
+    ladder = f"{factors[0]:g} ... {factors[-1]:g}" if factors else "1"
+    prepared = [c for c in builder.builder_configs if find_prepared(builder, c)]
+    side = f"{builder.SIDE}x{builder.SIDE}"
+    ready = ", ".join(prepared) or "no"
+    return side, ", ".join(plain), ladder, builder.SOURCE, ready
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Reader of IDX files, the format of MNIST and its successors.
+
+An IDX file is two zero bytes, a type code, the number of dimensions, the dimensions as
+big-endian 32-bit integers, and the values. It comes plain or packed by gzip.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UINT8 = 8
+_KINDS = {1: "labels", 3: "images"}
+
+
+class DataError(ValueError):
+    """A data file or folder is not what it should be.
+
+    The message is one line: the file, what is wrong with it, and the remedy.
+    """
+
+
+def unpack(path: Path, *, remedy: str = "") -> bytes:
+    """The bytes of a file, unpacked if it is a gzip file whatever its name.
+
+    Args:
+      path: the file.
+      remedy: where to get the file right; added to error messages.
+
+    Returns:
+      The unpacked bytes.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      DataError: if the gzip stream is cut short or damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(_sentence(f"no such file: {path}", remedy))
+    raw = path.read_bytes()
+    if raw[:2] != _GZIP_MAGIC:
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except EOFError as error:
+        problem = f"{path} is cut short: its gzip stream ends too early"
+        raise DataError(_sentence(problem, remedy)) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        problem = f"{path} is damaged: {error}"
+        raise DataError(_sentence(problem, remedy)) from error
+
+
+def parse_images(raw: bytes, path: Path, *, remedy: str = "") -> np.ndarray:
+    """The images in the unpacked bytes of an IDX file.
+
+    Args:
+      raw: what `unpack` returns.
+      path: where they came from, for error messages.
+      remedy: where to get the file right, for error messages.
+
+    Returns:
+      uint8 [N, H, W], read-only.
+
+    Raises:
+      DataError: if the bytes are not an IDX file of images.
+    """
+    return _parse(raw, 3, path, remedy)
+
+
+def parse_labels(
+    raw: bytes, path: Path, *, classes: int = 10, remedy: str = ""
+) -> np.ndarray:
+    """The labels in the unpacked bytes of an IDX file.
+
+    Args:
+      raw: what `unpack` returns.
+      path: where they came from, for error messages.
+      classes: labels must lie in 0..classes - 1.
+      remedy: where to get the file right, for error messages.
+
+    Returns:
+      uint8 [N], read-only.
+
+    Raises:
+      DataError: if the bytes are not an IDX file of labels in that range.
+    """
+    labels = _parse(raw, 1, path, remedy)
+    if labels.max(initial=0) >= classes:
+        problem = (
+            f"{path} holds the label {labels.max()}, but labels are 0..{classes - 1}"
+        )
+        raise DataError(_sentence(problem, remedy))
+    return labels
+
+
+def read_images(path: Path, *, remedy: str = "") -> np.ndarray:
+    """The images of an IDX file, packed or not; see `unpack` and `parse_images`.
+
+    Args:
+      path: the file.
+      remedy: where to get the file right, for error messages.
+
+    Returns:
+      uint8 [N, H, W], read-only.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      DataError: if it is not an IDX file of images.
+    """
+    return parse_images(unpack(path, remedy=remedy), path, remedy=remedy)
+
+
+def read_labels(path: Path, *, classes: int = 10, remedy: str = "") -> np.ndarray:
+    """The labels of an IDX file, packed or not; see `unpack` and `parse_labels`.
+
+    Args:
+      path: the file.
+      classes: labels must lie in 0..classes - 1.
+      remedy: where to get the file right, for error messages.
+
+    Returns:
+      uint8 [N], read-only.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      DataError: if it is not an IDX file of labels in that range.
+    """
+    raw = unpack(path, remedy=remedy)
+    return parse_labels(raw, path, classes=classes, remedy=remedy)
+
+
+def _parse(raw: bytes, ndim: int, path: Path, remedy: str) -> np.ndarray:
+    """The array in an IDX file that must have `ndim` dimensions."""
+    try:
+        shape, start = _header(raw, ndim)
+    except ValueError as error:
+        raise DataError(_sentence(f"{path} {error}", remedy)) from None
+    expected = int(np.prod(shape, dtype=np.int64))
+    if len(raw) - start != expected:
+        verb = "is cut short" if len(raw) - start < expected else "is too long"
+        problem = (
+            f"{path} {verb}: its header announces {'x'.join(map(str, shape))} values "
+            f"of 1 byte, and {len(raw) - start:,} bytes follow"
+        )
+        raise DataError(_sentence(problem, remedy))
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def _header(raw: bytes, ndim: int) -> tuple[tuple[int, ...], int]:
+    """Shape, and position of the first value; ValueError says what is wrong."""
+    if len(raw) < 4:
+        raise ValueError(f"is cut short: {len(raw)} bytes are not even an IDX header")
+    zeros, code, found = struct.unpack(">HBB", raw[:4])
+    if zeros != 0 or code != _UINT8:
+        raise ValueError(
+            f"is not an IDX file of 8-bit values: it begins with {raw[:4].hex()}, "
+            f"expected {bytes([0, 0, _UINT8, ndim]).hex()}"
+        )
+    if found != ndim:
+        holds = _KINDS.get(found, f"{found}-dimensional values")
+        raise ValueError(
+            f"holds {holds} ({found} dimensions) where {_KINDS[ndim]} ({ndim}) are "
+            "expected"
+        )
+    if len(raw) < 4 + 4 * ndim:
+        raise ValueError("is cut short: it ends within its IDX header")
+    shape = struct.unpack(f">{ndim}I", raw[4 : 4 + 4 * ndim])
+    if 0 in shape:
+        raise ValueError(f"is empty: its header announces the shape {shape}")
+    return shape, 4 + 4 * ndim
+
+
+def _sentence(problem: str, remedy: str) -> str:
+    return f"{problem}; {remedy}" if remedy else problem

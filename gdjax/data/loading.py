@@ -1,0 +1,181 @@
+"""Data sets as arrays."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gdjax.data import sources
+from gdjax.data.builder import ScaleBuilder
+from gdjax.data.factors import factor_tag, find_factor
+from gdjax.data.idx import DataError
+from gdjax.data.preparing import parse_name, prepare, prepared_root, unknown
+
+_BLOCK = 1000
+
+
+class Examples(NamedTuple):
+    """Images with their labels.
+
+    Attributes:
+      image: uint8 [N, H, W, C].
+      label: int32 [N].
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+
+
+def load(
+    name: str,
+    split: str,
+    *,
+    data_dir: str | Path | None = None,
+    limit: int | None = None,
+) -> Examples:
+    """A split of a data set, prepared at its first use.
+
+    Args:
+      name: the data set, with or without a config: "mnist_large_scale/small".
+      split: "train", "test_scale_0p500" and so on, or what TFDS makes of them:
+        "train+validation", "train[:10%]".
+      data_dir: folder with the source files (IDX, or HDF5 for the config `hdf5`);
+        None finds them, or downloads them.
+      limit: take only the first ones; None takes all.
+
+    Returns:
+      The examples in source order: index i is the same object in all `test_scale_*`.
+
+    Raises:
+      ValueError: if a name or `limit` is wrong, or a file is not what it should be.
+      OSError: if files are missing, no source works, or the disk is full.
+    """
+    builder_class, _ = parse_name(name)
+    _check_split(name, split, builder_class)
+    _check_limit(limit)
+    builder = prepare(name, data_dir=data_dir)
+    return _read(builder, split, limit)
+
+
+def test_factors(name: str) -> tuple[float, ...]:
+    """The size factors at which a data set has a test split.
+
+    Args:
+      name: the data set, with or without a config.
+
+    Returns:
+      The factors (dimensionless), ascending; () for sets of one size.
+
+    Raises:
+      ValueError: if the name is unknown.
+    """
+    return parse_name(name)[0].test_factors()
+
+
+# Test runners collect functions of this name wherever they are imported.
+test_factors.__test__ = False  # type: ignore
+
+
+def load_at_factor(
+    name: str,
+    factor: float,
+    *,
+    data_dir: str | Path | None = None,
+    limit: int | None = None,
+) -> Examples:
+    """The test images of a data set at any size factor.
+
+    A factor of the data set gives its prepared split. Any other is resampled from the
+    originals by the same code; a factor beyond the largest is then cut off by the
+    canvas where it does not fit.
+
+    Args:
+      name: the data set, with or without a config.
+      factor: size factor (dimensionless); three decimals suffice to name a prepared
+        one (0.595 for 2^(-3/4)).
+      data_dir: folder with the source files; None finds them, or downloads them.
+      limit: take only the first ones; None takes all.
+
+    Returns:
+      The examples; index i is the same object at all factors.
+
+    Raises:
+      ValueError: if a name, `factor` or `limit` is wrong, a file is not what it should
+        be, or the data set has no other sizes.
+      OSError: if files are missing, no source works, or the disk is full.
+    """
+    builder_class, config = parse_name(name)
+    factor_tag(factor)  # Refuses what is no factor.
+    known = builder_class.test_factors()
+    prepared = find_factor(factor, known or (1.0,))
+    if prepared is not None:
+        split = f"test_scale_{factor_tag(prepared)}" if known else "test"
+        return load(name, split, data_dir=data_dir, limit=limit)
+    if not known:
+        raise ValueError(
+            f"{name} has only factor 1, not {factor}; for other sizes take "
+            "rescaled_fashion_mnist or mnist_large_scale"
+        )
+    if builder_class.config_named(config).stored:
+        sizes = ", ".join(f"{f:.3f}" for f in known)
+        raise ValueError(
+            f"{name} holds ready-made images at the factors {sizes}, and can't make "
+            f"{factor}; take {name.partition('/')[0]} without /{config}"
+        )
+    return _resample(name, factor, data_dir, limit)
+
+
+def _resample(
+    name: str, factor: float, data_dir: str | Path | None, limit: int | None
+) -> Examples:
+    """Test images at a factor of which there is no prepared split."""
+    _check_limit(limit)
+    builder_class, config = parse_name(name)
+    builder = builder_class(data_dir=prepared_root(), config=config)
+    folder = None if data_dir is None else sources.check_folder(data_dir)
+    originals = builder.originals(folder, download=builder.downloader())
+    part = builder.rescaled_part(originals, "test", factor)
+    part = part._replace(images=part.images[:limit], labels=part.labels[:limit])
+    return Examples(part.stack(), part.labels.astype(np.int32))
+
+
+def _check_split(name: str, split: str, builder_class: type[ScaleBuilder]) -> None:
+    """ValueError if a term of "a+b[:10]" is not a split."""
+    for term in split.split("+"):
+        stem = re.sub(r"\[.*\]$", "", term.strip())
+        if stem not in builder_class.SPLITS:
+            raise unknown(f"split of {name}", stem, builder_class.SPLITS)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise ValueError(f"`limit={limit}` must be at least 1, or None for all.")
+
+
+def _read(builder: ScaleBuilder, split: str, limit: int | None) -> Examples:
+    """Decodes the records, or says which folder is damaged."""
+    try:
+        return _decode(builder, split, limit)
+    except (OSError, RuntimeError, ValueError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise DataError(
+            f"can't read {split} of the prepared set {builder.data_path} "
+            f"({first_line}); if it is damaged, delete that folder: it is then made "
+            "again at the next use"
+        ) from error
+
+
+def _decode(builder: ScaleBuilder, split: str, limit: int | None) -> Examples:
+    """Decodes the records once, in blocks, into one array each."""
+    source: Any = builder.as_data_source(split=split)  # type: ignore
+    count = len(source) if limit is None else min(limit, len(source))
+    images = np.empty((count, builder.SIDE, builder.SIDE, 1), np.uint8)
+    labels = np.empty(count, np.int32)
+    for start in range(0, count, _BLOCK):
+        rows = range(start, min(start + _BLOCK, count))
+        for i, example in zip(rows, source.__getitems__(list(rows)), strict=True):
+            images[i], labels[i] = example["image"], example["label"]
+    return Examples(images, labels)

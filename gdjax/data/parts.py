@@ -1,0 +1,77 @@
+"""The examples of one split, before they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from gdjax.data.rescaling import rescale
+
+
+class Part(Protocol):
+    """Anything that can go through the examples of one split."""
+
+    def examples(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields image, uint8 [side, side, 1], and label, in source order."""
+        ...
+
+
+class RescaledPart(NamedTuple):
+    """Originals, resampled one by one about the centre of a black canvas.
+
+    Attributes:
+      images: uint8 [N, H, W].
+      labels: integers [N].
+      factor: px of the canvas per px of the originals.
+      side: side of the canvas in px.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    factor: float
+    side: int
+
+    def examples(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields image, uint8 [side, side, 1], and label, in source order."""
+        for image, label in zip(self.images, self.labels, strict=True):
+            yield self._render(image), int(label)
+
+    def stack(self) -> np.ndarray:
+        """All images at once, uint8 [N, side, side, 1]."""
+        canvas = np.empty((len(self.images), self.side, self.side, 1), np.uint8)
+        for i, image in enumerate(self.images):
+            canvas[i] = self._render(image)
+        return canvas
+
+    def _render(self, image: np.ndarray) -> np.ndarray:
+        return rescale(image, self.factor, size=self.side)[..., None]
+
+
+class StoredPart(NamedTuple):
+    """Images that somebody else has rescaled, in an HDF5 file.
+
+    Attributes:
+      path: the HDF5 file.
+      subset: "train", "val" or "test": keys `x_<subset>` and `y_<subset>`.
+      side: side of the images in px.
+    """
+
+    path: Path
+    subset: str
+    side: int
+
+    def examples(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields image, uint8 [side, side, 1], and label, in source order."""
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            images: Any = file[f"x_{self.subset}"]
+            labels = np.asarray(file[f"y_{self.subset}"]).reshape(-1)
+            for start in range(0, len(labels), 1000):
+                block = np.asarray(images[start : start + 1000], np.float64)
+                block = np.clip(np.rint(block), 0, 255).astype(np.uint8)
+                block = block.reshape(-1, self.side, self.side, 1)
+                yield from zip(block, map(int, labels[start:]), strict=False)

@@ -1,0 +1,236 @@
+"""Prepared data sets: their names, their place on disk, and their making."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import functools
+import io
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from gdjax.data import hdf5, sources
+from gdjax.data.builder import ScaleBuilder
+from gdjax.data.fashion_mnist import GdjaxFashionMnist
+from gdjax.data.mnist import GdjaxMnist
+from gdjax.data.mnist_large_scale import MnistLargeScale
+from gdjax.data.rescaled_digits import RescaledDigits
+from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
+from gdjax.data.sources import Originals
+
+BUILDERS: dict[str, type[ScaleBuilder]] = {
+    "rescaled_digits": RescaledDigits,
+    "mnist": GdjaxMnist,
+    "fashion_mnist": GdjaxFashionMnist,
+    "rescaled_fashion_mnist": RescaledFashionMnist,
+    "mnist_large_scale": MnistLargeScale,
+}
+
+
+def prepared_root() -> Path:
+    """TFDS's folder: $TFDS_DATA_DIR, or ~/tensorflow_datasets.
+
+    The variable is read at every call; TFDS itself reads it only once, when imported.
+    """
+    folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(folder).expanduser()
+
+
+def parse_name(name: str) -> tuple[type[ScaleBuilder], str]:
+    """Builder class and config of a name such as "mnist_large_scale/small".
+
+    Args:
+      name: a key of `BUILDERS`, or the name TFDS knows it by, with or without "/" and
+        a config.
+
+    Returns:
+      The class, and the config ("default" if there is none in the name).
+
+    Raises:
+      ValueError: if there is no such data set or config; names the nearest.
+    """
+    stem, _, config = name.partition("/")
+    known = BUILDERS | {builder.name: builder for builder in BUILDERS.values()}
+    if stem not in known:
+        raise unknown("data set", stem, BUILDERS)
+    configs = list(known[stem].builder_configs)
+    if config and config not in configs:
+        raise unknown(f"config of {stem}", config, configs)
+    return known[stem], config or configs[0]
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that is in no list, with the nearest that are.
+
+    Args:
+      kind: what the name stands for, such as "split of mnist".
+      given: as the user wrote it.
+      known: the valid names.
+
+    Returns:
+      The error, to be raised by the caller.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return ValueError(f"unknown {kind} {given!r}: {hint}known: {', '.join(known)}")
+
+
+def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuilder:
+    """The builder of a data set, in the folder where it is or is to be prepared.
+
+    Files in `data_dir` are checked at every call, so that a folder that has become
+    incomplete is never hidden by what was prepared from it. Sets made from other files
+    than the published ones lie in a folder of their own, named by their SHA-256:
+    `mnist` without a `data_dir` is always MNIST.
+
+    Args:
+      name: the data set; see `parse_name`.
+      data_dir: folder with the source files, or None to find them when needed.
+
+    Returns:
+      The builder; `builder.data_path` exists if it is prepared.
+
+    Raises:
+      ValueError: if the name is unknown, or a file is not what it should be.
+      OSError: if `data_dir` or a file in it is missing.
+    """
+    cls, config = parse_name(name)
+    root = prepared_root()
+    builder = cls(data_dir=root, config=config)
+    if data_dir is None:
+        return builder
+    folder = sources.check_folder(data_dir)
+    digest = _digest(cls, config, folder, _signature(folder))
+    # There is no knowing the authors' files, so the first ones seen count as theirs.
+    known = None if builder.variant.stored else cls.RELEASE
+    published = known is None or digest == known.digest
+    prepared = builder.data_path.exists()
+    same = digest == builder.provenance.get("digest") if prepared else published
+    if same:
+        return builder
+    return cls(data_dir=root / "by_source" / digest[:16], config=config)
+
+
+def find_prepared(cls: type[ScaleBuilder], config: str) -> list[Path]:
+    """Folders of the prepared sets of one config, from any source files.
+
+    Args:
+      cls: the builder class.
+      config: the config.
+
+    Returns:
+      The folders; empty if the set is not prepared.
+    """
+    tail = Path(cls.name, config, str(cls.VERSION))
+    root = prepared_root()
+    places = [root / tail, *root.glob(f"by_source/*/{tail}")]
+    return [place for place in places if place.is_dir()]
+
+
+def prepare(name: str, *, data_dir: str | Path | None = None) -> ScaleBuilder:
+    """Makes a data set ready for reading, unless it is already.
+
+    TFDS writes to a folder of another name and renames it in the end: a set that was
+    interrupted does not exist.
+
+    Args:
+      name: the data set; see `parse_name`.
+      data_dir: folder with the source files, or None to find them.
+
+    Returns:
+      The builder of the prepared set.
+
+    Raises:
+      ValueError: if the name is unknown, or a file is not what it should be.
+      OSError: if files are missing, no source works, or the disk is full.
+    """
+    builder = find_builder(name, data_dir=data_dir)
+    if builder.data_path.exists():
+        return builder
+    print(f"gdjax: preparing {name} in {builder.data_path} ...", file=sys.stderr)
+    start = time.monotonic()
+    folder = None if data_dir is None else sources.check_folder(data_dir)
+    # TFDS prints its own two lines on stdout, which belongs to the caller.
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with _clear_errors(builder), _bars_on_terminals_only(), quiet:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=folder,
+                force_checksums_validation=True,
+                try_download_gcs=False,
+            )
+        )
+    # Read back from the disk, as it may be another process that has made the set.
+    builder = type(builder)(data_dir=builder.data_dir_root, config=builder.variant.name)
+    seconds = time.monotonic() - start
+    source = builder.provenance["source"]
+    print(f"gdjax: {name} is ready ({seconds:.0f} s; {source})", file=sys.stderr)
+    return builder
+
+
+def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size in bytes and time of change of all files in a folder."""
+    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(
+    cls: type[ScaleBuilder], config: str, folder: Path, signature: tuple
+) -> str:
+    """Checks the source files in a folder, again whenever `signature` changes.
+
+    An evaluation loads a dozen splits in a row, and checking takes half a second.
+    """
+    del signature  # Only a key of the cache.
+    builder = cls(data_dir=prepared_root(), config=config)
+    if builder.variant.stored:
+        sha256 = hdf5.fingerprint(builder.stored_parts(folder))
+        return Originals({}, {}, "", sha256).digest
+    return builder.originals(folder, download=_no_download).digest
+
+
+@contextlib.contextmanager
+def _clear_errors(builder: ScaleBuilder) -> Iterator[None]:
+    """Turns a full disk into one clear line, and forgives a lost race."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # ArrayRecord's writer raises RuntimeError with the system's words.
+        full = getattr(error, "errno", None) == errno.ENOSPC
+        if full or os.strerror(errno.ENOSPC) in str(error):
+            free = shutil.disk_usage(prepared_root()).free / 1e6
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk of {prepared_root()} is too full for {builder.name} (what "
+                f"was half made is removed again, and {free:,.0f} MB are free); make "
+                "room there, or set TFDS_DATA_DIR to another folder",
+            ) from error
+        # Another process has finished the same set first: its folder is as good.
+        if not builder.data_path.exists():
+            raise
+
+
+@contextlib.contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """TFDS's progress bars fill log files, and so are for terminals."""
+    if sys.stderr.isatty():
+        yield
+        return
+    tfds.disable_progress_bar()
+    try:
+        yield
+    finally:
+        tfds.enable_progress_bar()
+
+
+def _no_download(urls: dict[str, str]) -> dict[str, Path]:
+    raise AssertionError(f"a user's folder never leads to a download: {urls}")

@@ -1,0 +1,121 @@
+"""Exact rescaling of 8-bit images about their centre.
+
+MATLAB's `imresize(image, factor, "bicubic")` is Keys' cubic with a = -0.5, stretched by
+1 / factor when it shrinks. Pillow's BICUBIC is the same kernel, and its `box=` keeps
+the factor exact where `resize(size)` alone would round it to a whole number of pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+Background = Literal["black", "mirror"]
+
+_BACKGROUNDS = ("black", "mirror")
+
+
+def rescale(
+    image: np.ndarray,
+    factor: float,
+    *,
+    size: int,
+    background: Background = "black",
+) -> np.ndarray:
+    """Scales an image about its centre by exactly `factor`, on a square canvas.
+
+    The centre of an axis of n pixels is at (n - 1) / 2, between two pixels if n is
+    even. The surroundings (black, or the image mirrored with its border pixel
+    repeated) are put there before resampling, so that the border of the object is
+    blended with them. What does not fit on the canvas is cut off.
+
+    Factor 1 copies the pixels if `size` and the image are both even or both odd;
+    otherwise the centres are half a pixel apart, and it is resampled like any other.
+
+    Args:
+      image: uint8 [H, W] or [H, W, C].
+      factor: size on the canvas over size in `image` (dimensionless), positive.
+      size: side of the canvas in px.
+      background: "black" or "mirror".
+
+    Returns:
+      uint8 [size, size] or [size, size, C]; overshoots of the cubic are clipped to
+      0..255.
+
+    Raises:
+      ValueError: if the image is not uint8 of rank 2 or 3 with at least one pixel, or
+        an option is out of its range.
+
+    gdjax; the sampling is that of [gaussderresnet] (bicubic with antialiasing).
+    """
+    _check(image, factor, size, background)
+    if factor == 1 and all((size - n) % 2 == 0 for n in image.shape[:2]):
+        return _recentre(image, size, background)
+    padded, box = _padded_window(image, factor, size, background)
+    planes = padded[..., None] if padded.ndim == 2 else padded
+    resampled = [_resample(planes[..., c], box, size) for c in range(planes.shape[-1])]
+    canvas = np.stack(resampled, axis=-1) if image.ndim == 3 else resampled[0]
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+def _check(image: np.ndarray, factor: float, size: int, background: str) -> None:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
+        raise ValueError(
+            f"`image` must be uint8 [H, W] or [H, W, C] with at least one pixel, not "
+            f"{image.dtype} {image.shape}."
+        )
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"`factor={factor}` must be positive and finite.")
+    if size < 1:
+        raise ValueError(f"`size={size}` must be at least 1 px.")
+    if background not in _BACKGROUNDS:
+        raise ValueError(f'`background={background!r}` must be "black" or "mirror".')
+
+
+def _recentre(image: np.ndarray, size: int, background: str) -> np.ndarray:
+    """Pads or crops both axes to `size` pixels with the centre in place."""
+    margins = [(size - n) // 2 for n in image.shape[:2]]
+    padded = _pad(image, [max(0, m) for m in margins], background)
+    top, left = (max(0, -m) for m in margins)
+    return padded[top : top + size, left : left + size].copy()
+
+
+def _padded_window(
+    image: np.ndarray, factor: float, size: int, background: str
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """The padded image, and the window of it that fills the canvas, in its px.
+
+    The padding holds the window and the cubic's support (2 px, or 2 / factor when
+    shrinking) around it: Pillow renormalises its kernel at borders, and must not see
+    one.
+    """
+    half = size / factor / 2
+    support = 2 * max(1.0, 1 / factor)
+    height, width = image.shape[:2]
+    pads = [max(0, math.ceil(half - n / 2 + support)) for n in (height, width)]
+    y, x = height / 2 + pads[0], width / 2 + pads[1]
+    box = (x - half, y - half, x + half, y + half)
+    return _pad(image, pads, background), box
+
+
+def _pad(image: np.ndarray, pads: list[int], background: str) -> np.ndarray:
+    if background == "mirror":
+        widths = [(pads[0], pads[0]), (pads[1], pads[1])] + [(0, 0)] * (image.ndim - 2)
+        return np.pad(image, widths, mode="symmetric")
+    height, width, *channels = image.shape
+    # np.pad takes ten times longer, which is felt over half a million images.
+    shape = (height + 2 * pads[0], width + 2 * pads[1], *channels)
+    padded = np.zeros(shape, image.dtype)
+    padded[pads[0] : pads[0] + height, pads[1] : pads[1] + width] = image
+    return padded
+
+
+def _resample(
+    plane: np.ndarray, box: tuple[float, float, float, float], size: int
+) -> np.ndarray:
+    """Float32 [size, size], neither rounded nor clipped."""
+    source = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
+    return np.asarray(source.resize((size, size), Image.Resampling.BICUBIC, box=box))

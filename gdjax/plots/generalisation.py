@@ -1,0 +1,97 @@
+"""Accuracy over the size factor of the test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+# Okabe and Ito's colours, told apart by colour-blind readers as well.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def generalisation_curve(
+    factors: Sequence[float],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Accuracy over log2 of the size factor, one curve a network.
+
+    Networks that differ only in their scale channels or pooling share a colour; those
+    with one scale channel are dashed.
+
+    Args:
+      factors: size factors of the test images, F of them, ascending.
+      rows: mappings with "name" and "accuracy" (F values in 0..1); "sigmas" (base
+        scales of the scale channels, px), "discretisation", "activation" and
+        "train_size" choose colour and dash where given.
+      title: above the axes.
+
+    Returns:
+      The figure; save it with `figure.savefig(path)`.
+
+    Raises:
+      ValueError: if a row has another number of accuracies than there are factors.
+    """
+    for row in rows:
+        if len(row["accuracy"]) != len(factors):
+            raise ValueError(
+                f"row {row['name']!r} has {len(row['accuracy'])} accuracies for "
+                f"{len(factors)} factors; expected one for each"
+            )
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    families = list(dict.fromkeys(_family(row) for row in rows))
+    for number, row in enumerate(rows):
+        family = families.index(_family(row))
+        single = len(row.get("sigmas", ())) == 1
+        axes.plot(
+            np.log2(factors),
+            100 * np.asarray(row["accuracy"], float),
+            color=COLOURS[family % len(COLOURS)],
+            linestyle="--" if single else "-",
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            linewidth=1.4,
+            label=row["name"],
+        )
+    _label_factors(axes, factors)
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_ylim(0, 102)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if rows:
+        # Below the axes: inside, it would cover the fall at small and large sizes.
+        axes.legend(
+            frameon=False,
+            fontsize=8,
+            ncols=min(2, len(rows)),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.16),
+        )
+    if title:
+        axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _family(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    keys = ("discretisation", "activation", "train_size")
+    family = tuple(row.get(key) for key in keys)
+    return family if any(part is not None for part in family) else (row["name"],)
+
+
+def _label_factors(axes: Axes, factors: Sequence[float]) -> None:
+    """Ticks at log2 of the factors, labelled with the factors themselves."""
+    # More than ten labels run into each other: then every second one.
+    stride = 1 if len(factors) <= 10 else 2
+    shown = list(factors)[::stride]
+    axes.xaxis.set_major_locator(FixedLocator([float(np.log2(f)) for f in shown]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{factor:.3g}" for factor in shown])
+    axes.set_xlabel("size factor of the test images (log scale)")

@@ -1,0 +1,94 @@
+"""Which scale channel a network selects at each size factor ([gaussdernet] Fig. 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+Panel = tuple[str, Float[np.ndarray, "F S"], Sequence[float]]
+
+
+def scale_selection_map(
+    histogram: Float[np.ndarray, "F S"],
+    factors: Sequence[float],
+    sigmas: Sequence[float],
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Heat map of the selected scale channel over the size factor.
+
+    For a scale covariant network the selected base scale is proportional to the size:
+    the map is a diagonal.
+
+    Args:
+      histogram: fraction of the test images of factor f that select channel s.
+      factors: size factors of the test images.
+      sigmas: base scales of the channels, px.
+      title: above the map.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: if the histogram does not fit factors and sigmas.
+    """
+    return scale_selection_maps([(title or "", histogram, sigmas)], factors)
+
+
+def scale_selection_maps(panels: Sequence[Panel], factors: Sequence[float]) -> Figure:
+    """Several heat maps with one colour scale.
+
+    Args:
+      panels: (title, histogram [F, S], sigmas [S]) of each network.
+      factors: size factors of the test images, the same for all.
+
+    Returns:
+      The figure, at most two panels wide.
+
+    Raises:
+      ValueError: if a histogram does not fit factors and sigmas.
+    """
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns + 0.6, 3.2 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    image = None
+    for axes, (title, histogram, sigmas) in zip(grid.flat, panels, strict=False):
+        image = _draw(axes, np.asarray(histogram, float), factors, sigmas)
+        axes.set_title(title, fontsize=9)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    if image is not None:
+        bar = figure.colorbar(image, ax=grid, shrink=0.9)
+        bar.set_label("fraction of the test images")
+    return figure
+
+
+def _draw(
+    axes: Axes,
+    histogram: Float[np.ndarray, "F S"],
+    factors: Sequence[float],
+    sigmas: Sequence[float],
+) -> AxesImage:
+    if histogram.shape != (len(factors), len(sigmas)):
+        raise ValueError(
+            f"`histogram` of shape {histogram.shape} does not fit {len(factors)} "
+            f"factors and {len(sigmas)} sigmas; expected [factors, sigmas]"
+        )
+    image = axes.imshow(
+        histogram.T, origin="lower", aspect="auto", cmap="Blues", vmin=0, vmax=1
+    )
+    stride = 1 if len(factors) <= 9 else 2
+    axes.set_xticks(
+        range(0, len(factors), stride), [f"{f:.3g}" for f in factors[::stride]]
+    )
+    axes.set_yticks(range(len(sigmas)), [f"{sigma:.3g}" for sigma in sigmas])
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel("size factor of the test images")
+    axes.set_ylabel(r"selected $\sigma_0$ (px)")
+    return image

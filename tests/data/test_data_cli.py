@@ -1,0 +1,64 @@
+"""The console script `gdjax-data`."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.image import imread
+
+from gdjax.data import BUILDERS
+from gdjax.data.cli import main
+
+
+def test_list_names_all_sets_and_what_is_prepared(capsys):
+    assert main(["list"]) == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in BUILDERS)
+    assert "tiny" in table and table.count(" no ") == len(BUILDERS)
+    assert main(["prepare", "rescaled_digits/tiny"]) == 0
+    assert "rescaled_digits/tiny/1.0.0" in capsys.readouterr().out
+    main(["list"])
+    assert capsys.readouterr().out.count(" no ") == len(BUILDERS) - 1
+
+
+def test_show_writes_a_sheet_and_leaves_nothing_else(tmp_path, capsys, write_idx):
+    folder, out = write_idx(), tmp_path / "out" / "sheet.png"
+    out.parent.mkdir()
+    arguments = ["--data-dir", str(folder), "--factors", "0.5", "1", "9.5"]
+    name = "mnist_large_scale/tiny"
+    assert main(["show", name, "--out", str(out), *arguments]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    assert [path.name for path in out.parent.iterdir()] == ["sheet.png"]
+    picture = imread(out)
+    assert picture.shape[1] > picture.shape[0] and picture.std() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["prepare", "mnst"], "did you mean mnist"),
+        (["prepare", "mnist", "--data-dir", "/nowhere"], "/nowhere does not exist"),
+        (["prepare", "mnist"], "--data-dir"),
+        (["show", "rescaled_digits/tiny", "--out", "/nowhere/x.png"], "/nowhere"),
+        (["show", "mnist", "--out", "x.png", "--factors", "2"], "only factor 1"),
+        (["show", "mnist", "--out", "x.png", "--columns", "0"], "limit=0"),
+        (["show", "mnist", "--out", "x.png", "--factors", "-1"], "positive"),
+    ],
+)
+def test_mistakes_get_one_line_and_code_2(
+    arguments, words, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert words in lines[-1] and lines[-1].startswith("gdjax-data: ")
+    assert not any("Traceback" in line for line in lines)
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_help_and_wrong_flags(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    with pytest.raises(SystemExit) as caught:
+        main(["prepare"])
+    assert caught.value.code == 2

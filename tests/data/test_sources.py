@@ -1,0 +1,123 @@
+"""Where the IDX files come from, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import importlib.resources
+
+import numpy as np
+import pytest
+
+from gdjax.data import DataError, GdjaxFashionMnist, GdjaxMnist
+from gdjax.data.releases import FASHION_MNIST, FILES, MNIST
+from gdjax.data.sources import check_folder, read_originals
+
+
+def no_download(urls):
+    raise AssertionError("nothing is to be downloaded")
+
+
+def read(folder, release=MNIST):
+    return read_originals(release, folder=folder, download=no_download)
+
+
+def test_validation_is_the_last_sixth(write_idx):
+    originals = read(write_idx())
+    counts = {name: len(images) for name, images in originals.images.items()}
+    assert counts == {"train": 50, "validation": 10, "test": 20}
+    assert {n: len(x) for n, x in originals.labels.items()} == counts
+
+
+def test_packed_and_plain_folders_are_the_same_data(write_idx):
+    packed, plain = read(write_idx("a")), read(write_idx("b", packed=False))
+    assert packed.digest == plain.digest and len(packed.sha256) == 4
+    assert (packed.images["test"] == plain.images["test"]).all()
+    assert read(write_idx("c", seed=1)).digest != packed.digest
+
+
+@pytest.mark.parametrize("name", FILES.values())
+def test_a_folder_that_lacks_a_file_never_falls_back(write_idx, name):
+    folder = write_idx()
+    (folder / f"{name}.gz").unlink()
+    for release in (MNIST, FASHION_MNIST):
+        with pytest.raises(FileNotFoundError, match=f"lacks {name}"):
+            read(folder, release)
+
+
+def test_more_images_than_labels_is_refused(write_idx, idx_bytes):
+    folder = write_idx()
+    path = folder / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros(19))))
+    with pytest.raises(DataError, match="holds 20 images, but .* 19 labels") as caught:
+        read(folder)
+    assert MNIST.url in str(caught.value)
+
+
+def test_images_of_another_size_are_refused(write_idx, idx_bytes):
+    folder = write_idx()
+    path = folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros((20, 32, 32)))))
+    with pytest.raises(DataError, match="images of 32x32 px, expected 28x28"):
+        read(folder)
+
+
+def test_a_label_file_under_the_name_of_images_is_refused(write_idx):
+    folder = write_idx()
+    labels = (folder / "train-labels-idx1-ubyte.gz").read_bytes()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(labels)
+    with pytest.raises(DataError, match="holds labels"):
+        read(folder)
+
+
+@pytest.mark.usefixtures("fashion_mnist_folder")
+def test_debian_has_the_published_fashion_mnist():
+    originals = read(None, FASHION_MNIST)
+    assert originals.digest == FASHION_MNIST.digest
+    assert "Debian" in originals.origin
+    assert originals.images["train"].shape == (50_000, 28, 28)
+
+
+def test_fashion_mnist_is_not_taken_for_mnist(fashion_mnist_folder):
+    with pytest.raises(DataError, match="those of Fashion-MNIST, not of MNIST"):
+        read(fashion_mnist_folder)
+
+
+def test_without_any_source_all_ways_are_named():
+    offline = dataclasses.replace(FASHION_MNIST, debian=None)
+    with pytest.raises(FileNotFoundError, match="can't reach fashion-mnist") as caught:
+        read(None, offline)
+    assert "--data-dir" in str(caught.value) and "network" in str(caught.value)
+    assert "dataset-fashion-mnist" in FASHION_MNIST.remedies()
+    assert "Debian" not in MNIST.remedies()
+
+
+@pytest.mark.parametrize("builder", [GdjaxMnist, GdjaxFashionMnist])
+def test_downloads_are_held_against_the_sums_that_tfds_registers(builder):
+    name = builder.name.removeprefix("gdjax_")
+    package = importlib.resources.files("tensorflow_datasets")
+    lines = package.joinpath(f"url_checksums/{name}.txt").read_text().splitlines()
+    registered = {line.split()[0]: line.split()[1:3] for line in lines}
+    ours = {u: [str(int(i.size)), i.checksum] for u, i in builder.url_infos.items()}
+    assert ours == registered
+    assert set(builder.RELEASE.urls().values()) == set(registered)
+
+
+def test_a_wrong_download_is_refused(tfds_dir, write_idx, monkeypatch):
+    # TFDS holds files in its download folder's `manual` against the same sums.
+    write_idx().rename(tfds_dir.parent / "manual")
+    (tfds_dir / "downloads").mkdir(parents=True)
+    (tfds_dir.parent / "manual").rename(tfds_dir / "downloads" / "manual")
+    monkeypatch.setattr("gdjax.data.sources._check_reachable", lambda url: None)
+    builder = GdjaxMnist(data_dir=tfds_dir)
+    with pytest.raises(FileNotFoundError, match="(?i)checksum|sha256|wrong"):
+        builder.originals(None, download=builder.downloader())
+
+
+def test_data_folders_must_be_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        check_folder(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="not a folder"):
+        check_folder(tmp_path / "file")
+    assert check_folder(str(tmp_path)) == tmp_path

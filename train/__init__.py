@@ -1,0 +1,1 @@
+"""Training and evaluation of gdjax networks: `gdjax-train`, `gdjax-evaluate`."""

@@ -1,0 +1,229 @@
+"""Checkpoints of a stage: written whole, verified when read.
+
+Orbax writes to a temporary folder and renames it, so a killed run leaves whole
+checkpoints only. It does not notice a flipped byte: so every leaf's digest is stored
+beside the state and compared when it is read. A checkpoint that does not verify is
+moved aside and the one before it is taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from .errors import UserError
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints of one stage in `folder/<step>`; use as a context manager."""
+
+    def __init__(self, folder: pathlib.Path, *, say: Callable[[str], None]):
+        """Open, or create, the folder.
+
+        Args:
+          folder: of the stage.
+          say: prints a line for the user.
+        """
+        # Lazily: orbax takes seconds to import, and `--help` has no use for it.
+        import orbax.checkpoint as ocp
+
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._args = ocp.args
+        self._folder = folder
+        self._say = say
+        self._manager = ocp.CheckpointManager(
+            folder.absolute(),
+            options=ocp.CheckpointManagerOptions(
+                enable_async_checkpointing=True,
+                preservation_policy=ocp.checkpoint_managers.LatestN(KEPT),
+            ),
+        )
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type | None, error: Any, trace: Any) -> None:
+        try:
+            self._manager.close()
+        except Exception:
+            # What went wrong first is what the user needs to hear.
+            if kind is None:
+                raise
+
+    def save(self, step: int, state: Any, *, wait: bool = False) -> None:
+        """Start to write a checkpoint; an earlier write that failed is reported here.
+
+        Args:
+          step: its number; later than all before.
+          state: pytree of arrays and typed keys.
+          wait: return only when it is on disk.
+
+        Raises:
+          UserError: if the disk is full, or does not take the checkpoint.
+        """
+        arguments = self._args.Composite(
+            state=self._args.StandardSave(state),
+            integrity=self._args.JsonSave(_sealed(digests(state))),
+        )
+        try:
+            self._manager.save(step, args=arguments, force=True)
+            if wait:
+                self.wait()
+        except Exception as error:
+            raise self._not_saved(error) from error
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is on disk."""
+        self._manager.wait_until_finished()
+        self._manager.check_for_errors()
+
+    def last_good(self) -> str:
+        """The newest whole checkpoint, in words for a message."""
+        steps = whole_steps(self._folder)
+        if not steps:
+            return "there is no checkpoint of this stage yet"
+        return f"the last good checkpoint is {self._folder / str(steps[-1])}"
+
+    def restore(self, template: Any) -> tuple[int, Any] | None:
+        """The newest checkpoint that verifies.
+
+        Args:
+          template: pytree like the saved state, of arrays or `ShapeDtypeStruct`s.
+
+        Returns:
+          Its step and the state; None if there is no usable checkpoint.
+
+        Raises:
+          UserError: if the checkpoint is whole but of another network or optimiser.
+        """
+        for step in reversed(whole_steps(self._folder)):
+            try:
+                return step, self._read(step, template)
+            except UserError:
+                raise
+            except Exception as error:
+                # Whatever orbax, tensorstore or the file system raise on damage.
+                self._put_aside(step, error)
+        return None
+
+    def _read(self, step: int, template: Any) -> Any:
+        args = self._args
+        stored = self._manager.restore(
+            step, args=args.Composite(integrity=args.JsonRestore())
+        )["integrity"]
+        expected = _unsealed(stored)
+        _require_same_shapes(expected, template, self._folder / str(step))
+        state = self._manager.restore(
+            step, args=args.Composite(state=args.StandardRestore(template))
+        )["state"]
+        found = digests(state)
+        wrong = [name for name in expected if found[name] != expected[name]]
+        if wrong:
+            raise ValueError(f"{len(wrong)} arrays changed on disk, first {wrong[0]}")
+        return state
+
+    def _put_aside(self, step: int, error: Exception) -> None:
+        source = self._folder / str(step)
+        target = self._folder.parent / f"{self._folder.name}-damaged" / str(step)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+        self._manager.reload()
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        self._say(
+            f"checkpoint {source} is damaged ({reason}); moved to {target}, "
+            "trying the one before it"
+        )
+
+    def _not_saved(self, error: Exception) -> UserError:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        if is_full_disk(error):
+            reason = "no space left on the disk"
+        return UserError(
+            f"a checkpoint could not be written to {self._folder}: {reason}; "
+            f"{self.last_good()}; free some space and continue with --resume"
+        )
+
+
+def whole_steps(folder: pathlib.Path) -> list[int]:
+    """Steps that have a finished checkpoint, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that the disk is full."""
+    while error is not None:
+        text = str(error)
+        # tensorstore reports its own error type, with the system's words in it.
+        if "No space left" in text or "Disk quota" in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def digests(tree: Any) -> dict[str, str]:
+    """For each leaf "dtype[shape]:sha256"; typed keys by their data."""
+    return {
+        name: f"{_signature(leaf)}:{hashlib.sha256(_bytes(leaf)).hexdigest()}"
+        for name, leaf in _leaves(tree)
+    }
+
+
+def _leaves(tree: Any) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
+
+
+def _signature(leaf: Any) -> str:
+    return f"{leaf.dtype}{list(leaf.shape)}"
+
+
+def _bytes(leaf: Any) -> bytes:
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.ascontiguousarray(leaf).tobytes()
+
+
+def _seal(leaves: dict[str, str]) -> str:
+    text = json.dumps(leaves, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sealed(leaves: dict[str, str]) -> dict[str, Any]:
+    # The digests have a digest: else damage to them would look like another network.
+    return {"leaves": leaves, "sha256": _seal(leaves)}
+
+
+def _unsealed(stored: dict[str, Any]) -> dict[str, str]:
+    if _seal(stored["leaves"]) != stored["sha256"]:
+        raise ValueError("the table of digests changed on disk")
+    return stored["leaves"]
+
+
+def _require_same_shapes(
+    stored: dict[str, str], template: Any, folder: pathlib.Path
+) -> None:
+    saved = {name: text.rpartition(":")[0] for name, text in stored.items()}
+    wanted = {name: _signature(leaf) for name, leaf in _leaves(template)}
+    odd = sorted(
+        name for name in saved | wanted if saved.get(name) != wanted.get(name)
+    )
+    if odd:
+        name = odd[0]
+        raise UserError(
+            f"checkpoint {folder} is of another network or optimiser: {name} is "
+            f"{saved.get(name, 'not in it')}, expected {wanted.get(name, 'absent')} "
+            f"({len(odd)} such arrays); resume with the recipe that it was made with"
+        )

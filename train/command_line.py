@@ -1,0 +1,42 @@
+"""What the console scripts share: one-line errors and exit codes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from .errors import UserError
+
+
+def run_script(
+    name: str, body: Callable[[list[str]], None], argv: Sequence[str] | None
+) -> int:
+    """Run a script's body.
+
+    Args:
+      name: of the console script.
+      body: gets the arguments.
+      argv: arguments; None: those of the process.
+
+    Returns:
+      Exit code: 0, 2 for a user's mistake (after one line on stderr), 130 for Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        body(arguments)
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; continue with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def as_typed(name: str, arguments: Sequence[str]) -> str:
+    """The command as it would be typed in a shell."""
+    return shlex.join([name, *arguments])

@@ -1,0 +1,213 @@
+"""Accuracy at every size factor of every network of a run, as table, JSON and plots."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from . import predict
+from .errors import UserError
+from .loop import Session, final_variables
+from .members import Member, Network, build_model, members, networks
+from .recipe import Pooling
+from .run_folder import RunFolder, versions
+from .splits import factors as test_factors
+from .splits import load_factor
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What is evaluated; where empty or None: as the recipe says.
+
+    Attributes:
+      factors: size factors of the test images.
+      sigmas: base scales in px of the multi-scale nets.
+      poolings: over scale channels.
+      test_images: the first so many of each factor.
+    """
+
+    factors: tuple[float, ...] = ()
+    sigmas: tuple[float, ...] = ()
+    poolings: tuple[Pooling, ...] = ()
+    test_images: int | None = None
+
+
+def evaluate(session: Session, choices: Choices, *, command: str) -> dict[str, Any]:
+    """Evaluate a finished run and write evaluation.json and the plots.
+
+    Args:
+      session: of the run.
+      choices: deviations from the recipe.
+      command: that asked for it; noted in the file.
+
+    Returns:
+      What evaluation.json holds.
+
+    Raises:
+      UserError: if a stage is not finished, or data are missing.
+    """
+    recipe = session.recipe
+    factors = chosen_factors(session, choices)
+    poolings = choices.poolings or recipe.poolings
+    rows = _rows(session, choices, factors, poolings)
+    result = {
+        "factors": list(factors),
+        "rows": rows,
+        "command": command,
+        "seed": recipe.seed,
+        "data": recipe.data.name,
+        **versions(recipe.precision),
+    }
+    session.run.write_json("evaluation.json", result)
+    write_plots(session.run, result)
+    return result
+
+
+def chosen_factors(session: Session, choices: Choices) -> tuple[float, ...]:
+    """Size factors to evaluate at, ascending.
+
+    Raises:
+      UserError: for what is no size factor.
+    """
+    from gdjax.data.factors import find_factor
+
+    known = test_factors(session.recipe.data) or (1.0,)
+    wanted = choices.factors or session.recipe.eval_factors or known
+    wrong = [factor for factor in wanted if not 0 < factor < np.inf]
+    if wrong:
+        raise UserError(f"size factors must be positive numbers, got {wrong}")
+    # 2^(k/4) is typed with three decimals, but drawn and written as what it is.
+    return tuple(sorted({find_factor(factor, known) or factor for factor in wanted}))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """A network with its weights, and what it answered so far."""
+
+    member: Member
+    network: Network
+    model: Any
+    variables: dict[str, Any]
+
+
+def _rows(
+    session: Session,
+    choices: Choices,
+    factors: tuple[float, ...],
+    poolings: tuple[Pooling, ...],
+) -> list[dict[str, Any]]:
+    """Rows of evaluation.json; each factor's images are read once for all networks."""
+    recipe = session.recipe
+    candidates = _candidates(session, choices.sigmas)
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for number, candidate in enumerate(candidates):
+        several = len(candidate.network.sigmas) > 1
+        for pooling in poolings if several else poolings[:1]:
+            rows[number, pooling] = _empty_row(candidate, pooling if several else None)
+    limit = choices.test_images or recipe.data.test_images
+    with session.console.status("evaluating"):
+        for factor in factors:
+            data = load_factor(
+                recipe.data, factor, data_dir=recipe.data_dir, limit=limit
+            )
+            for number, candidate in enumerate(candidates):
+                per_scale = predict.per_scale_logits(
+                    candidate.model,
+                    candidate.variables,
+                    data.image,
+                    batch_size=recipe.eval_batch_size,
+                )
+                for (which, pooling), row in rows.items():
+                    if which == number:
+                        _score(row, per_scale, data.label, pooling)
+    return list(rows.values())
+
+
+def _candidates(
+    session: Session, sigmas: tuple[float, ...]
+) -> list[_Candidate]:
+    found = []
+    for member in members(session.recipe):
+        restored: dict[str, Any] = {}
+        for network in networks(session.recipe, member, sigmas=sigmas):
+            if network.stage not in restored:
+                variables = final_variables(session, member, network.stage)
+                restored[network.stage] = variables
+            model = build_model(session.recipe, member, network.sigmas)
+            found.append(
+                _Candidate(member, network, model, restored[network.stage])
+            )
+    return found
+
+
+def _empty_row(candidate: _Candidate, pooling: str | None) -> dict[str, Any]:
+    member, network = candidate.member, candidate.network
+    suffix = f", {pooling}" if pooling else ""
+    return {
+        "name": f"{member.name}, {network.label}{suffix}",
+        "sigmas": list(network.sigmas),
+        "pooling": pooling,
+        "discretisation": member.discretisation,
+        "activation": member.activation,
+        "train_size": member.size,
+        "stage": network.stage,
+        "images": [],
+        "accuracy": [],
+        "selected": [],
+    }
+
+
+def _score(
+    row: dict[str, Any], per_scale: np.ndarray, labels: np.ndarray, pooling: str
+) -> None:
+    """Add accuracy and selected channels at the next factor to a row."""
+    classes = predict.pooled(per_scale, pooling).argmax(-1)
+    chosen = predict.selected_scale(per_scale, pooling)
+    fractions = np.bincount(chosen, minlength=per_scale.shape[1]) / len(chosen)
+    row["images"].append(len(labels))
+    row["accuracy"].append(float((classes == labels).mean()))
+    row["selected"].append([float(fraction) for fraction in fractions])
+
+
+def print_table(console: Console, result: dict[str, Any]) -> None:
+    """The accuracies in per cent, one row a network."""
+    table = Table(title="test accuracy in % by size factor", box=None, title_style="")
+    table.add_column("", no_wrap=True)
+    for factor in result["factors"]:
+        table.add_column(f"{factor:.2f}", justify="right", no_wrap=True)
+    for row in result["rows"]:
+        table.add_row(row["name"], *(f"{100 * a:.1f}" for a in row["accuracy"]))
+    # A cut column helps nobody, a wrapped line is still readable: so measure the table.
+    needed = table.__rich_measure__(console, console.options.update(max_width=10_000))
+    wide = Console(file=console.file, width=max(console.width, needed.maximum))
+    wide.print(table)
+
+
+def write_plots(run: RunFolder, result: dict[str, Any]) -> None:
+    """Draw generalisation.png and, for multi-scale nets, scale_selection.png."""
+    from gdjax.plots.generalisation import generalisation_curve
+    from gdjax.plots.scale_selection import scale_selection_maps
+
+    factors, rows = result["factors"], result["rows"]
+    figure = generalisation_curve(factors, rows)
+    _write_figure(run, "generalisation.png", figure)
+    panels = [
+        (row["name"], np.array(row["selected"]), row["sigmas"])
+        for row in rows
+        if len(row["sigmas"]) > 1
+    ]
+    if panels:
+        figure = scale_selection_maps(panels, factors)
+        _write_figure(run, "scale_selection.png", figure)
+
+
+def _write_figure(run: RunFolder, name: str, figure: Any) -> None:
+    import io
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=160)
+    run.write_bytes(name, content.getvalue())

@@ -1,0 +1,37 @@
+"""The recipes: one file a paper, one frozen `Recipe` a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..errors import unknown_name
+from ..recipe import Recipe
+from . import digits, gaussdernet
+
+DEFAULT = "rescaled_digits"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A recipe and the docstring that describes it."""
+
+    recipe: Recipe
+    description: str
+
+
+RECIPES: dict[str, Entry] = {
+    name: Entry(make(), make.__doc__ or "")
+    for module in (digits, gaussdernet)
+    for name, make in module.RECIPES.items()
+}
+
+
+def find(name: str) -> Entry:
+    """The recipe of that name.
+
+    Raises:
+      UserError: if there is none, with the nearest name.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]

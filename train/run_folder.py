@@ -1,0 +1,197 @@
+"""The folder of a run: recipe, versions, metrics, checkpoints, weights, results.
+
+Everything in it is written whole (under a temporary name that is then changed), but
+`metrics.jsonl`, which grows by a line at a time and may end in a torn one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from . import recipe as recipes
+from .errors import UserError
+from .recipe import Recipe
+
+
+class RunFolder:
+    """Paths and files of one run."""
+
+    def __init__(self, path: pathlib.Path):
+        """An existing folder; see `create` and `open_run`."""
+        self.path = path
+
+    def checkpoints(self, member: str, stage: str) -> pathlib.Path:
+        """Folder of the checkpoints of a stage."""
+        return self.path / "checkpoints" / member / stage
+
+    def weights(self, member: str, stage: str) -> pathlib.Path:
+        """File of the final weights of a stage."""
+        return self.path / "weights" / f"{member}.{stage}.safetensors"
+
+    def read_json(self, name: str) -> Any:
+        """The contents of a JSON file, or None if there is none."""
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return None
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file whole."""
+        text = json.dumps(value, indent=2) + "\n"
+        self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All whole rows of metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return []
+        rows = []
+        for line in path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue  # torn by a kill; its step is trained again
+        return rows
+
+    def rewind_metrics(self, member: str, stage: str, step: int) -> None:
+        """Drop the rows of a stage after a step, and a torn last line."""
+        rows = [
+            row
+            for row in self.metrics()
+            if (row["member"], row["stage"]) != (member, stage) or row["step"] <= step
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        self.write_bytes("metrics.jsonl", text.encode())
+
+
+def create(
+    name: str, recipe: Recipe, *, command: str, out: str | None = None
+) -> RunFolder:
+    """A new run folder, which appears at once with recipe.json and versions.json in it.
+
+    Args:
+      name: of the recipe.
+      recipe: resolved.
+      command: that started the run.
+      out: where; None: runs/<name>-<date-time>.
+
+    Returns:
+      The folder.
+
+    Raises:
+      UserError: if there is something at that path already.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = pathlib.Path(out) if out else pathlib.Path("runs", f"{name}-{stamp}")
+    if path.exists():
+        raise UserError(
+            f"`out={path}` exists already: continue that run with --resume {path}, or "
+            "give another --out"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = RunFolder(path.with_name(f".{path.name}.{os.getpid()}"))
+    fresh.path.mkdir()
+    fresh.write_json(
+        "recipe.json", {"name": name, "command": command, **_saved(recipe)}
+    )
+    fresh.write_json("versions.json", versions(recipe.precision))
+    fresh.path.rename(path)
+    return RunFolder(path)
+
+
+def _saved(recipe: Recipe) -> dict[str, Any]:
+    values = recipes.to_dict(recipe)
+    values["out"] = None  # a run folder may be moved
+    return {"recipe": values}
+
+
+def open_run(path: str | pathlib.Path) -> tuple[RunFolder, str, Recipe]:
+    """An existing run: its folder, the name of its recipe, the recipe.
+
+    Raises:
+      UserError: if that is no run folder.
+    """
+    run = RunFolder(pathlib.Path(path))
+    try:
+        stored = run.read_json("recipe.json")
+    except (json.JSONDecodeError, NotADirectoryError) as error:
+        raise UserError(f"{run.path / 'recipe.json'} cannot be read: {error}") from None
+    if stored is None:
+        raise UserError(f"{path} is no run folder: it has no recipe.json")
+    return run, stored["name"], recipes.from_dict(stored["recipe"])
+
+
+def versions(precision: str) -> dict[str, Any]:
+    """What a result depends on beside recipe and data."""
+    import jax
+
+    found: dict[str, Any] = {"commit": commit()}
+    for package in ("gdjax", "jax", "flax", "optax", "orbax-checkpoint", "grain"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    device = jax.devices()[0]
+    found["python"] = platform.python_version()
+    found["platform"] = platform.machine()
+    found["device"] = f"{device.platform}: {device.device_kind} x {jax.device_count()}"
+    found["precision"] = precision
+    return found
+
+
+def commit() -> str | None:
+    """The git commit of this code, with "-dirty" for changes; None outside git."""
+    here = pathlib.Path(__file__).parent
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=here, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def locked(run: RunFolder) -> Iterator[None]:
+    """Keep a second process out of a run; the lock ends with the process, however it ends.
+
+    Raises:
+      UserError: if another process trains there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with (run.path / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is training in {run.path}") from None
+        yield

@@ -1,0 +1,159 @@
+"""The training step: a pure function of state and batch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, UInt8
+
+from .losses import Loss
+
+Metrics = dict[str, jax.Array]
+
+
+class State(NamedTuple):
+    """Everything that a resumed stage needs.
+
+    Attributes:
+      step: number of steps done.
+      params: parameters.
+      batch_stats: running statistics of the normalisation.
+      opt_state: of the optimiser.
+      ema: running mean of the parameters, or None.
+      key: never changes; step t uses `fold_in(key, t)`.
+    """
+
+    step: Int[Array, ""]
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    ema: Any
+    key: jax.Array
+
+
+class Batch(NamedTuple):
+    """Images as stored, and their classes."""
+
+    image: UInt8[Array, "B H W C"]
+    label: Int[Array, "B"]
+
+
+def initial_state(
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    *,
+    image_shape: tuple[int, int, int],
+    ema: bool = False,
+    variables: dict[str, Any] | None = None,
+) -> State:
+    """The state before the first step.
+
+    Args:
+      model: Flax module.
+      optimizer: of the stage.
+      key: of initial weights and of dropout.
+      image_shape: (H, W, C).
+      ema: whether a running mean of the parameters is kept.
+      variables: start from these params and batch_stats; None: from random ones.
+
+    Returns:
+      The state; the optimiser always starts afresh.
+    """
+    weights_key, step_key = jax.random.split(key)
+    if variables is None:
+        variables = model.init(weights_key, jnp.zeros((1, *image_shape), jnp.float32))
+    # Copies: the step donates its state, and no two leaves may be one buffer.
+    params = jax.tree.map(jnp.array, variables["params"])
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=jax.tree.map(jnp.array, variables.get("batch_stats", {})),
+        opt_state=optimizer.init(params),
+        ema=jax.tree.map(jnp.array, params) if ema else None,
+        key=step_key,
+    )
+
+
+def as_floats(image: UInt8[Array, "B H W C"]) -> Float[Array, "B H W C"]:
+    """Grey levels 0..255 as 0..1; inside jit, so that bytes go to the device."""
+    return image.astype(jnp.float32) / 255.0
+
+
+def train_step(
+    state: State,
+    batch: Batch,
+    *,
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    loss: Loss,
+    ema_decay: float | None = None,
+) -> tuple[State, Metrics]:
+    """One step of gradient descent.
+
+    Args:
+      state: before the step.
+      batch: images and labels.
+      model: Flax module, `(x, train=True) -> (logits, aux)`.
+      optimizer: its updates.
+      loss: of logits and labels.
+      ema_decay: of the running mean of the parameters.
+
+    Returns:
+      The state after the step; mean loss and accuracy of the batch before it.
+    """
+    dropout = jax.random.fold_in(state.key, state.step)
+
+    def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        (logits, _), updated = model.apply(
+            {"params": params, "batch_stats": state.batch_stats},
+            as_floats(batch.image),
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": dropout},
+        )
+        return loss(logits, batch.label), (logits, updated)
+
+    (value, (logits, updated)), gradient = jax.value_and_grad(objective, has_aux=True)(
+        state.params
+    )
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema = state.ema
+    if ema_decay is not None:
+        ema = optax.incremental_update(params, ema, step_size=1.0 - ema_decay)
+    new = State(
+        step=state.step + 1,
+        params=params,
+        batch_stats=updated.get("batch_stats", {}),
+        opt_state=opt_state,
+        ema=ema,
+        key=state.key,
+    )
+    correct = jnp.argmax(logits, axis=-1) == batch.label
+    return new, {"loss": value, "accuracy": correct.astype(jnp.float32).mean()}
+
+
+def compile_step(
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    loss: Loss,
+    *,
+    ema_decay: float | None = None,
+) -> Callable[[State, Batch], tuple[State, Metrics]]:
+    """`train_step` of a stage, jitted; the state that goes in is used up (donated)."""
+    step = functools.partial(
+        train_step, model=model, optimizer=optimizer, loss=loss, ema_decay=ema_decay
+    )
+    return jax.jit(step, donate_argnums=0)
+
+
+def evaluated_variables(state: State) -> dict[str, Any]:
+    """The variables that a stage hands on: the running mean where there is one."""
+    params = state.params if state.ema is None else state.ema
+    return {"params": params, "batch_stats": state.batch_stats}
