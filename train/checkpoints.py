@@ -37,7 +37,8 @@ class Checkpoints:
         # Lazily: orbax takes seconds to import, and `--help` has no use for it.
         import orbax.checkpoint as ocp
 
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        # Orbax logs the traceback of a failed write; `_not_saved` says it in one line.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._args = ocp.args
         self._folder = folder
         self._say = say
@@ -77,15 +78,22 @@ class Checkpoints:
         )
         try:
             self._manager.save(step, args=arguments, force=True)
-            if wait:
-                self.wait()
         except Exception as error:
             raise self._not_saved(error) from error
+        if wait:
+            self.wait()
 
     def wait(self) -> None:
-        """Wait until the last checkpoint is on disk."""
-        self._manager.wait_until_finished()
-        self._manager.check_for_errors()
+        """Wait until the last checkpoint is on disk.
+
+        Raises:
+          UserError: if it did not get there.
+        """
+        try:
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+        except Exception as error:
+            raise self._not_saved(error) from error
 
     def last_good(self) -> str:
         """The newest whole checkpoint, in words for a message."""

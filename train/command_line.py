@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 
 from .errors import UserError
+
+# What the machine refuses, rather than what the program does wrong.
+REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+)
 
 
 def run_script(
@@ -31,6 +42,11 @@ def run_script(
         return 2
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; continue with --resume", file=sys.stderr)
         return 130

@@ -101,8 +101,10 @@ def final_variables(session: Session, member: Member, stage: str) -> dict[str, A
     (wanted,) = (s for s in stages(session.recipe, member) if s.name == stage)
     plan = make_plan(session, member, wanted)
     folder = session.run.checkpoints(member.slug, stage)
-    with Checkpoints(folder, say=session.say) as checkpoints:
-        restored = checkpoints.restore(_template(session.recipe, plan))
+    restored = None
+    if folder.exists():
+        with Checkpoints(folder, say=session.say) as checkpoints:
+            restored = checkpoints.restore(_template(session.recipe, plan))
     if restored is None or restored[0] < plan.steps:
         raise UserError(
             f"{plan.title} is not trained to its end: continue with "

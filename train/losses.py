@@ -7,11 +7,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
 
 from .recipe import LossConfig
 
-Loss = Callable[[Float[Array, "B K"], Int[Array, "B"]], Float[Array, ""]]
+# (logits [B, K], labels [B]) -> scalar.
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def make_loss(config: LossConfig) -> Loss:

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from .members import pooling_function
 from .step import as_floats
@@ -25,10 +24,10 @@ def _compiled(model: Any) -> Any:
 def per_scale_logits(
     model: Any,
     variables: dict[str, Any],
-    images: UInt8[np.ndarray, "N H W C"],
+    images: np.ndarray,
     *,
     batch_size: int,
-) -> Float[np.ndarray, "N S K"]:
+) -> np.ndarray:
     """Logits of every scale channel for every image.
 
     The last batch is filled up with its first image and cropped, so that the network is
@@ -37,11 +36,11 @@ def per_scale_logits(
     Args:
       model: Flax module.
       variables: params and batch_stats.
-      images: as stored.
+      images: as stored, uint8 [N, H, W, C].
       batch_size: images per call; fewer images make one smaller batch.
 
     Returns:
-      One array.
+      One array [N, S, K].
     """
     apply = _compiled(model)
     size = min(batch_size, len(images))
@@ -58,14 +57,14 @@ def per_scale_logits(
     return np.concatenate(jax.device_get(pending))[: len(images)].astype(np.float32)
 
 
-def pooled(per_scale: Float[np.ndarray, "N S K"], pooling: str) -> np.ndarray:
-    """Logits [N, K] after pooling over scale channels."""
+def pooled(per_scale: np.ndarray, pooling: str) -> np.ndarray:
+    """Logits [N, K] of the scale channels [N, S, K] pooled."""
     keep = np.ones(per_scale.shape[:-1], bool)
     return np.asarray(pooling_function(pooling)(per_scale, keep))
 
 
 def selected_scale(
-    per_scale: Float[np.ndarray, "N S K"], pooling: str
+    per_scale: np.ndarray, pooling: str
 ) -> np.ndarray:
     """The channel [N] with the largest logit of the class that is predicted."""
     classes = pooled(per_scale, pooling).argmax(-1)

@@ -155,7 +155,7 @@ class Recipe:
     precision: Literal["float32", "bfloat16"] = "float32"
     poolings: tuple[Pooling, ...] = ("max",)
     eval_factors: tuple[float, ...] = ()
-    eval_batch_size: int = 100
+    eval_batch_size: int = 50
     checkpoint_every: int = 200
     log_every: int = 20
     tensorboard: bool = False

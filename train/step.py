@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, UInt8
 
 from .losses import Loss
 
@@ -28,7 +28,7 @@ class State(NamedTuple):
       key: never changes; step t uses `fold_in(key, t)`.
     """
 
-    step: Int[Array, ""]
+    step: jax.Array
     params: Any
     batch_stats: Any
     opt_state: Any
@@ -37,10 +37,10 @@ class State(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images as stored, and their classes."""
+    """Images as stored, uint8 [B, H, W, C], and their classes, int32 [B]."""
 
-    image: UInt8[Array, "B H W C"]
-    label: Int[Array, "B"]
+    image: jax.Array | np.ndarray
+    label: jax.Array | np.ndarray
 
 
 def initial_state(
@@ -80,9 +80,9 @@ def initial_state(
     )
 
 
-def as_floats(image: UInt8[Array, "B H W C"]) -> Float[Array, "B H W C"]:
+def as_floats(image: jax.Array | np.ndarray) -> jax.Array:
     """Grey levels 0..255 as 0..1; inside jit, so that bytes go to the device."""
-    return image.astype(jnp.float32) / 255.0
+    return jnp.asarray(image, jnp.float32) / 255.0
 
 
 def train_step(

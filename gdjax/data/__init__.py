@@ -15,6 +15,7 @@ from gdjax.data.rescaled_digits import RescaledDigits
 from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
 from gdjax.data.rescaling import rescale
 
+
 __all__ = [
     "BUILDERS",
     "DataError",

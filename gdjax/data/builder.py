@@ -18,6 +18,7 @@ from gdjax.data.parts import Part, RescaledPart, StoredPart
 from gdjax.data.releases import IdxRelease
 from gdjax.data.sources import Download, Originals
 
+
 Splits = dict[str, tuple[str, float]]
 
 

@@ -17,6 +17,7 @@ from gdjax.data.builder import ScaleBuilder
 from gdjax.data.loading import load_at_factor, test_factors
 from gdjax.data.preparing import BUILDERS, find_prepared, prepare
 
+
 _FILE_WIDTH = 150
 
 Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]

@@ -8,6 +8,7 @@ from gdjax.data.builder import ScaleBuilder
 from gdjax.data.mnist import PLAIN_CONFIGS, PLAIN_SPLITS
 from gdjax.data.releases import FASHION_MNIST
 
+
 GARMENTS = (
     "T-shirt/top",
     "Trouser",

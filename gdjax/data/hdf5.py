@@ -20,6 +20,7 @@ from gdjax.data.factors import factor_tag
 from gdjax.data.idx import DataError
 from gdjax.data.parts import StoredPart
 
+
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _SAMPLES = 16
 

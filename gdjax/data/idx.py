@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _UINT8 = 8
 _KINDS = {1: "labels", 3: "images"}

@@ -14,6 +14,7 @@ from gdjax.data.factors import factor_tag, find_factor
 from gdjax.data.idx import DataError
 from gdjax.data.preparing import parse_name, prepare, prepared_root, unknown
 
+
 _BLOCK = 1000
 
 

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from gdjax.data.builder import ScaleBuilder, ScaleConfig
 from gdjax.data.releases import MNIST
 
+
 PLAIN_SPLITS = {name: (name, 1.0) for name in ("train", "validation", "test")}
 
 PLAIN_CONFIGS = [

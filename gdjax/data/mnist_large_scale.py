@@ -8,6 +8,7 @@ from gdjax.data.builder import ScaleBuilder, ScaleConfig, scale_splits
 from gdjax.data.factors import quarter_octaves
 from gdjax.data.releases import MNIST
 
+
 _TRAIN_FACTORS = (1.0, 2.0, 4.0)
 
 

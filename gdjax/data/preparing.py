@@ -25,6 +25,7 @@ from gdjax.data.rescaled_digits import RescaledDigits
 from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
 from gdjax.data.sources import Originals
 
+
 BUILDERS: dict[str, type[ScaleBuilder]] = {
     "rescaled_digits": RescaledDigits,
     "mnist": GdjaxMnist,

@@ -13,6 +13,7 @@ from gdjax.data.builder import ScaleBuilder, ScaleConfig, scale_splits
 from gdjax.data.factors import quarter_octaves
 from gdjax.data.sources import Download, Originals
 
+
 _TRAIN = 1400
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+
 Background = Literal["black", "mirror"]
 
 _BACKGROUNDS = ("black", "mirror")

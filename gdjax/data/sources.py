@@ -21,6 +21,7 @@ from gdjax.data import idx
 from gdjax.data.idx import DataError
 from gdjax.data.releases import FASHION_MNIST, FILES, MNIST, IdxRelease
 
+
 Download = Callable[[dict[str, str]], Mapping[str, Path]]
 
 

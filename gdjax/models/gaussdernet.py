@@ -15,7 +15,7 @@ from gdjax.layers.selection import centre_pixel, keep_scales, max_over_scales
 from gdjax.scalespace.checks import check_image, check_order, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
-from gdjax.scalespace.njet import Windows, make_filter
+from gdjax.scalespace.jets import Windows, make_filter
 from gdjax.scalespace.scales import geometric_scales
 from gdjax.scalespace.windows import centre_window, full_window, plan_windows
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+
 _GAP = 2
 _INCHES_PER_ROW = 0.9
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-Panel = tuple[str, Float[np.ndarray, "F S"], Sequence[float]]
+# (title, histogram [F, S], sigmas [S]).
+Panel = tuple[str, np.ndarray, Sequence[float]]
 
 
 def scale_selection_map(
-    histogram: Float[np.ndarray, "F S"],
+    histogram: np.ndarray,
     factors: Sequence[float],
     sigmas: Sequence[float],
     *,
@@ -26,7 +26,7 @@ def scale_selection_map(
     the map is a diagonal.
 
     Args:
-      histogram: fraction of the test images of factor f that select channel s.
+      histogram: [F, S], fraction of the test images of factor f that select channel s.
       factors: size factors of the test images.
       sigmas: base scales of the channels, px.
       title: above the map.
@@ -71,7 +71,7 @@ def scale_selection_maps(panels: Sequence[Panel], factors: Sequence[float]) -> F
 
 def _draw(
     axes: Axes,
-    histogram: Float[np.ndarray, "F S"],
+    histogram: np.ndarray,
     factors: Sequence[float],
     sigmas: Sequence[float],
 ) -> AxesImage:

@@ -23,7 +23,7 @@ from gdjax.scalespace.hybrids import (
     NormalizedSampledGaussian as NormalizedSampledGaussian,
     SampledGaussian as SampledGaussian,
 )
-from gdjax.scalespace.njet import (
+from gdjax.scalespace.jets import (
     mix_njet as mix_njet,
     njet as njet,
     smooth as smooth,

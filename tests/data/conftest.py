@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 

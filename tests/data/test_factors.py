@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gdjax.data import BUILDERS, factor_tag, quarter_octaves
-from gdjax.data import test_factors as factors_of
+from gdjax.data import BUILDERS, factor_tag, quarter_octaves, test_factors as factors_of
 from gdjax.data.factors import find_factor
 
 

@@ -8,6 +8,7 @@ import pytest
 from gdjax.data import DataError, load, load_at_factor, quarter_octaves
 from gdjax.data.factors import factor_tag
 
+
 h5py = pytest.importorskip("h5py")
 
 NAME = "rescaled_fashion_mnist/hdf5"

@@ -10,6 +10,7 @@ import pytest
 
 from gdjax.data import DataError, read_images, read_labels
 
+
 IMAGES = np.arange(2 * 3 * 4).reshape(2, 3, 4)
 LABELS = np.array([9, 0, 3])
 

@@ -17,8 +17,8 @@ from gdjax.data import (
     load_at_factor,
     prepare,
     rescale,
+    test_factors as factors_of,
 )
-from gdjax.data import test_factors as factors_of
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ def rescaled_digits() -> Recipe:
         data=DataConfig(name="rescaled_digits"),
         model=ModelConfig(widths=(16, 16, 24, 32), sigmas=HALF_OCTAVES),
         optimizer=OptimizerConfig(learning_rate=0.01, min_learning_rate=5e-5),
+        eval_batch_size=32,
         checkpoint_every=100,
     )
 

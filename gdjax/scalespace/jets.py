@@ -23,6 +23,7 @@ from gdjax.scalespace.derivatives import (
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.operators import HIGHEST, Filter, filter_axis
+from gdjax.scalespace.stencil import convolve
 from gdjax.scalespace.windows import Window, full_window
 
 Windows = tuple[Window, ...]
@@ -225,28 +226,9 @@ def _smooth_then_convolve(x, kernel, sigma, filter_, orders, sources, targets, d
     kernel = kernel * powers[:, None, None]
     stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
     combined = jnp.einsum("a...,aco->...co", stencils, kernel, precision=HIGHEST)
-    return _convolve(x, combined, ndim).astype(dtype)
-
-
-def _convolve(x: jax.Array, kernel: jax.Array, ndim: int) -> jax.Array:
-    """Correlation without padding, [..., spatial, C_in] -> [..., spatial - 2 reach, C_out].
-
-    As a "SAME" one that is cropped: several times faster than "VALID" on CPUs.
-    """
-    lead, spatial = x.shape[: -ndim - 1], x.shape[-ndim - 1 : -1]
-    axes = "DHW"[-ndim:]
-    y = jax.lax.conv_general_dilated(
-        x.reshape(-1, *x.shape[-ndim - 1 :]),
-        kernel,
-        window_strides=(1,) * ndim,
-        padding="SAME",
-        dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
-        precision=HIGHEST,  # the stencil takes differences
-    )
-    reach = kernel.shape[0] // 2
-    crop = (slice(None), *[slice(reach, n - reach) for n in spatial])
-    y = y[crop]
-    return y.reshape(*lead, *y.shape[1:])
+    lead = x.shape[: -ndim - 1]
+    y = convolve(x.reshape(-1, *x.shape[-ndim - 1 :]), combined)
+    return y.reshape(*lead, *y.shape[1:]).astype(dtype)
 
 
 def _separate_axes(x, kernel, sigma, filter_, orders, sources, targets, dtype):

@@ -1,0 +1,131 @@
+"""A small network and random images, so that tests of the loop take a second each."""
+
+import io
+import typing
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from train import evaluation, loop, run_folder, splits
+from train.recipe import DataConfig, ModelConfig, Recipe
+
+FACTORS = (0.5, 1.0, 2.0)
+
+
+class Net(nn.Module):
+    """Dense layer, normalisation, dropout; scale channels that differ by a factor."""
+
+    sigmas: tuple[float, ...] = (1.0,)
+    classes: int = 10
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = x.reshape(x.shape[0], -1)
+        x = nn.Dense(8)(x)
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        x = nn.Dropout(0.2, deterministic=not train)(nn.relu(x))
+        logits = nn.Dense(self.classes)(x)
+        per_scale = jnp.stack([logits * sigma for sigma in self.sigmas], axis=1)
+        return per_scale.max(1), {"per_scale": per_scale}
+
+
+class Examples(typing.NamedTuple):
+    """Like `gdjax.data.Examples`."""
+
+    image: np.ndarray
+    label: np.ndarray
+
+
+def _random_examples(count, seed=0):
+    generator = np.random.default_rng(seed)
+    image = generator.integers(0, 256, (count, 6, 6, 1), np.uint8)
+    label = generator.integers(0, 10, count).astype(np.int32)
+    return Examples(image, label)
+
+
+@pytest.fixture
+def recipe():
+    """Two members, two stages, 8 + 4 steps each."""
+    return Recipe(
+        epochs=2,
+        batch_size=8,
+        nets=("discrete+relu", "spectral+silu"),
+        multi_epochs=1,
+        data=DataConfig(name="stand_in", train_images=35),
+        model=ModelConfig(sigmas=(1.0, 2.0)),
+        checkpoint_every=3,
+        log_every=2,
+    )
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Replaces networks and data by small ones; returns the sizes that were loaded."""
+    loaded = []
+
+    def load_split(data, split, *, data_dir, limit=None):
+        loaded.append(split)
+        return _random_examples(limit or 20)
+
+    def build_model(recipe, member, sigmas):
+        return Net(sigmas)
+
+    monkeypatch.setattr(splits, "load_split", load_split)
+    monkeypatch.setattr(
+        evaluation, "load_factor", lambda *_, **__: _random_examples(13, 1)
+    )
+    monkeypatch.setattr(evaluation, "test_factors", lambda data: FACTORS)
+    for module in (loop, evaluation):
+        monkeypatch.setattr(module, "build_model", build_model)
+    return loaded
+
+
+@pytest.fixture
+def open_run(tmp_path):
+    """A session in a run folder, new or as it is; `.text()` is what it has said."""
+
+    def open_it(recipe, name="run"):
+        path = tmp_path / name
+        if path.exists():
+            run, _, recipe = run_folder.open_run(path)
+        else:
+            run = run_folder.create("test", recipe, command="x", out=str(path))
+        output = io.StringIO()
+        session = loop.open_session(run, recipe, Console(file=output, width=200))
+        return session, output.getvalue
+
+    return open_it
+
+
+def _assert_same(left, right):
+    """Bit for bit, typed keys as well."""
+    left, right = jax.tree.leaves(left), jax.tree.leaves(right)
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+# As fixtures, because test files cannot import each other.
+@pytest.fixture
+def net():
+    """The class of the small network."""
+    return Net
+
+
+@pytest.fixture
+def random_examples():
+    """(count, seed) -> images and labels."""
+    return _random_examples
+
+
+@pytest.fixture
+def assert_same():
+    """Compares two trees bit for bit."""
+    return _assert_same

@@ -1,0 +1,135 @@
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from gdjax.plots.generalisation import generalisation_curve
+from gdjax.plots.scale_selection import scale_selection_map, scale_selection_maps
+from train import evaluation, loop, predict
+from train.errors import UserError
+from train.evaluation import Choices, evaluate
+from train.members import members
+
+
+@pytest.fixture
+def finished(stand_in, recipe, open_run):
+    recipe = dataclasses.replace(recipe, poolings=("max", "mean"), eval_batch_size=5)
+    session, _ = open_run(recipe)
+    loop.train(session)
+    return session
+
+
+def test_evaluation_has_a_row_for_every_network_and_pooling(finished):
+    result = evaluate(finished, Choices(), command="gdjax-train x")
+    assert result == finished.run.read_json("evaluation.json")
+    assert result["factors"] == [0.5, 1.0, 2.0]
+    names = [row["name"] for row in result["rows"]]
+    assert names[:3] == [
+        "discrete+relu, one channel",
+        "discrete+relu, 2 channels, max",
+        "discrete+relu, 2 channels, mean",
+    ]
+    assert len(names) == 6
+    assert {"command", "seed", "commit", "jax", "device", "precision"} <= set(result)
+    for row in result["rows"]:
+        assert len(row["accuracy"]) == 3 and row["images"] == [13] * 3
+        assert np.shape(row["selected"]) == (3, len(row["sigmas"]))
+        np.testing.assert_allclose(np.sum(row["selected"], axis=1), 1)
+    for name in ("generalisation.png", "scale_selection.png"):
+        assert (finished.run.path / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_accuracies_equal_an_unbatched_evaluation(finished, random_examples):
+    result = evaluate(finished, Choices(), command="")
+    images, labels = random_examples(13, 1)
+    member = members(finished.recipe)[0]
+    variables = loop.final_variables(finished, member, "multi")
+    model = loop.build_model(finished.recipe, member, finished.recipe.model.sigmas)
+    logits, aux = model.apply(variables, images.astype(np.float32) / 255)
+    expected = (logits.argmax(-1) == labels).mean()
+    assert result["rows"][1]["accuracy"][0] == pytest.approx(expected)
+    per_scale = predict.per_scale_logits(model, variables, images, batch_size=5)
+    np.testing.assert_allclose(per_scale, aux["per_scale"], atol=1e-5)
+
+
+def test_choices_replace_what_the_recipe_says(finished):
+    choices = Choices(factors=(2.0,), sigmas=(1.0, 3.0, 9.0), poolings=("mean",))
+    result = evaluate(finished, choices, command="")
+    assert result["factors"] == [2.0]
+    assert [len(row["sigmas"]) for row in result["rows"]] == [1, 3, 1, 3]
+    assert result["rows"][1]["pooling"] == "mean"
+
+
+def test_a_factor_is_named_by_three_decimals(finished, monkeypatch):
+    monkeypatch.setattr(evaluation, "test_factors", lambda _: (2**-0.75, 1.0))
+    found = evaluation.chosen_factors(finished, Choices(factors=(1.0, 0.595, 3.0)))
+    assert found == (2**-0.75, 1.0, 3.0)
+    with pytest.raises(UserError, match="positive"):
+        evaluation.chosen_factors(finished, Choices(factors=(-1.0,)))
+
+
+def test_an_unfinished_run_is_not_evaluated(stand_in, recipe, open_run):
+    session, _ = open_run(recipe)
+    with pytest.raises(UserError, match="not trained to its end.*--resume"):
+        evaluate(session, Choices(), command="")
+
+
+def test_the_table_is_never_cut(finished):
+    result = evaluate(finished, Choices(), command="")
+    output = io.StringIO()
+    evaluation.print_table(Console(file=output, width=30), result)
+    for row in result["rows"]:
+        assert row["name"] in output.getvalue()
+
+
+def test_selected_scale_is_the_channel_of_the_predicted_class():
+    per_scale = np.array([[[0.0, 5.0], [4.0, 1.0], [3.0, 2.0]]], np.float32)
+    assert predict.selected_scale(per_scale, "max") == [0]
+    # Means 7/3 and 8/3: class 1 wins, and channel 0 speaks loudest for it.
+    assert predict.selected_scale(per_scale, "mean") == [0]
+    np.testing.assert_allclose(predict.pooled(per_scale, "mean"), [[7 / 3, 8 / 3]])
+
+
+ROWS = [
+    {"name": "a", "sigmas": [1.0], "accuracy": [0.1, 0.9, 0.2]},
+    {"name": "b", "sigmas": [1.0, 2.0], "accuracy": [0.8, 0.9, 0.7]},
+]
+
+
+def test_generalisation_curve_draws_the_numbers():
+    figure = generalisation_curve((0.5, 1.0, 2.0), ROWS)
+    lines = figure.axes[0].get_lines()
+    assert [line.get_label() for line in lines] == ["a", "b"]
+    np.testing.assert_allclose(lines[0].get_xdata(), [-1, 0, 1])
+    np.testing.assert_allclose(lines[1].get_ydata(), [80, 90, 70])
+    assert lines[0].get_linestyle() == "--"
+
+
+def test_generalisation_curve_refuses_rows_that_do_not_fit():
+    with pytest.raises(ValueError, match="'a' has 3 accuracies for 2 factors"):
+        generalisation_curve((0.5, 1.0), ROWS)
+
+
+def test_scale_selection_map_draws_the_histogram():
+    histogram = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    figure = scale_selection_map(histogram, (0.5, 1.0, 2.0), (1.0, 2.0), title="net")
+    (image,) = figure.axes[0].get_images()
+    np.testing.assert_allclose(image.get_array(), histogram.T)
+    assert figure.axes[0].get_title() == "net"
+    panels = [("x", histogram, (1.0, 2.0))] * 3
+    shown = scale_selection_maps(panels, (0.5, 1.0, 2.0)).axes
+    assert sum(bool(axes.get_images()) and axes.get_visible() for axes in shown) >= 3
+
+
+def test_scale_selection_map_refuses_another_shape():
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\[factors, sigmas\]"):
+        scale_selection_map(np.zeros((2, 3)), (0.5, 1.0, 2.0), (1.0, 2.0))
+
+
+def test_evaluation_is_plain_json(finished):
+    evaluate(finished, Choices(), command="")
+    text = (finished.run.path / "evaluation.json").read_text()
+    assert "NaN" not in text and json.loads(text)

@@ -1,0 +1,285 @@
+import dataclasses
+import shutil
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train import export, loop
+from train import step as steps
+from train.checkpoints import Checkpoints, whole_steps
+from train.errors import UserError
+from train.members import members
+from train.recipe import DataConfig, OptimizerConfig
+
+MEMBERS = ("discrete-relu", "spectral-silu")
+
+
+@pytest.fixture
+def finished(stand_in, recipe, open_run):
+    session, _ = open_run(recipe, "finished")
+    loop.train(session)
+    return session
+
+
+def weights(session):
+    folder = session.run.path / "weights"
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def without_speed(session):
+    rows = session.run.metrics()
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def test_all_members_and_stages_are_trained(finished):
+    assert list(weights(finished)) == [
+        f"{member}.{stage}.safetensors"
+        for member in MEMBERS
+        for stage in ("multi", "single")
+    ]
+    rows = [r for r in finished.run.metrics() if r["member"] == MEMBERS[0]]
+    # 35 images make 4 batches of 8; rows every 2 steps and at checkpoints (every 3).
+    assert [(r["stage"], r["step"]) for r in rows] == [
+        ("single", step) for step in (2, 3, 4, 6, 8)
+    ] + [("multi", step) for step in (2, 3, 4)]
+    assert rows[-1]["epoch"] == 1.0
+
+
+def test_members_start_from_the_same_weights_and_see_the_same_data(finished):
+    # The stand-in network ignores the flavour: so both members come out the same.
+    found = weights(finished)
+    for stage in ("single", "multi"):
+        one, other = (found[f"{m}.{stage}.safetensors"] for m in MEMBERS)
+        assert one == other
+
+
+def test_another_seed_gives_other_weights(finished, recipe, open_run):
+    session, _ = open_run(dataclasses.replace(recipe, seed=1), "other")
+    loop.train(session)
+    assert weights(session) != weights(finished)
+
+
+def test_exported_weights_are_those_of_the_last_checkpoint(finished, assert_same):
+    member = members(finished.recipe)[0]
+    variables = loop.final_variables(finished, member, "multi")
+    read = export.read(finished.run.weights(member.slug, "multi"))
+    assert_same(read, variables)
+    assert set(read) == {"params", "batch_stats"}
+
+
+def test_a_finished_run_is_not_trained_again(finished, open_run, stand_in, monkeypatch):
+    rows = finished.run.metrics()
+    stand_in.clear()
+    monkeypatch.setattr(loop, "_advance", None)  # calling it would raise
+    session, text = open_run(None, "finished")
+    loop.train(session)
+    assert text().count("finished before") == 4
+    assert session.run.metrics() == rows
+    assert not stand_in  # no data were read
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def stopped_after(stand_in, recipe, open_run, monkeypatch):
+    """(steps, recipe) -> a run that died after so many steps, counted over all."""
+
+    def run_until(count, recipe=recipe):
+        session, _ = open_run(recipe, "stopped")
+        calls = []
+        original = loop.Journal.add
+
+        def add(journal, metrics):
+            calls.append(1)
+            if len(calls) > count:
+                raise Stop
+            original(journal, metrics)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.Journal, "add", add)
+            with pytest.raises(Stop):
+                loop.train(session)
+        return open_run(recipe, "stopped")
+
+    return run_until
+
+
+# Before the first checkpoint; between two; in the second stage; in the second member.
+@pytest.mark.parametrize("count", [2, 7, 10, 14, 23])
+def test_a_resumed_run_ends_bit_for_bit_as_if_unbroken(count, finished, stopped_after):
+    session, text = stopped_after(count)
+    loop.train(session)
+    assert weights(session) == weights(finished)
+    assert without_speed(session) == without_speed(finished)
+    if count == 2:
+        assert "no usable checkpoint, starts anew" in text()
+    if count == 7:
+        assert "continues after step 6 of 8" in text()
+
+
+def test_a_resume_with_running_mean_and_validation(
+    stand_in, recipe, open_run, stopped_after
+):
+    recipe = dataclasses.replace(
+        recipe,
+        optimizer=OptimizerConfig(ema_decay=0.9),
+        data=dataclasses.replace(recipe.data, validation_images=15),
+    )
+    unbroken, _ = open_run(recipe, "unbroken")
+    loop.train(unbroken)
+    session, _ = stopped_after(7, recipe)
+    loop.train(session)
+    assert weights(session) == weights(unbroken)
+    assert without_speed(session) == without_speed(unbroken)
+    rows = [row for row in session.run.metrics() if "validation_accuracy" in row]
+    assert [row["step"] for row in rows] == [4, 8, 4] * 2
+
+
+def test_a_damaged_last_checkpoint_is_trained_again(finished, open_run):
+    expected = weights(finished)
+    folder = finished.run.checkpoints(MEMBERS[0], "single")
+    shutil.rmtree(folder / "8" / "state")
+    shutil.rmtree(finished.run.path / "weights")
+    session, text = open_run(None, "finished")
+    loop.train(session)
+    assert "damaged" in text() and "continues after step 6 of 8" in text()
+    assert weights(session) == expected
+
+
+def test_a_checkpoint_of_another_network_is_refused(finished, open_run, monkeypatch):
+    build = loop.build_model
+    other = lambda *args: build(*args).clone(classes=7)  # noqa: E731
+    monkeypatch.setattr(loop, "build_model", other)
+    session, _ = open_run(None, "finished")
+    with pytest.raises(UserError, match="another network.*expected float32"):
+        loop.train(session)
+
+
+def test_the_multi_stage_starts_from_the_single_weights(stand_in, recipe, open_run):
+    frozen = OptimizerConfig(learning_rate=1e-12, min_learning_rate=0.0)
+    session, _ = open_run(dataclasses.replace(recipe, optimizer=frozen))
+    loop.train(session)
+    read = [
+        export.read(session.run.weights(MEMBERS[0], stage))["params"]["Dense_0"]
+        for stage in ("single", "multi")
+    ]
+    np.testing.assert_allclose(read[0]["kernel"], read[1]["kernel"], atol=1e-9)
+    scratch = dataclasses.replace(recipe, optimizer=frozen, multi_from="scratch")
+    session, _ = open_run(scratch, "scratch")
+    loop.train(session)
+    other = export.read(session.run.weights(MEMBERS[0], "multi"))["params"]["Dense_0"]
+    assert np.abs(other["kernel"] - read[0]["kernel"]).max() > 0.1
+
+
+def test_each_stage_is_compiled_once(stand_in, recipe, open_run, monkeypatch):
+    traces = []
+    original = steps.train_step
+
+    def traced(*args, **kwargs):
+        traces.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(steps, "train_step", traced)
+    loop.train(open_run(recipe)[0])
+    assert len(traces) == 4
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    stand_in, recipe, open_run, monkeypatch
+):
+    original = loop.make_loss
+
+    def make_loss(config):
+        loss = original(config)
+        calls = iter(range(100))
+
+        def broken(logits, labels):
+            next(calls)
+            return loss(logits, labels)
+
+        return broken
+
+    monkeypatch.setattr(loop, "make_loss", make_loss)
+    compile_step = loop.compile_step
+
+    def compile_broken(*args, **kwargs):
+        step = compile_step(*args, **kwargs)
+
+        def wrapped(state, batch):
+            number = int(state.step) + 1
+            state, metrics = step(state, batch)
+            if number == 5:
+                metrics = metrics | {"loss": jnp.asarray(jnp.nan)}
+            return state, metrics
+
+        return wrapped
+
+    monkeypatch.setattr(loop, "compile_step", compile_broken)
+    session, _ = open_run(recipe)
+    with pytest.raises(UserError, match="not finite at step 5; the last good.*/3;"):
+        loop.train(session)
+    assert whole_steps(session.run.checkpoints(MEMBERS[0], "single")) == [3]
+    assert max(row["step"] for row in session.run.metrics()) == 4
+
+
+def test_a_full_disk_leaves_a_run_that_can_be_resumed(
+    finished, recipe, open_run, monkeypatch
+):
+    save = Checkpoints.save
+
+    def fail(self, step, state, *, wait=False):
+        if step == 6:
+            raise self._not_saved(OSError(28, "No space left on device"))
+        save(self, step, state, wait=wait)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", fail)
+        session, _ = open_run(recipe, "full")
+        with pytest.raises(UserError, match="no space left on the disk.*--resume"):
+            loop.train(session)
+    session, _ = open_run(None, "full")
+    loop.train(session)
+    assert weights(session) == weights(finished)
+
+
+def test_metrics_on_a_full_disk_name_the_last_good_checkpoint(
+    stand_in, recipe, open_run, monkeypatch
+):
+    session, _ = open_run(recipe)
+    append = type(session.run).append_metrics
+
+    def fail(run, row):
+        if row["step"] == 6:
+            raise OSError(28, "No space left on device")
+        append(run, row)
+
+    monkeypatch.setattr(type(session.run), "append_metrics", fail)
+    with pytest.raises(UserError, match="no space left.*last good checkpoint.*/3;"):
+        loop.train(session)
+
+
+def test_other_data_on_resume_are_refused(stand_in, recipe, stopped_after, monkeypatch):
+    session, _ = stopped_after(7)
+    data = loop.TrainingData(session.run, session.recipe)
+    examples = data.train(members(recipe)[0])
+    changed = examples._replace(image=examples.image ^ 1)
+    monkeypatch.setattr("train.splits.load_split", lambda *_, **__: changed)
+    with pytest.raises(UserError, match="has changed since the run began"):
+        loop.train(session)
+
+
+def test_each_training_size_reads_its_own_split(stand_in, recipe, open_run):
+    data = DataConfig(name="stand_in", train_images=35, train_sizes=(1.0, 2.0))
+    recipe = dataclasses.replace(recipe, nets=("discrete+relu",), data=data, epochs=1)
+    loop.train(open_run(recipe)[0])
+    assert stand_in == ["train_scale_1p000", "train_scale_2p000"]
+
+
+def test_tensorboard_files_are_written(stand_in, recipe, open_run):
+    pytest.importorskip("tensorboardX")
+    session, _ = open_run(dataclasses.replace(recipe, tensorboard=True, epochs=1))
+    loop.train(session)
+    assert len(list((session.run.path / "tensorboard").rglob("events.*"))) == 4
