@@ -1,0 +1,12 @@
+"""Measurement: scale covariance, and generalisation over size factors."""
+
+from gdjax.metrics.covariance import (
+    assert_scale_covariant as assert_scale_covariant,
+    enlarge as enlarge,
+    fourier_resample as fourier_resample,
+    scale_covariance_error as scale_covariance_error,
+)
+from gdjax.metrics.generalisation import (
+    accuracy_per_factor as accuracy_per_factor,
+    scale_selection_histogram as scale_selection_histogram,
+)

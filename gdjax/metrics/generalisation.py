@@ -1,0 +1,78 @@
+"""Scale generalisation: accuracy and selected scales over size factors."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def accuracy_per_factor(
+    predict: Callable[[np.ndarray], Any],
+    datasets: Sequence[tuple[Any, Any]],
+    *,
+    batch_size: int = 256,
+) -> np.ndarray:
+    """Fraction of right predictions for each size factor.
+
+    Args:
+      predict: images [batch_size, H, W, C] -> class indices [batch_size]. Always called
+        with whole batches (the last one is padded), so that it compiles once.
+      datasets: one (images [N, H, W, C], labels [N]) per size factor.
+      batch_size: images per call.
+
+    Returns:
+      [F], float64, in [0, 1].
+
+    Raises:
+      ValueError: if a data set is empty or its labels are of another length.
+
+    [gaussdernet] Figs. 6-7.
+    """
+    accuracies = []
+    for images, labels in datasets:
+        images, labels = np.asarray(images), np.asarray(labels)
+        if len(images) == 0 or len(images) != len(labels):
+            raise ValueError(
+                f"a data set has {len(images)} images and {len(labels)} labels; both"
+                " must be equal and more than 0."
+            )
+        found = [
+            np.asarray(predict(_whole(images[first : first + batch_size], batch_size)))
+            for first in range(0, len(images), batch_size)
+        ]
+        accuracies.append(np.mean(np.concatenate(found)[: len(labels)] == labels))
+    return np.array(accuracies)
+
+
+def _whole(batch: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(batch)
+    return np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+
+
+def scale_selection_histogram(
+    selected: Sequence[Any], *, num_scales: int
+) -> np.ndarray:
+    """How often each scale channel is selected, for each size factor.
+
+    Args:
+      selected: per size factor the indices of the selected channels, ints [N].
+      num_scales: S, number of scale channels.
+
+    Returns:
+      [F, S], float64; rows sum to 1.
+
+    Raises:
+      ValueError: if an index is outside 0..S - 1, or a factor has none.
+
+    [gaussdernet] Fig. 8.
+    """
+    rows = []
+    for index, chosen in enumerate(selected):
+        chosen = np.asarray(chosen)
+        if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= num_scales:
+            raise ValueError(
+                f"`selected[{index}]` must hold indices from 0 to {num_scales - 1},"
+                " at least one."
+            )
+        rows.append(np.bincount(chosen.ravel(), minlength=num_scales) / chosen.size)
+    return np.stack(rows)
