@@ -26,4 +26,5 @@ from gdjax.scalespace import (
     truncation_radius as truncation_radius,
 )
 
+
 __version__ = "0.1.0"

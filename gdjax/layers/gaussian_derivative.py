@@ -13,6 +13,7 @@ from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.jets import Windows, make_filter, mix_njet
 from gdjax.scalespace.operators import Filter
 
+
 # Uniform He initialisation over the fan-in J * C_in.
 he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 

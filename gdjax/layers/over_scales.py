@@ -5,11 +5,12 @@ from typing import Any
 
 import flax.linen as nn
 
+
 SCALE_AXIS = "scale"
 
 
 def over_scales(target: Callable[..., Any]) -> Callable[..., Any]:
-    """Maps `target(module, x, sigma)` over sigma, with parameters and statistics shared.
+    """Maps `target(module, x, sigma)` over sigma, sharing parameters and statistics.
 
     Args:
       target: a function of a Linen module, an input that all scale channels share, and

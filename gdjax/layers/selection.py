@@ -42,7 +42,7 @@ def max_over_scales(per_scale: jax.Array, keep: jax.Array) -> jax.Array:
 
 
 def logsumexp_over_scales(per_scale: jax.Array, keep: jax.Array) -> jax.Array:
-    """log sum_s exp over the kept scale channels, [B, K]. [gaussderresnet] sec. 3."""
+    """Log sum_s exp over the kept scale channels, [B, K]. [gaussderresnet] sec. 3."""
     return jax.nn.logsumexp(jnp.where(keep[..., None], per_scale, -jnp.inf), axis=-2)
 
 

@@ -142,7 +142,9 @@ def assert_scale_covariant(
         fn_at_sigma, image, sigma=sigma, factor=factor, border=border
     )
     if not np.all(errors <= tolerance):
-        worst = np.unravel_index(np.argmax(np.nan_to_num(errors, nan=np.inf)), errors.shape)
+        worst = np.unravel_index(
+            np.argmax(np.nan_to_num(errors, nan=np.inf)), errors.shape
+        )
         where = f" (output {tuple(map(int, worst))})" if errors.ndim else ""
         raise AssertionError(
             f"the scale covariance error at sigma = {sigma} px and factor {factor} is"

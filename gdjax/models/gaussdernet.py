@@ -147,9 +147,15 @@ class GaussDerNet(nn.Module):
     def _layers(self) -> list[GaussianDerivative]:
         return [
             GaussianDerivative(
-                features, order=self.order, zero_order=self.zero_order and k > 0,
-                discretisation=self.discretisation, padding=self.padding,
-                eps=self.eps, ndim=self.ndim, dtype=self.dtype, name=f"layer_{k + 1}",
+                features,
+                order=self.order,
+                zero_order=self.zero_order and k > 0,
+                discretisation=self.discretisation,
+                padding=self.padding,
+                eps=self.eps,
+                ndim=self.ndim,
+                dtype=self.dtype,
+                name=f"layer_{k + 1}",
             )  # fmt: skip
             for k, features in enumerate((*self.widths, self.num_classes))
         ]
@@ -184,7 +190,11 @@ class GaussDerNet(nn.Module):
         winner = logits.argmax(axis=-1)[..., None, None]
         decisive = jnp.take_along_axis(per_scale, winner, axis=-1)[..., 0]
         selected = jnp.where(keep, decisive, -jnp.inf).argmax(axis=-1)
-        return logits, {"per_scale": per_scale, "selected_scale": selected, "keep": keep}
+        return logits, {
+            "per_scale": per_scale,
+            "selected_scale": selected,
+            "keep": keep,
+        }
 
 
 def _crop(x: jax.Array, windows: Windows) -> jax.Array:
@@ -197,7 +207,7 @@ PUBLISHED_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-1, 7))
 
 
 def gaussdernet_small(**fields: Any) -> GaussDerNet:
-    """12-14-16-20-64: 13,608 parameters with one input channel. [gaussdernet] sec. 4."""
+    """12-14-16-20-64: 13,608 parameters (one input channel). [gaussdernet] sec. 4."""
     return GaussDerNet(**{"widths": (12, 14, 16, 20, 64), **fields})
 
 

@@ -2,4 +2,5 @@
 
 from gdjax.plots.contact_sheet import contact_sheet
 
+
 __all__ = ["contact_sheet"]

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+
 # (title, histogram [F, S], sigmas [S]).
 Panel = tuple[str, np.ndarray, Sequence[float]]
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+
 PADDINGS = ("zero", "symmetric", "edge", "wrap")
 
 
@@ -49,14 +50,14 @@ def check_sigma(sigma: Any, *, name: str = "sigma", positive: bool = False) -> A
         raise ValueError(f"`{name}={sigma}` must be finite and >= 0 px.")
     if positive and np.any(value == 0):
         raise ValueError(
-            f"`{name}={sigma}`: this discretisation needs sigma > 0 px; only"
-            " `DiscreteGaussian` and the integrated ones have the unit impulse as limit."
+            f"`{name}={sigma}`: this discretisation needs sigma > 0 px;"
+            " `DiscreteGaussian` has the unit impulse as its limit."
         )
     return value
 
 
 def check_order(order: Any, *, name: str = "order", lowest: int = 0) -> int:
-    """Returns `order` as an int; raises ValueError below `lowest`, TypeError if no int."""
+    """Returns `order` as an int; ValueError below `lowest`, TypeError if no int."""
     if isinstance(order, bool) or not isinstance(order, (int, np.integer)):
         raise TypeError(f"`{name}={order!r}` must be an int.")
     if order < lowest:
@@ -96,9 +97,10 @@ def check_image(x: Any, *, ndim: int) -> jax.Array:
             " `x.astype(jnp.float32) / 255`."
         )
     if x.ndim < ndim + 1:
+        axes = ", ".join("DHW"[-ndim:] + "C")
         raise ValueError(
             f"the image has shape {x.shape}, but {ndim} spatial axes and a channel"
-            f" axis are needed ([..., {'D, H, W, C'[-3 * (ndim + 1) + 1 :].strip(', ')}]);"
+            f" axis are needed, [..., {axes}];"
             " add the channel axis with `x[..., None]`."
         )
     if x.size == 0:

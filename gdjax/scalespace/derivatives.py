@@ -13,13 +13,12 @@ import numpy as np
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import difference, difference_reach
 
+
 Orders = tuple[tuple[int, ...], ...]
 
 
 @functools.lru_cache(maxsize=256)
-def derivative_orders(
-    order: int, *, zero_order: bool = False, ndim: int = 2
-) -> Orders:
+def derivative_orders(order: int, *, zero_order: bool = False, ndim: int = 2) -> Orders:
     """The multi-indices of all partial derivatives up to total order `order`.
 
     Args:

@@ -6,6 +6,7 @@ sigma is concrete (kernels are then constants of the compiled program), `jax.num
 where it is traced.
 """
 
+import abc
 import dataclasses
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from gdjax.scalespace.truncation import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Discretisation:
+class Discretisation(abc.ABC):
     """1-D kernels of every derivative order; subclasses give `taps`.
 
     Attributes:
@@ -60,11 +61,11 @@ class Discretisation:
         taps = self.taps(xp, value, order, radius)
         return taps if xp is jnp else jnp.asarray(taps, real_dtype(sigma))
 
+    @abc.abstractmethod
     def taps(
         self, xp: Any, sigma: Any, order: int, radius: int, cut: Any = None
     ) -> Any:
-        """`kernel` without checks. `cut`: where a normaliser stops (default `radius`)."""
-        raise NotImplementedError
+        """`kernel` without checks; a normaliser stops at `cut` (default `radius`)."""
 
     def periodic_taps(self, xp: Any, sigma: Any, order: int, period: int) -> Any:
         """The kernel summed over n + period Z, for n = 0..period - 1.

@@ -53,9 +53,7 @@ class NormalizedSampledGaussianDerivatives(Discretisation):
 
     def taps(self, xp, sigma, order, radius, cut=None):
         """sigma^-a He_a(n / sigma) times the Gaussian normalised over the kernel."""
-        weights = normalized_gaussian(
-            xp, sigma, radius, radius if cut is None else cut
-        )
+        weights = normalized_gaussian(xp, sigma, radius, radius if cut is None else cut)
         n = positions(xp, sigma, radius)
         return hermite(order, n / sigma) * weights / sigma**order
 
@@ -96,7 +94,9 @@ class SpectralGaussian(Discretisation):
         """The Gaussian's radius, and as far as the ringing of order 1 exceeds `eps`.
 
         The jump of i w exp(-s w^2 / 2) at w = pi makes scale-normalised taps of
-        size sigma exp(-s pi^2 / 2) / (pi n).
+        size sigma exp(-s pi^2 / 2) / (pi n). The cut costs covariance: about 4 % of
+        relative error at sigma = 0.5 px and eps = 0.005, 0.4 % at 1 px; `eps=None`
+        costs nothing but time.
         """
         core = super().radius(sigma, eps, ndim=ndim, order=order, limit=limit)
         xp = jnp if is_traced(sigma) else np

@@ -16,7 +16,7 @@ def hermite(order: int, x: Any) -> Any:
 
 
 def gaussian(xp: Any, x: Any, sigma: Any) -> Any:
-    """g(x; sigma), the continuous 1-D Gaussian at positions `x` in px. [gaussdernet] (2)."""
+    """g(x; sigma), the continuous 1-D Gaussian, at `x` in px. [gaussdernet] (2)."""
     return xp.exp(-(x**2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
 
 

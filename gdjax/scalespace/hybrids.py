@@ -1,5 +1,6 @@
 """Smoothing kernels whose derivatives are central differences of one smoothed image."""
 
+import abc
 import dataclasses
 import math
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ def special(xp: Any) -> Any:
 
 
 def positions(xp: Any, sigma: Any, radius: int) -> Any:
-    """n = -radius..radius, in the dtype of a traced `sigma`."""
+    """N = -radius..radius, in the dtype of a traced `sigma`."""
     n = np.arange(-radius, radius + 1)
     return n.astype(sigma.dtype if xp is jnp else np.float64)
 
@@ -61,8 +62,9 @@ class _Differenced(Discretisation):
 
     shared_smoothing: ClassVar[bool] = True
 
+    @abc.abstractmethod
     def smoothing_taps(self, xp: Any, sigma: Any, radius: int, cut: Any) -> Any:
-        raise NotImplementedError
+        """The smoothing kernel, [2 radius + 1], normalised (if at all) over `cut`."""
 
     def taps(self, xp, sigma, order, radius, cut=None):
         """Central difference of the smoothing kernel, taken before cropping."""
@@ -73,8 +75,10 @@ class _Differenced(Discretisation):
 
 @dataclasses.dataclass(frozen=True)
 class SampledGaussian(_Differenced):
-    """g(n; sigma) at the pixels, with central differences; sums to more than 1 below
-    sigma = 0.7 px. [gaussdernet] (2)."""
+    """g(n; sigma) at the pixels, with central differences. [gaussdernet] (2).
+
+    Sums to more than 1 below sigma = 0.7 px.
+    """
 
     impulse_limit: ClassVar[bool] = False
 
@@ -85,7 +89,7 @@ class SampledGaussian(_Differenced):
 
 @dataclasses.dataclass(frozen=True)
 class NormalizedSampledGaussian(_Differenced):
-    """g(n; sigma) divided by its sum over the kernel, with central differences. gdjax."""
+    """g(n; sigma) divided by its sum, with central differences. gdjax."""
 
     def smoothing_taps(self, xp, sigma, radius, cut):
         """g(n) / sum_{|m| <= cut} g(m)."""
@@ -131,7 +135,7 @@ class LinearlyIntegratedGaussian(_Differenced):
 
 
 def normalized_gaussian(xp: Any, sigma: Any, radius: int, cut: Any) -> Any:
-    """exp(-n^2 / 2 sigma^2) / sum over |m| <= cut, n = -radius..radius; 0 -> impulse."""
+    """exp(-n^2 / 2 sigma^2) over its sum for |m| <= cut; sigma = 0 is the impulse."""
     n = positions(xp, sigma, radius)
     weights = xp.exp(-(n**2) / (2 * xp.maximum(sigma, 1e-6) ** 2))
     inside = xp.where(abs(np.arange(-radius, radius + 1)) <= cut, weights, 0)

@@ -9,7 +9,6 @@ import numpy as np
 from gdjax.scalespace.checks import (
     check_eps,
     check_image,
-    check_order,
     check_padding,
     check_sigma,
 )
@@ -25,6 +24,7 @@ from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.operators import HIGHEST, Filter, filter_axis
 from gdjax.scalespace.stencil import convolve
 from gdjax.scalespace.windows import Window, full_window
+
 
 Windows = tuple[Window, ...]
 
@@ -172,7 +172,9 @@ def mix_njet(
     targets: Windows | None = None,
     dtype: Any = None,
 ) -> jax.Array:
-    """Learned combination of the N-jet, y_o = sum_{c, a} w[a, c, o] / a! sigma^|a| d_a L_c.
+    """Learned combinations of the N-jet.
+
+      y_o = sum_c sum_a w[a, c, o] / a! sigma^|a| d_a L_c
 
     Equals `njet` followed by the mixing, without storing the jet: one smoothing and
     one small convolution where the discretisation shares a smoothing kernel, else

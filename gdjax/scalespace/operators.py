@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.bessel import real_dtype
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.discretisation import (
     Discretisation,
@@ -23,6 +22,7 @@ from gdjax.scalespace.discretisation import (
     difference_reach,
 )
 from gdjax.scalespace.windows import Window, extend
+
 
 # Longer axes are tiled where the kernel is short: what the tiles cost in overlap is
 # then less than what a dense matrix wastes on zeros.
@@ -72,7 +72,12 @@ class Filter:
 
 
 def truncated_taps(
-    xp: Any, discretisation: Discretisation, sigma: Any, order: int, width: int, cut: Any
+    xp: Any,
+    discretisation: Discretisation,
+    sigma: Any,
+    order: int,
+    width: int,
+    cut: Any,
 ) -> Any:
     """The kernel of derivative order `order` after truncation, [2 width + 1].
 
