@@ -37,9 +37,9 @@ class GaussDerNet(nn.Module):
       sigmas: base scales sigma_0 of the scale channels, in px.
       ratio: r between the scale levels of adjacent layers.
       order: highest derivative order.
-      zero_order: whether the smoothed image is a term, in all layers but the first.
       discretisation: the kernels.
       activation: pointwise nonlinearity.
+      zero_order: whether the smoothed image is a term, in all layers but the first.
       padding: border rule.
       eps: mass that truncation may lose; None: no truncation.
       spatial_selection: `centre_pixel`, `spatial_max` or `spatial_mean`.
@@ -64,9 +64,9 @@ class GaussDerNet(nn.Module):
     sigmas: tuple[float, ...] = (1.0,)
     ratio: float = 1.25
     order: int = 2
-    zero_order: bool = False
     discretisation: Discretisation = DiscreteGaussian()  # noqa: RUF009 (frozen)
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+    zero_order: bool = False
     padding: str = "zero"
     eps: float | None = 0.005
     spatial_selection: Callable[..., jax.Array] = centre_pixel
@@ -126,6 +126,12 @@ class GaussDerNet(nn.Module):
           the largest logit of the predicted class; `keep` [B, S], which took part.
         """
         x = check_image(x, ndim=self.ndim)
+        if x.ndim != self.ndim + 2:
+            raise ValueError(
+                f"the images have shape {x.shape}; a batch axis, {self.ndim} spatial"
+                " axes and a channel axis are needed: add what is missing with"
+                " `x[None]` or `x[..., None]`."
+            )
         spatial = x.shape[-self.ndim - 1 : -1]
         if self.mapped:
             windows = self.windows(max(self.sigmas), spatial)

@@ -8,6 +8,7 @@ from ..errors import unknown_name
 from ..recipe import Recipe
 from . import digits, gaussdernet
 
+
 DEFAULT = "rescaled_digits"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..recipe import DataConfig, ModelConfig, OptimizerConfig, Recipe
 
+
 HALF_OCTAVES = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
 
 

@@ -1,5 +1,4 @@
-"""[gaussdernet] Lindeberg (2022), Scale-covariant and scale-invariant Gaussian
-derivative networks."""
+"""[gaussdernet]: scale-covariant and scale-invariant Gaussian derivative networks."""
 
 from __future__ import annotations
 
@@ -7,6 +6,7 @@ import dataclasses
 
 from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
 from .digits import HALF_OCTAVES
+
 
 # sec. 5: eight channels, 1/sqrt 2 ... 8 px.
 PUBLISHED_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-1, 7))
@@ -59,7 +59,7 @@ def gaussdernet_mnist_large_scale() -> Recipe:
     for test sizes 1 to 4 whatever the training size.
 
     Choice: the multi-scale net starts from the single channel's weights;
-    `--multi-from scratch --epochs 0` trains it from scratch, as the paper may have done.
+    `--multi-from scratch --epochs 0` trains it from scratch.
     """
     return Recipe(
         epochs=20,
@@ -81,24 +81,29 @@ def gaussdernet_mnist_large_scale() -> Recipe:
 def gaussdernet_mnist_large_scale_small() -> Recipe:
     """The experiment of `gaussdernet_mnist_large_scale` cut down for two CPU cores.
 
-    Fewer images, two epochs and two flavours; weights are transferred to the eight
-    channels and trained there for one more epoch.
+    |            |                                                               |
+    |------------|---------------------------------------------------------------|
+    | data       | first 2,000 training images of each size 1, 2 and 4; first    |
+    |            | 100 test images of each of 17 sizes                           |
+    | network    | 8-12-16-16-32-10, sigma_0 = training size, 4 epochs           |
+    | channels   | the published 8; weights transferred, not trained further     |
+    | training   | batch 32, otherwise as the full experiment                    |
 
     Command: `gdjax-train gaussdernet_mnist_large_scale_small`.
     """
     full = gaussdernet_mnist_large_scale()
     return dataclasses.replace(
         full,
-        epochs=2,
-        multi_epochs=1,
-        multi_learning_rate=0.003,
-        nets=("discrete+relu", "spectral+silu"),
+        epochs=4,
+        batch_size=32,
+        multi_epochs=0,
         data=dataclasses.replace(
             full.data,
             name="mnist_large_scale/small",
             train_images=2_000,
-            test_images=200,
+            test_images=100,
         ),
+        model=dataclasses.replace(full.model, widths=(8, 12, 16, 16, 32)),
         checkpoint_every=50,
     )
 
