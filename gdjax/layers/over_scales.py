@@ -26,7 +26,7 @@ def over_scales(target: Callable[..., Any]) -> Callable[..., Any]:
     """
     return nn.vmap(
         target,
-        in_axes=(None, 0),
+        in_axes=(None, 0),  # pyright: ignore[reportArgumentType] (Flax says int)
         out_axes=0,
         axis_name=SCALE_AXIS,
         variable_axes={"params": None, "batch_stats": None},

@@ -188,7 +188,8 @@ class GaussDerNet(nn.Module):
         return xs
 
     def _pool(self, per_scale: jax.Array, train: bool):
-        shape = per_scale.shape[:-1]
+        batch, channels, _ = per_scale.shape
+        shape = batch, channels
         keep = jnp.ones(shape, bool)
         if train and self.scale_dropout and len(self.sigmas) > 1:
             keep = keep_scales(self.make_rng("dropout"), shape, rate=self.scale_dropout)

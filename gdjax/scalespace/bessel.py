@@ -64,7 +64,7 @@ def bessel_taps(xp: Any, variance: Any, order: int, radius: int) -> Any:
     """
     if xp is np:
         period = radius + int(np.ceil(9 * np.sqrt(variance))) + order + 24
-        period = scipy.fft.next_fast_len(2 * ((period + 1) // 2), real=True)
+        period = int(scipy.fft.next_fast_len(period, real=True) or period)
         return periodic_bessel(np, variance, order, period)[: radius + 1]
     # Aliases are 5 radius = 10 sigma away: exp(-50).
     near = periodic_bessel(jnp, variance, order, 6 * (radius + 2))[: radius + 1]

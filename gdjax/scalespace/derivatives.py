@@ -134,10 +134,8 @@ def directional_derivative(
         )
     angle = jnp.asarray(angle, jet.dtype)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
-    return sum(
-        math.comb(order, i)
-        * cosine**i
-        * sine ** (order - i)
-        * jet[..., orders.index((i, order - i)), :]
-        for i in range(order + 1)
-    )
+    result = jnp.zeros((), jet.dtype)
+    for i in range(order + 1):
+        weight = math.comb(order, i) * cosine**i * sine ** (order - i)
+        result = result + weight * jet[..., orders.index((i, order - i)), :]
+    return result

@@ -88,7 +88,7 @@ class Discretisation(abc.ABC):
         *,
         ndim: int = 2,
         order: int = 0,
-        limit: int | None = None,
+        limit: int = 0,
     ) -> Any:
         """Half-width in px at which the kernels up to `order` are cut.
 

@@ -90,7 +90,7 @@ class SpectralGaussian(Discretisation):
         spectrum = _spectrum(xp, sigma, order, w) * keep
         return inverse_transform(xp, spectrum, order, period)
 
-    def radius(self, sigma, eps, *, ndim=2, order=0, limit=None):
+    def radius(self, sigma, eps, *, ndim=2, order=0, limit=0):
         """The Gaussian's radius, and as far as the ringing of order 1 exceeds `eps`.
 
         The jump of i w exp(-s w^2 / 2) at w = pi makes scale-normalised taps of

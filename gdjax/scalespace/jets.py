@@ -147,7 +147,7 @@ def njet(
     )
     sigma = _check_scale(sigma, filter_, x.shape[-1])
     windows = spatial_windows(x, ndim)
-    known = {(): x}
+    known: dict[tuple[int, ...], jax.Array] = {(): x}
     for multi_index in orders:
         for depth in range(1, ndim + 1):
             prefix = multi_index[:depth]

@@ -53,18 +53,19 @@ class Filter:
     ndim: int
     max_order: int
 
-    def radius(self, sigma: Any, limit: int | None = None) -> Any:
-        """Half-width in px of the (smoothing) kernel, None for the full support."""
-        if self.eps is None:
-            return None
+    def radius(self, sigma: Any, limit: int = 0) -> Any:
+        """Half-width in px of the (smoothing) kernel; needs `eps`."""
+        assert self.eps is not None
         return self.discretisation.radius(
             sigma, self.eps, ndim=self.ndim, order=self.max_order, limit=limit
         )
 
     def reach(self, sigma: float) -> int | None:
-        """How far in px the combined kernel looks; None: everywhere. Concrete sigma."""
-        if self.eps is None:
-            return None
+        """How far in px the combined kernel looks; None: everywhere."""
+        return None if self.eps is None else self.cut_reach(sigma)
+
+    def cut_reach(self, sigma: float) -> int:
+        """`reach` where there is an `eps`."""
         extra = 0
         if self.discretisation.shared_smoothing:
             extra = difference_reach(self.max_order)
@@ -150,7 +151,7 @@ def _width(xp: Any, filter_: Filter, sigma: Any, rows: np.ndarray, size: int) ->
     furthest = int(max(size - 1 - rows.min(), rows.max()))
     if filter_.eps is not None and xp is np:
         # Differences of a shared kernel reach beyond it.
-        return filter_.reach(sigma)
+        return filter_.cut_reach(sigma)
     if filter_.padding == "zero":
         return furthest
     if xp is np:
@@ -241,7 +242,7 @@ def _tiling(filter_: Filter, sigma: Any, source: Window, rows: int) -> Filter | 
         return None
     if filter_.eps is None:
         filter_ = dataclasses.replace(filter_, eps=TILED_EPS)
-    return filter_ if 4 * filter_.reach(sigma) <= source.length else None
+    return filter_ if 4 * filter_.cut_reach(sigma) <= source.length else None
 
 
 def _filter_tiles(
@@ -254,7 +255,7 @@ def _filter_tiles(
     stop: int,
 ) -> jax.Array:
     """[B, n, R] -> [B, stop - start, R] in tiles that overlap by the kernel."""
-    reach = filter_.reach(sigma)
+    reach = filter_.cut_reach(sigma)
     tile = max(TILE, 2 * reach)
     count = -(-(stop - start) // tile)
     firsts = start + tile * np.arange(count)
