@@ -12,6 +12,7 @@ from .errors import UserError
 from .members import validate
 from .recipe import Recipe, differences
 
+
 USAGE = """usage: gdjax-train [RECIPE] [--seed S] [--epochs N] [--out DIR] ...
        gdjax-train --resume RUN_DIR
 
@@ -42,8 +43,10 @@ def _main(arguments: list[str]) -> None:
     validate(recipe)
 
     # Only now: a mistyped flag should not wait for JAX.
-    from . import run_folder
+    from . import run_folder, splits
 
+    run_folder.require_new(recipe.out)
+    splits.require(recipe)
     run = run_folder.create(name, recipe, command=command, out=recipe.out)
     _train_and_evaluate(run, recipe, command)
 
@@ -67,25 +70,25 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
             f"a resumed run keeps its recipe, but {', '.join(changed)}: "
             "leave these flags out, or start a new run"
         )
+    for change in run_folder.compare_versions(run, recipe.precision):
+        print(f"since the run began: {change}; its bits may come out differently")
     _train_and_evaluate(run, recipe, command)
 
 
 def _train_and_evaluate(run: object, recipe: Recipe, command: str) -> None:
     from rich.console import Console
 
-    from . import evaluation, loop, run_folder
+    from . import evaluation, loop, run_folder, session as sessions
 
     assert isinstance(run, run_folder.RunFolder)
     console = Console()
-    session = loop.open_session(run, recipe, console)
+    session = sessions.open_session(run, recipe, console)
     session.say(f"run folder {run.path}")
     with run_folder.locked(run):
         loop.train(session)
         result = run.read_json("evaluation.json")
         if result is None:
-            result = evaluation.evaluate(
-                session, evaluation.Choices(), command=command
-            )
+            result = evaluation.evaluate(session, evaluation.Choices(), command=command)
     evaluation.print_table(console, result)
     session.say(f"evaluation.json and plots are in {run.path}")
 

@@ -17,9 +17,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .errors import UserError
+
 
 KEPT = 2
 
@@ -199,7 +201,7 @@ def _signature(leaf: Any) -> str:
 
 
 def _bytes(leaf: Any) -> bytes:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.ascontiguousarray(leaf).tobytes()
 
@@ -225,9 +227,7 @@ def _require_same_shapes(
 ) -> None:
     saved = {name: text.rpartition(":")[0] for name, text in stored.items()}
     wanted = {name: _signature(leaf) for name, leaf in _leaves(template)}
-    odd = sorted(
-        name for name in saved | wanted if saved.get(name) != wanted.get(name)
-    )
+    odd = sorted(name for name in saved | wanted if saved.get(name) != wanted.get(name))
     if odd:
         name = odd[0]
         raise UserError(

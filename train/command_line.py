@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from .errors import UserError
 
+
 # What the machine refuses, rather than what the program does wrong.
 REFUSALS = (
     errno.ENOSPC,

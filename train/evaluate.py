@@ -44,13 +44,13 @@ def _main(arguments: list[str]) -> None:
     # Only now: a mistyped flag should not wait for JAX.
     from rich.console import Console
 
-    from . import evaluation, loop, run_folder
+    from . import evaluation, run_folder, session as sessions
 
     run, _, recipe = run_folder.open_run(request.run_dir)
     if request.data_dir is not None:
         recipe = dataclasses.replace(recipe, data_dir=request.data_dir)
     console = Console()
-    session = loop.open_session(run, recipe, console)
+    session = sessions.open_session(run, recipe, console)
     choices = evaluation.Choices(
         factors=request.factors,
         sigmas=request.sigmas,

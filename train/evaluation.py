@@ -11,12 +11,12 @@ from rich.table import Table
 
 from . import predict
 from .errors import UserError
-from .loop import Session, final_variables
+from .loop import final_variables
 from .members import Member, Network, build_model, members, networks
 from .recipe import Pooling
 from .run_folder import RunFolder, versions
-from .splits import factors as test_factors
-from .splits import load_factor
+from .session import Session
+from .splits import factors as test_factors, load_factor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +109,10 @@ def _rows(
         for pooling in poolings if several else poolings[:1]:
             rows[number, pooling] = _empty_row(candidate, pooling if several else None)
     limit = choices.test_images or recipe.data.test_images
-    with session.console.status("evaluating"):
+    session.say(f"evaluating {len(candidates)} networks at {len(factors)} sizes")
+    with session.console.status("") as status:
         for factor in factors:
+            status.update(f"size factor {factor:.3g}")
             data = load_factor(
                 recipe.data, factor, data_dir=recipe.data_dir, limit=limit
             )
@@ -127,9 +129,7 @@ def _rows(
     return list(rows.values())
 
 
-def _candidates(
-    session: Session, sigmas: tuple[float, ...]
-) -> list[_Candidate]:
+def _candidates(session: Session, sigmas: tuple[float, ...]) -> list[_Candidate]:
     found = []
     for member in members(session.recipe):
         restored: dict[str, Any] = {}
@@ -138,9 +138,7 @@ def _candidates(
                 variables = final_variables(session, member, network.stage)
                 restored[network.stage] = variables
             model = build_model(session.recipe, member, network.sigmas)
-            found.append(
-                _Candidate(member, network, model, restored[network.stage])
-            )
+            found.append(_Candidate(member, network, model, restored[network.stage]))
     return found
 
 
@@ -165,9 +163,11 @@ def _score(
     row: dict[str, Any], per_scale: np.ndarray, labels: np.ndarray, pooling: str
 ) -> None:
     """Add accuracy and selected channels at the next factor to a row."""
+    from gdjax.metrics import scale_selection_histogram
+
     classes = predict.pooled(per_scale, pooling).argmax(-1)
     chosen = predict.selected_scale(per_scale, pooling)
-    fractions = np.bincount(chosen, minlength=per_scale.shape[1]) / len(chosen)
+    (fractions,) = scale_selection_histogram([chosen], num_scales=per_scale.shape[1])
     row["images"].append(len(labels))
     row["accuracy"].append(float((classes == labels).mean()))
     row["selected"].append([float(fraction) for fraction in fractions])

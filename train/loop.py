@@ -2,78 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from typing import Any
 
 import jax
-import numpy as np
-import optax
-from rich.console import Console
 
-from . import export, predict
+from . import export
 from .checkpoints import Checkpoints, is_full_disk
 from .errors import UserError
+from .journal import Journal
 from .losses import make_loss
-from .members import Member, Stage, build_model, members, stages
-from .optimizer import make_optimizer, make_schedule
-from .order import batch_indices, steps_per_epoch
+from .members import Member, Stage, members, stages
+from .order import batch_indices
 from .progress import Progress
 from .recipe import Recipe
-from .run_folder import RunFolder
-from .splits import TrainingData
-from .step import (
-    Batch,
-    Metrics,
-    State,
-    compile_step,
-    evaluated_variables,
-    initial_state,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """What all stages of a run share."""
-
-    run: RunFolder
-    recipe: Recipe
-    console: Console
-    data: TrainingData
-
-    def say(self, text: str) -> None:
-        """A line for the user."""
-        self.console.print(text, highlight=False, soft_wrap=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A stage with everything that follows from it and from the data."""
-
-    member: Member
-    stage: Stage
-    image_shape: tuple[int, int, int]
-    images: int
-    epoch: int  # steps in it
-    model: Any
-    schedule: optax.Schedule
-    optimizer: optax.GradientTransformation
-    seed: int
-
-    @property
-    def steps(self) -> int:
-        """Of the whole stage."""
-        return self.epoch * self.stage.epochs
-
-    @property
-    def title(self) -> str:
-        """For the user."""
-        return f"{self.member.name} ({self.stage.name})"
-
-
-def open_session(run: RunFolder, recipe: Recipe, console: Console) -> Session:
-    """A session of a run, whose data are read when they are needed."""
-    return Session(run, recipe, console, TrainingData(run, recipe))
+from .session import Plan, Session, make_plan
+from .step import Batch, State, compile_step, evaluated_variables, initial_state
 
 
 def train(session: Session) -> None:
@@ -113,33 +56,6 @@ def final_variables(session: Session, member: Member, stage: str) -> dict[str, A
     return evaluated_variables(restored[1])
 
 
-def make_plan(session: Session, member: Member, stage: Stage) -> Plan:
-    """Model, optimiser and number of steps of a stage."""
-    recipe = session.recipe
-    facts = session.data.facts(member)
-    epoch = steps_per_epoch(facts["images"], stage.batch_size)
-    schedule = make_schedule(
-        recipe.optimizer,
-        learning_rate=stage.learning_rate,
-        steps=epoch * stage.epochs,
-        steps_per_epoch=epoch,
-    )
-    # Both stages draw from the same seed, but not the same numbers.
-    number = ("single", "multi").index(stage.name)
-    seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0])
-    return Plan(
-        member=member,
-        stage=stage,
-        image_shape=tuple(facts["shape"]),
-        images=facts["images"],
-        epoch=epoch,
-        model=build_model(recipe, member, stage.sigmas),
-        schedule=schedule,
-        optimizer=make_optimizer(recipe.optimizer, schedule),
-        seed=seed,
-    )
-
-
 def _fresh_state(recipe: Recipe, plan: Plan, variables: Any = None) -> State:
     return initial_state(
         plan.model,
@@ -168,7 +84,8 @@ def _run_stage(
     folder = session.run.checkpoints(member.slug, stage.name)
     begun = folder.exists()
     with Checkpoints(folder, say=session.say) as checkpoints:
-        restored = checkpoints.restore(_template(session.recipe, plan)) if begun else None
+        template = _template(session.recipe, plan)
+        restored = checkpoints.restore(template) if begun else None
         if restored is None:
             if begun:
                 session.say(f"{plan.title}: no usable checkpoint, starts anew")
@@ -182,7 +99,7 @@ def _run_stage(
             session.say(f"{plan.title}: continues after step {step} of {plan.steps}")
         session.run.rewind_metrics(member.slug, stage.name, step)
         try:
-            return evaluated_variables(_advance(session, plan, checkpoints, state, step))
+            state = _advance(session, plan, checkpoints, state, step)
         except OSError as error:
             if not is_full_disk(error):
                 raise
@@ -190,6 +107,7 @@ def _run_stage(
                 f"no space left on the disk for {session.run.path}; "
                 f"{checkpoints.last_good()}; free some space and continue with --resume"
             ) from error
+    return evaluated_variables(state)
 
 
 def _advance(
@@ -233,92 +151,10 @@ def _report(
     if bad is not None:
         checkpoints.wait()
         raise UserError(
-            f"the loss of {journal.plan.title} is not finite at step {bad}; "
-            f"{checkpoints.last_good()}; try a lower --optimizer.learning-rate or "
-            "--optimizer.clip-norm 1 in a new run"
+            f"the loss of {journal.plan.title}, or its gradient, is not finite at step "
+            f"{bad}; {checkpoints.last_good()}; in a new run, try a lower "
+            "--optimizer.learning-rate or --optimizer.clip-norm 1"
         )
     bar.update(
         done, loss=row["loss"], accuracy=row["accuracy"], speed=row["images_per_second"]
     )
-
-
-class Journal:
-    """Collects the metrics of the steps into rows of metrics.jsonl (and TensorBoard)."""
-
-    def __init__(self, session: Session, plan: Plan, start: int):
-        """A journal whose first window begins after step `start`."""
-        self.plan = plan
-        self._session = session
-        self._pending: list[Metrics] = []
-        self._began = time.monotonic()
-        self._board = None
-        if session.recipe.tensorboard:
-            self._board = _tensorboard(session.run, plan, start)
-
-    def add(self, metrics: Metrics) -> None:
-        """Metrics of a step, still on the device: reading them would wait for it."""
-        self._pending.append(metrics)
-
-    def close_window(self, done: int) -> tuple[dict[str, Any], int | None]:
-        """Write the means since the last call as a row.
-
-        Args:
-          done: steps done.
-
-        Returns:
-          The row, and the number of the first step whose loss is not finite, if any
-          (then nothing is written).
-        """
-        steps = jax.device_get(self._pending)
-        self._pending = []
-        losses = np.array([step["loss"] for step in steps], np.float64)
-        now, count = time.monotonic(), len(steps)
-        seconds, self._began = now - self._began, now
-        row = {
-            "loss": float(losses.mean()),
-            "accuracy": float(np.mean([step["accuracy"] for step in steps])),
-            "learning_rate": float(self.plan.schedule(done - 1)),
-            "images_per_second": count * self.plan.stage.batch_size / seconds,
-        }
-        if not np.isfinite(losses).all():
-            return row, done - count + 1 + int(np.argmin(np.isfinite(losses)))
-        self._write(done, row)
-        return row, None
-
-    def validate(self, state: State, done: int) -> None:
-        """Write the accuracy on the validation images, where the recipe has some."""
-        data = self._session.data.validation(self.plan.member)
-        if data is None:
-            return
-        per_scale = predict.per_scale_logits(
-            self.plan.model,
-            evaluated_variables(state),
-            data.image,
-            batch_size=self._session.recipe.eval_batch_size,
-        )
-        pooling = self._session.recipe.model.scale_pooling
-        found = predict.pooled(per_scale, pooling).argmax(-1)
-        self._write(done, {"validation_accuracy": float((found == data.label).mean())})
-
-    def _write(self, done: int, values: dict[str, float]) -> None:
-        place = {
-            "member": self.plan.member.slug,
-            "stage": self.plan.stage.name,
-            "step": done,
-            "epoch": done / self.plan.epoch,
-        }
-        self._session.run.append_metrics(place | values)
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, done)
-
-
-def _tensorboard(run: RunFolder, plan: Plan, start: int) -> Any:
-    try:
-        import tensorboardX
-    except ImportError:
-        raise UserError(
-            "`tensorboard=True` needs the package tensorboardX: pip install tensorboardX"
-        ) from None
-    folder = run.path / "tensorboard" / f"{plan.member.slug}-{plan.stage.name}"
-    return tensorboardX.SummaryWriter(str(folder), purge_step=start + 1)

@@ -10,6 +10,7 @@ import optax
 
 from .recipe import LossConfig
 
+
 # (logits [B, K], labels [B]) -> scalar.
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .errors import UserError, unknown_name
 from .recipe import Recipe
 
+
 # The command line speaks in names, the library in objects: this is the only place
 # where one becomes the other. Names, so that `--help` need not import JAX.
 DISCRETISATIONS = {
@@ -127,9 +128,7 @@ def parse_net(text: str) -> tuple[str, str]:
 def members(recipe: Recipe) -> tuple[Member, ...]:
     """All nets of a run: flavours x training sizes."""
     sizes = recipe.data.train_sizes or (None,)
-    return tuple(
-        Member(*parse_net(net), size) for size in sizes for net in recipe.nets
-    )
+    return tuple(Member(*parse_net(net), size) for size in sizes for net in recipe.nets)
 
 
 def stages(recipe: Recipe, member: Member) -> tuple[Stage, ...]:
@@ -163,8 +162,7 @@ def networks(
     Args:
       recipe: of the run.
       member: one of its members.
-      sigmas: other scale channels than the recipe's, for the multi-scale net; empty: the
-        recipe's.
+      sigmas: channels of the multi-scale net in place of the recipe's; empty: those.
 
     Returns:
       The single channel if it was trained, then the multi-scale net if there is one.
@@ -254,7 +252,8 @@ def _validate_stages(recipe: Recipe) -> None:
             f"`multi_epochs={recipe.multi_epochs}` without scale channels: "
             "give --model.sigmas, or --multi-epochs 0"
         )
-    if not recipe.epochs and not (recipe.multi_epochs and recipe.multi_from != "single"):
+    from_scratch = recipe.multi_epochs and recipe.multi_from == "scratch"
+    if not recipe.epochs and not from_scratch:
         raise UserError(
             "`epochs=0` leaves nothing to train: give --epochs, or train the "
             "multi-scale net with --multi-epochs and --multi-from scratch"

@@ -7,6 +7,7 @@ import time
 from rich import progress as bars
 from rich.console import Console
 
+
 LINE_SECONDS = 5.0
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from .errors import UserError
 
+
 Pooling = Literal["max", "logsumexp", "mean"]
 
 

@@ -108,11 +108,7 @@ def create(
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = pathlib.Path(out) if out else pathlib.Path("runs", f"{name}-{stamp}")
-    if path.exists():
-        raise UserError(
-            f"`out={path}` exists already: continue that run with --resume {path}, or "
-            "give another --out"
-        )
+    require_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = RunFolder(path.with_name(f".{path.name}.{os.getpid()}"))
     fresh.path.mkdir()
@@ -122,6 +118,19 @@ def create(
     fresh.write_json("versions.json", versions(recipe.precision))
     fresh.path.rename(path)
     return RunFolder(path)
+
+
+def require_new(path: str | pathlib.Path | None) -> None:
+    """Refuse a run folder that exists; None, the default folder, is always new.
+
+    Raises:
+      UserError: if there is something at that path already.
+    """
+    if path is not None and pathlib.Path(path).exists():
+        raise UserError(
+            f"`out={path}` exists already: continue that run with --resume {path}, or "
+            "give another --out"
+        )
 
 
 def _saved(recipe: Recipe) -> dict[str, Any]:
@@ -177,9 +186,28 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
+def compare_versions(run: RunFolder, precision: str) -> list[str]:
+    """What has changed since the run began, as "jax=0.11 (was 0.10)".
+
+    The same recipe and data give the same bits with the same versions on the same
+    device only, so a resume notes in versions.json what it went on with.
+    """
+    noted = run.read_json("versions.json") or {}
+    now = versions(precision)
+    changed = [
+        f"{name}={value} (was {noted.get(name)})"
+        for name, value in now.items()
+        if noted.get(name) != value
+    ]
+    if changed:
+        noted.setdefault("resumed", []).append(now)
+        run.write_json("versions.json", noted)
+    return changed
+
+
 @contextlib.contextmanager
 def locked(run: RunFolder) -> Iterator[None]:
-    """Keep a second process out of a run; the lock ends with the process, however it ends.
+    """Keep a second process out of a run; the lock ends with its process.
 
     Raises:
       UserError: if another process trains there.

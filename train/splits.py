@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
-from .members import Member
+from .members import Member, members
 from .recipe import DataConfig, Recipe
 from .run_folder import RunFolder
 
@@ -47,6 +47,16 @@ def load_factor(
         )
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(data.name, error) from error
+
+
+def require(recipe: Recipe) -> None:
+    """Read one image of each training split, before anything is written.
+
+    Raises:
+      UserError: if the data are missing.
+    """
+    for split in {split_name("train", member) for member in members(recipe)}:
+        load_split(recipe.data, split, data_dir=recipe.data_dir, limit=1)
 
 
 def factors(data: DataConfig) -> tuple[float, ...]:
@@ -131,6 +141,6 @@ class TrainingData:
 
 
 def _digest(examples: Any) -> str:
-    found = hashlib.sha256(np.ascontiguousarray(examples.image))
-    found.update(np.ascontiguousarray(examples.label))
+    found = hashlib.sha256(np.ascontiguousarray(examples.image).data)
+    found.update(np.ascontiguousarray(examples.label).data)
     return found.hexdigest()

@@ -13,6 +13,7 @@ import optax
 
 from .losses import Loss
 
+
 Metrics = dict[str, jax.Array]
 
 
@@ -67,13 +68,16 @@ def initial_state(
     """
     weights_key, step_key = jax.random.split(key)
     if variables is None:
-        variables = model.init(weights_key, jnp.zeros((1, *image_shape), jnp.float32))
+        blank = jnp.zeros((1, *image_shape), jnp.float32)
+        start: dict[str, Any] = model.init(weights_key, blank)
+    else:
+        start = variables
     # Copies: the step donates its state, and no two leaves may be one buffer.
-    params = jax.tree.map(jnp.array, variables["params"])
+    params = jax.tree.map(jnp.array, start["params"])
     return State(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        batch_stats=jax.tree.map(jnp.array, variables.get("batch_stats", {})),
+        batch_stats=jax.tree.map(jnp.array, start.get("batch_stats", {})),
         opt_state=optimizer.init(params),
         ema=jax.tree.map(jnp.array, params) if ema else None,
         key=step_key,
@@ -105,7 +109,8 @@ def train_step(
       ema_decay: of the running mean of the parameters.
 
     Returns:
-      The state after the step; mean loss and accuracy of the batch before it.
+      The state after the step; of the batch before it, mean loss, accuracy and the
+      norm of the gradient (before clipping).
     """
     dropout = jax.random.fold_in(state.key, state.step)
 
@@ -117,26 +122,46 @@ def train_step(
             mutable=["batch_stats"],
             rngs={"dropout": dropout},
         )
-        return loss(logits, batch.label), (logits, updated)
+        return loss(logits, jnp.asarray(batch.label)), (logits, updated)
 
-    (value, (logits, updated)), gradient = jax.value_and_grad(objective, has_aux=True)(
-        state.params
-    )
+    gradient_of = jax.value_and_grad(objective, has_aux=True)
+    (value, (logits, updated)), gradient = gradient_of(state.params)
+    metrics = {
+        "loss": value,
+        "accuracy": accuracy(logits, batch.label),
+        "gradient_norm": optax.tree.norm(gradient),
+    }
+    batch_stats = updated.get("batch_stats", {})
+    new = _descend(state, gradient, batch_stats, optimizer, ema_decay)
+    return new, metrics
+
+
+def _descend(
+    state: State,
+    gradient: Any,
+    batch_stats: Any,
+    optimizer: optax.GradientTransformation,
+    ema_decay: float | None,
+) -> State:
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     ema = state.ema
     if ema_decay is not None:
         ema = optax.incremental_update(params, ema, step_size=1.0 - ema_decay)
-    new = State(
+    return State(
         step=state.step + 1,
         params=params,
-        batch_stats=updated.get("batch_stats", {}),
+        batch_stats=batch_stats,
         opt_state=opt_state,
         ema=ema,
         key=state.key,
     )
-    correct = jnp.argmax(logits, axis=-1) == batch.label
-    return new, {"loss": value, "accuracy": correct.astype(jnp.float32).mean()}
+
+
+def accuracy(logits: jax.Array, label: jax.Array | np.ndarray) -> jax.Array:
+    """Fraction of images [B] whose largest logit [B, K] is that of their class."""
+    correct = jnp.argmax(logits, axis=-1) == jnp.asarray(label)
+    return correct.astype(jnp.float32).mean()
 
 
 def compile_step(

@@ -50,35 +50,48 @@ def generalisation_curve(
     axes = figure.add_subplot()
     families = list(dict.fromkeys(_family(row) for row in rows))
     for number, row in enumerate(rows):
-        family = families.index(_family(row))
-        single = len(row.get("sigmas", ())) == 1
-        axes.plot(
-            np.log2(factors),
-            100 * np.asarray(row["accuracy"], float),
-            color=COLOURS[family % len(COLOURS)],
-            linestyle="--" if single else "-",
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=4,
-            linewidth=1.4,
-            label=row["name"],
-        )
+        colour = COLOURS[families.index(_family(row)) % len(COLOURS)]
+        _draw(axes, factors, row, colour, MARKERS[number % len(MARKERS)])
     _label_factors(axes, factors)
+    _label_accuracy(axes, columns=min(2, len(rows)))
+    if title:
+        axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _draw(
+    axes: Axes,
+    factors: Sequence[float],
+    row: Mapping[str, Any],
+    colour: str,
+    marker: str,
+) -> None:
+    axes.plot(
+        np.log2(factors),
+        100 * np.asarray(row["accuracy"], float),
+        color=colour,
+        linestyle="--" if len(row.get("sigmas", ())) == 1 else "-",
+        marker=marker,
+        markersize=4,
+        linewidth=1.4,
+        label=row["name"],
+    )
+
+
+def _label_accuracy(axes: Axes, columns: int) -> None:
     axes.set_ylabel("test accuracy (%)")
     axes.set_ylim(0, 102)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    if rows:
+    if columns:
         # Below the axes: inside, it would cover the fall at small and large sizes.
         axes.legend(
             frameon=False,
             fontsize=8,
-            ncols=min(2, len(rows)),
+            ncols=columns,
             loc="upper center",
             bbox_to_anchor=(0.5, -0.16),
         )
-    if title:
-        axes.set_title(title, fontsize=10)
-    return figure
 
 
 def _family(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """A small network and random images, so that tests of the loop take a second each."""
 
+import dataclasses
 import io
 import typing
 
@@ -8,10 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import (
+    compilation_cache as compilation_cache_module,
+)
 from rich.console import Console
 
-from train import evaluation, loop, run_folder, splits
+from train import evaluation, run_folder, session as sessions, splits
 from train.recipe import DataConfig, ModelConfig, Recipe
+
 
 FACTORS = (0.5, 1.0, 2.0)
 
@@ -47,6 +52,30 @@ def _random_examples(count, seed=0):
     return Examples(image, label)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """The loop jits anew in every run: let XLA compile the same step only once."""
+    if jax.config.jax_compilation_cache_dir:
+        yield
+        return
+    before = {
+        name: getattr(jax.config, name)
+        for name in (
+            "jax_compilation_cache_dir",
+            "jax_persistent_cache_min_compile_time_secs",
+            "jax_persistent_cache_min_entry_size_bytes",
+        )
+    }
+    folder = str(tmp_path_factory.mktemp("compiled"))
+    for name, value in zip(before, (folder, 0.3, -1), strict=True):
+        jax.config.update(name, value)
+    compilation_cache_module.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache_module.reset_cache()
+
+
 @pytest.fixture
 def recipe():
     """Two members, two stages, 8 + 4 steps each."""
@@ -60,6 +89,12 @@ def recipe():
         checkpoint_every=3,
         log_every=2,
     )
+
+
+@pytest.fixture
+def one_net(recipe):
+    """The same with one member."""
+    return dataclasses.replace(recipe, nets=recipe.nets[:1])
 
 
 @pytest.fixture
@@ -79,7 +114,7 @@ def stand_in(monkeypatch):
         evaluation, "load_factor", lambda *_, **__: _random_examples(13, 1)
     )
     monkeypatch.setattr(evaluation, "test_factors", lambda data: FACTORS)
-    for module in (loop, evaluation):
+    for module in (sessions, evaluation):
         monkeypatch.setattr(module, "build_model", build_model)
     return loaded
 
@@ -95,7 +130,7 @@ def open_run(tmp_path):
         else:
             run = run_folder.create("test", recipe, command="x", out=str(path))
         output = io.StringIO()
-        session = loop.open_session(run, recipe, Console(file=output, width=200))
+        session = sessions.open_session(run, recipe, Console(file=output, width=200))
         return session, output.getvalue
 
     return open_it

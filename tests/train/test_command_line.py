@@ -3,9 +3,17 @@ import sys
 
 import pytest
 
-from train import __main__ as command
-from train import evaluate, loop, run_folder
+from train import __main__ as command, evaluate, loop, run_folder
 from train.recipe import Recipe
+
+
+def test_missing_data_leave_no_folder(tmp_path, capsys):
+    out, missing = tmp_path / "run", tmp_path / "no" / "data"
+    flags = ["gaussdernet_mnist", "--out", str(out), "--data-dir", str(missing)]
+    assert command.main(flags) == 2
+    (line,) = lines(capsys)
+    assert line.startswith("gdjax-train: data set 'mnist'") and str(missing) in line
+    assert not out.exists()
 
 
 def lines(capsys):
@@ -119,8 +127,8 @@ def test_ctrl_c_says_how_to_continue(run, capsys, monkeypatch):
     assert "--resume" in lines(capsys)[-1]
 
 
-def test_evaluate_takes_choices(stand_in, recipe, open_run, capsys):
-    session, _ = open_run(recipe)
+def test_evaluate_takes_choices(stand_in, one_net, open_run, capsys):
+    session, _ = open_run(one_net)
     loop.train(session)
     path = str(session.run.path)
     assert evaluate.main([path, "--factors", "1", "2", "--sigmas", "1", "2", "4"]) == 0

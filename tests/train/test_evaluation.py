@@ -47,7 +47,9 @@ def test_accuracies_equal_an_unbatched_evaluation(finished, random_examples):
     images, labels = random_examples(13, 1)
     member = members(finished.recipe)[0]
     variables = loop.final_variables(finished, member, "multi")
-    model = loop.build_model(finished.recipe, member, finished.recipe.model.sigmas)
+    model = evaluation.build_model(
+        finished.recipe, member, finished.recipe.model.sigmas
+    )
     logits, aux = model.apply(variables, images.astype(np.float32) / 255)
     expected = (logits.argmax(-1) == labels).mean()
     assert result["rows"][1]["accuracy"][0] == pytest.approx(expected)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 
-import pytest
 
 FLAGS = [
     *("rescaled_digits", "--epochs", "2", "--batch-size", "16"),
@@ -31,12 +30,10 @@ def rows(path):
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def kill_after(count, path):
-    """Start the run and kill it as soon as it has written so many rows."""
+def kill_after(count, path, *arguments):
+    """Run, and kill as soon as so many rows are written."""
     process = subprocess.Popen(
-        [*COMMAND, *FLAGS, "--out", str(path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while rows(path) < count and process.poll() is None:
@@ -50,29 +47,26 @@ def results(path):
     return {file.name: file.read_bytes() for file in (path / "weights").iterdir()}
 
 
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    path = tmp_path_factory.mktemp("unbroken") / "run"
-    text = run(*FLAGS, "--out", str(path))
+def accuracies(path):
+    rows = json.loads((path / "evaluation.json").read_text())["rows"]
+    return [row["accuracy"] for row in rows]
+
+
+def test_a_run_killed_three_times_ends_with_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
+    unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
+    text = run(*FLAGS, "--out", str(unbroken))
     assert "discrete+relu, 2 channels, max" in text
-    return path
 
+    # Before the first checkpoint; in the first stage; in the second.
+    kill_after(1, killed, *FLAGS, "--out", str(killed))
+    kill_after(7, killed, "--resume", str(killed))
+    kill_after(15, killed, "--resume", str(killed))
+    run("--resume", str(killed))
 
-# In the first stage before and after its first checkpoint; in the second stage.
-@pytest.mark.parametrize("count", [1, 7, 15])
-def test_a_killed_run_resumes_to_the_same_bits(count, unbroken, tmp_path):
-    path = tmp_path / "run"
-    kill_after(count, path)
-    run("--resume", str(path))
-    assert results(path) == results(unbroken)
-    accuracies = [
-        [row["accuracy"] for row in json.loads(text)["rows"]]
-        for text in (
-            (folder / "evaluation.json").read_text() for folder in (path, unbroken)
-        )
-    ]
-    assert accuracies[0] == accuracies[1]
-    metrics = (path / "metrics.jsonl").read_text().splitlines()
+    assert results(killed) == results(unbroken)
+    assert accuracies(killed) == accuracies(unbroken)
+    metrics = (killed / "metrics.jsonl").read_text().splitlines()
     steps = [(row["stage"], row["step"]) for row in map(json.loads, metrics)]
     expected = [("single", s) for s in range(1, 13)]
     assert steps == expected + [("multi", s) for s in range(1, 7)]

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train import export, loop
-from train import step as steps
+from train import export, loop, session as sessions, step as steps
 from train.checkpoints import Checkpoints, whole_steps
 from train.errors import UserError
 from train.members import members
 from train.recipe import DataConfig, OptimizerConfig
+from train.splits import TrainingData
+
 
 MEMBERS = ("discrete-relu", "spectral-silu")
 
@@ -108,7 +109,7 @@ def stopped_after(stand_in, recipe, open_run, monkeypatch):
 
 
 # Before the first checkpoint; between two; in the second stage; in the second member.
-@pytest.mark.parametrize("count", [2, 7, 10, 14, 23])
+@pytest.mark.parametrize("count", [2, 7, 10, 23])
 def test_a_resumed_run_ends_bit_for_bit_as_if_unbroken(count, finished, stopped_after):
     session, text = stopped_after(count)
     loop.train(session)
@@ -121,12 +122,12 @@ def test_a_resumed_run_ends_bit_for_bit_as_if_unbroken(count, finished, stopped_
 
 
 def test_a_resume_with_running_mean_and_validation(
-    stand_in, recipe, open_run, stopped_after
+    stand_in, one_net, open_run, stopped_after
 ):
     recipe = dataclasses.replace(
-        recipe,
+        one_net,
         optimizer=OptimizerConfig(ema_decay=0.9),
-        data=dataclasses.replace(recipe.data, validation_images=15),
+        data=dataclasses.replace(one_net.data, validation_images=15),
     )
     unbroken, _ = open_run(recipe, "unbroken")
     loop.train(unbroken)
@@ -135,7 +136,7 @@ def test_a_resume_with_running_mean_and_validation(
     assert weights(session) == weights(unbroken)
     assert without_speed(session) == without_speed(unbroken)
     rows = [row for row in session.run.metrics() if "validation_accuracy" in row]
-    assert [row["step"] for row in rows] == [4, 8, 4] * 2
+    assert [row["step"] for row in rows] == [4, 8, 4]
 
 
 def test_a_damaged_last_checkpoint_is_trained_again(finished, open_run):
@@ -150,31 +151,31 @@ def test_a_damaged_last_checkpoint_is_trained_again(finished, open_run):
 
 
 def test_a_checkpoint_of_another_network_is_refused(finished, open_run, monkeypatch):
-    build = loop.build_model
+    build = sessions.build_model
     other = lambda *args: build(*args).clone(classes=7)  # noqa: E731
-    monkeypatch.setattr(loop, "build_model", other)
+    monkeypatch.setattr(sessions, "build_model", other)
     session, _ = open_run(None, "finished")
     with pytest.raises(UserError, match="another network.*expected float32"):
         loop.train(session)
 
 
-def test_the_multi_stage_starts_from_the_single_weights(stand_in, recipe, open_run):
+def test_the_multi_stage_starts_from_the_single_weights(stand_in, one_net, open_run):
     frozen = OptimizerConfig(learning_rate=1e-12, min_learning_rate=0.0)
-    session, _ = open_run(dataclasses.replace(recipe, optimizer=frozen))
+    session, _ = open_run(dataclasses.replace(one_net, optimizer=frozen))
     loop.train(session)
     read = [
         export.read(session.run.weights(MEMBERS[0], stage))["params"]["Dense_0"]
         for stage in ("single", "multi")
     ]
     np.testing.assert_allclose(read[0]["kernel"], read[1]["kernel"], atol=1e-9)
-    scratch = dataclasses.replace(recipe, optimizer=frozen, multi_from="scratch")
+    scratch = dataclasses.replace(one_net, optimizer=frozen, multi_from="scratch")
     session, _ = open_run(scratch, "scratch")
     loop.train(session)
     other = export.read(session.run.weights(MEMBERS[0], "multi"))["params"]["Dense_0"]
     assert np.abs(other["kernel"] - read[0]["kernel"]).max() > 0.1
 
 
-def test_each_stage_is_compiled_once(stand_in, recipe, open_run, monkeypatch):
+def test_each_stage_is_compiled_once(stand_in, one_net, open_run, monkeypatch):
     traces = []
     original = steps.train_step
 
@@ -183,26 +184,14 @@ def test_each_stage_is_compiled_once(stand_in, recipe, open_run, monkeypatch):
         return original(*args, **kwargs)
 
     monkeypatch.setattr(steps, "train_step", traced)
-    loop.train(open_run(recipe)[0])
-    assert len(traces) == 4
+    loop.train(open_run(one_net)[0])
+    assert len(traces) == 2
 
 
+@pytest.mark.parametrize("name", ["loss", "gradient_norm"])
 def test_a_loss_that_is_not_finite_stops_the_run(
-    stand_in, recipe, open_run, monkeypatch
+    stand_in, one_net, open_run, monkeypatch, name
 ):
-    original = loop.make_loss
-
-    def make_loss(config):
-        loss = original(config)
-        calls = iter(range(100))
-
-        def broken(logits, labels):
-            next(calls)
-            return loss(logits, labels)
-
-        return broken
-
-    monkeypatch.setattr(loop, "make_loss", make_loss)
     compile_step = loop.compile_step
 
     def compile_broken(*args, **kwargs):
@@ -212,13 +201,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(
             number = int(state.step) + 1
             state, metrics = step(state, batch)
             if number == 5:
-                metrics = metrics | {"loss": jnp.asarray(jnp.nan)}
+                metrics = metrics | {name: jnp.asarray(jnp.nan)}
             return state, metrics
 
         return wrapped
 
     monkeypatch.setattr(loop, "compile_step", compile_broken)
-    session, _ = open_run(recipe)
+    session, _ = open_run(one_net)
     with pytest.raises(UserError, match="not finite at step 5; the last good.*/3;"):
         loop.train(session)
     assert whole_steps(session.run.checkpoints(MEMBERS[0], "single")) == [3]
@@ -246,9 +235,9 @@ def test_a_full_disk_leaves_a_run_that_can_be_resumed(
 
 
 def test_metrics_on_a_full_disk_name_the_last_good_checkpoint(
-    stand_in, recipe, open_run, monkeypatch
+    stand_in, one_net, open_run, monkeypatch
 ):
-    session, _ = open_run(recipe)
+    session, _ = open_run(one_net)
     append = type(session.run).append_metrics
 
     def fail(run, row):
@@ -257,13 +246,13 @@ def test_metrics_on_a_full_disk_name_the_last_good_checkpoint(
         append(run, row)
 
     monkeypatch.setattr(type(session.run), "append_metrics", fail)
-    with pytest.raises(UserError, match="no space left.*last good checkpoint.*/3;"):
+    with pytest.raises(UserError, match="no space left.*checkpoint.*--resume"):
         loop.train(session)
 
 
 def test_other_data_on_resume_are_refused(stand_in, recipe, stopped_after, monkeypatch):
     session, _ = stopped_after(7)
-    data = loop.TrainingData(session.run, session.recipe)
+    data = TrainingData(session.run, session.recipe)
     examples = data.train(members(recipe)[0])
     changed = examples._replace(image=examples.image ^ 1)
     monkeypatch.setattr("train.splits.load_split", lambda *_, **__: changed)
@@ -278,8 +267,8 @@ def test_each_training_size_reads_its_own_split(stand_in, recipe, open_run):
     assert stand_in == ["train_scale_1p000", "train_scale_2p000"]
 
 
-def test_tensorboard_files_are_written(stand_in, recipe, open_run):
+def test_tensorboard_files_are_written(stand_in, one_net, open_run):
     pytest.importorskip("tensorboardX")
-    session, _ = open_run(dataclasses.replace(recipe, tensorboard=True, epochs=1))
+    session, _ = open_run(dataclasses.replace(one_net, tensorboard=True, epochs=1))
     loop.train(session)
-    assert len(list((session.run.path / "tensorboard").rglob("events.*"))) == 4
+    assert len(list((session.run.path / "tensorboard").rglob("events.*"))) == 2

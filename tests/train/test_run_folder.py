@@ -89,3 +89,13 @@ def test_two_processes_do_not_train_in_one_folder(run):
                 pass
     with run_folder.locked(run):
         pass
+
+
+def test_a_resume_with_other_versions_is_noted(run):
+    assert run_folder.compare_versions(run, "float32") == []
+    before = run.read_json("versions.json")
+    run.write_json("versions.json", before | {"jax": "0.1"})
+    (change,) = run_folder.compare_versions(run, "float32")
+    assert change.startswith("jax=") and "(was 0.1)" in change
+    noted = run.read_json("versions.json")
+    assert noted["jax"] == "0.1" and noted["resumed"] == [before]

@@ -10,6 +10,7 @@ from train.optimizer import decayed, make_optimizer, make_schedule
 from train.recipe import LossConfig, OptimizerConfig
 from train.step import Batch, compile_step, evaluated_variables, initial_state
 
+
 LOGITS = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32) * 3
 LABELS = np.array([0, 3, 9, 9, 1], np.int32)
 
@@ -171,7 +172,7 @@ def test_step_is_traced_once(setup, random_examples, monkeypatch):
     assert int(state.step) == 4
 
 
-def test_step_is_a_pure_function_of_state_and_batch(setup, random_examples, assert_same):
+def test_step_is_pure(setup, random_examples, assert_same):
     make, step = setup()
     batch = Batch(*random_examples(8))
     one, _ = step(make(), batch)

@@ -1,0 +1,88 @@
+"""What the stages of a run share, and what follows for each from recipe and data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import optax
+from rich.console import Console
+
+from .members import Member, Stage, build_model
+from .optimizer import make_optimizer, make_schedule
+from .order import steps_per_epoch
+from .recipe import Recipe
+from .run_folder import RunFolder
+from .splits import TrainingData
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What all stages of a run share."""
+
+    run: RunFolder
+    recipe: Recipe
+    console: Console
+    data: TrainingData
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A stage with everything that follows from it and from the data."""
+
+    member: Member
+    stage: Stage
+    image_shape: tuple[int, int, int]
+    images: int
+    epoch: int  # steps in it
+    model: Any
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Of the whole stage."""
+        return self.epoch * self.stage.epochs
+
+    @property
+    def title(self) -> str:
+        """For the user."""
+        return f"{self.member.name} ({self.stage.name})"
+
+
+def open_session(run: RunFolder, recipe: Recipe, console: Console) -> Session:
+    """A session of a run, whose data are read when they are needed."""
+    return Session(run, recipe, console, TrainingData(run, recipe))
+
+
+def make_plan(session: Session, member: Member, stage: Stage) -> Plan:
+    """Model, optimiser and number of steps of a stage."""
+    recipe = session.recipe
+    facts = session.data.facts(member)
+    epoch = steps_per_epoch(facts["images"], stage.batch_size)
+    schedule = make_schedule(
+        recipe.optimizer,
+        learning_rate=stage.learning_rate,
+        steps=epoch * stage.epochs,
+        steps_per_epoch=epoch,
+    )
+    # Both stages draw from the same seed, but not the same numbers.
+    number = ("single", "multi").index(stage.name)
+    seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0])
+    return Plan(
+        member=member,
+        stage=stage,
+        image_shape=tuple(facts["shape"]),
+        images=facts["images"],
+        epoch=epoch,
+        model=build_model(recipe, member, stage.sigmas),
+        schedule=schedule,
+        optimizer=make_optimizer(recipe.optimizer, schedule),
+        seed=seed,
+    )
