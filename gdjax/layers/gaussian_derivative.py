@@ -92,6 +92,10 @@ class GaussianDerivative(nn.Module):
         if sigma is None:
             raise ValueError("`sigma` is given neither as a field nor at the call.")
         sigma = check_sigma(sigma, positive=not self.discretisation.impulse_limit)
+        if sigma.shape:
+            raise ValueError(
+                f"`sigma` has shape {sigma.shape}; this layer has one scalar sigma."
+            )
         orders = derivative_orders(
             self.order, zero_order=self.zero_order, ndim=self.ndim
         )

@@ -42,7 +42,14 @@ def inverse_transform(xp: Any, spectrum: Any, order: int, period: int) -> Any:
     Even orders have the transfer function h, odd ones i h; correlation form
     (response sum_n k[n] f(x + n)), so that order 1 is positive on the right.
     """
-    return xp.fft.irfft(spectrum * (-1j if order % 2 else 1.0), n=period)
+    if order % 2:
+        make = jax.lax.complex if xp is jnp else _complex
+        spectrum = make(xp.zeros_like(spectrum), -spectrum)
+    return xp.fft.irfft(spectrum, n=period)
+
+
+def _complex(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    return real + 1j * imaginary
 
 
 def periodic_bessel(xp: Any, variance: Any, order: int, period: int) -> Any:

@@ -29,11 +29,13 @@ class Discretisation(abc.ABC):
     Attributes:
       shared_smoothing: whether all orders are central differences of one smoothing
         kernel, so that one smoothed image serves them all.
+      normalized: whether taps are divided by a sum over the kernel.
       impulse_limit: whether sigma = 0 is the unit impulse.
       variance_offset: variance in px^2 that the smoothing kernel has beyond sigma^2.
     """
 
     shared_smoothing: ClassVar[bool] = False
+    normalized: ClassVar[bool] = False
     impulse_limit: ClassVar[bool] = True
     variance_offset: ClassVar[float] = 0.0
 

@@ -49,6 +49,7 @@ class IntegratedGaussianDerivatives(Discretisation):
 class NormalizedSampledGaussianDerivatives(Discretisation):
     """Hermite polynomials times a sampled Gaussian of sum 1. [njet] (2)."""
 
+    normalized: ClassVar[bool] = True
     impulse_limit: ClassVar[bool] = False
 
     def taps(self, xp, sigma, order, radius, cut=None):

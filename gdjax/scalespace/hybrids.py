@@ -91,6 +91,8 @@ class SampledGaussian(_Differenced):
 class NormalizedSampledGaussian(_Differenced):
     """g(n; sigma) divided by its sum, with central differences. gdjax."""
 
+    normalized: ClassVar[bool] = True
+
     def smoothing_taps(self, xp, sigma, radius, cut):
         """g(n) / sum_{|m| <= cut} g(m)."""
         return normalized_gaussian(xp, sigma, radius, cut)
@@ -126,7 +128,7 @@ class LinearlyIntegratedGaussian(_Differenced):
         second difference 1 at n = 0 and 0 elsewhere, the rest decays.
         """
         x = positions(xp, sigma, radius + 1)
-        scale = xp.maximum(sigma, 1e-10)
+        scale = xp.maximum(sigma, 1e-6)
         decaying = scale**2 * gaussian(xp, x, scale)
         decaying = decaying - abs(x) / 2 * special(xp).erfc(
             abs(x) / (math.sqrt(2) * scale)

@@ -152,8 +152,10 @@ def _width(xp: Any, filter_: Filter, sigma: Any, rows: np.ndarray, size: int) ->
     if filter_.eps is not None and xp is np:
         # Differences of a shared kernel reach beyond it.
         return filter_.cut_reach(sigma)
-    if filter_.padding == "zero":
-        return furthest
+    if filter_.padding == "zero" and not filter_.discretisation.normalized:
+        # A traced cut is found up to this width: it must not seem to end the kernel.
+        return furthest + difference_reach(filter_.max_order)
+    # What lies outside counts: in the sum of a normalised kernel, or at an edge.
     if xp is np:
         return max(furthest, int(np.ceil(10 * sigma)) + 16)
     # Traced sigma: exact while sigma <= size / 2; beyond, tails are lost.

@@ -1,0 +1,211 @@
+"""What tests of several folders share: double precision, and slow float64 twins.
+
+The twins are written from the formulas, with scipy and dense arrays, and share no code
+with the package.
+"""
+
+import functools
+import itertools
+import math
+
+import jax
+import numpy as np
+import pytest
+import scipy.ndimage
+from numpy.polynomial import hermite_e, legendre
+from scipy.special import ive
+from scipy.stats import norm
+
+import gdjax
+
+
+@pytest.fixture
+def x64():
+    """Double precision, for this test only."""
+    with jax.enable_x64(True):
+        yield
+
+
+PAD_MODES = {p: p for p in ("symmetric", "edge", "wrap")} | {"zero": "constant"}
+
+DIFFERENCES = {0: [1], 1: [-1 / 2, 0, 1 / 2], 2: [1, -2, 1]}
+DIFFERENCES[3] = [-1 / 2, 1, 0, -1, 1 / 2]
+DIFFERENCES[4] = [1, -4, 6, -4, 1]
+DIFFERENCES[5] = np.convolve(DIFFERENCES[3], DIFFERENCES[2])
+DIFFERENCES[6] = np.convolve(DIFFERENCES[4], DIFFERENCES[2])
+
+
+def discrete(n, sigma):
+    return ive(abs(n), sigma**2)
+
+
+def sampled(n, sigma):
+    return norm.pdf(n, scale=sigma)
+
+
+def normalized(n, sigma):
+    far = np.arange(-math.ceil(12 * sigma) - 4, math.ceil(12 * sigma) + 5)
+    return sampled(n, sigma) / sampled(far, sigma).sum()
+
+
+def integrated(n, sigma):
+    # On the side where the distribution function is small, for its relative accuracy.
+    return norm.cdf(-abs(n) + 0.5, scale=sigma) - norm.cdf(-abs(n) - 0.5, scale=sigma)
+
+
+def linearly_integrated(n, sigma):
+    def second_integral(x):
+        return x * norm.cdf(x, scale=sigma) + sigma**2 * sampled(x, sigma)
+
+    x = -abs(n)
+    return second_integral(x - 1) - 2 * second_integral(x) + second_integral(x + 1)
+
+
+SMOOTHING = {
+    gdjax.DiscreteGaussian: discrete,
+    gdjax.SampledGaussian: sampled,
+    gdjax.NormalizedSampledGaussian: normalized,
+    gdjax.IntegratedGaussian: integrated,
+    gdjax.LinearlyIntegratedGaussian: linearly_integrated,
+}
+VARIANCE_OFFSETS = {
+    gdjax.IntegratedGaussian: 1 / 12,
+    gdjax.LinearlyIntegratedGaussian: 1 / 6,
+    gdjax.IntegratedGaussianDerivatives: 1 / 12,
+}
+
+
+def gaussian_derivative(x, sigma, order):
+    """d^order g / dx^order."""
+    polynomial = hermite_e.hermeval(x / sigma, [0] * order + [1])
+    return (-1 / sigma) ** order * polynomial * sampled(x, sigma)
+
+
+legendre_nodes = functools.lru_cache(legendre.leggauss)
+
+
+def spectral(n, sigma, order):
+    nodes, weights = legendre_nodes(2 * int(abs(n).max()) + 64 + int(16 * sigma))
+    w = np.pi * nodes
+    spectrum = (1j * w) ** order * np.exp(-(sigma**2) * w**2 / 2)
+    return (np.exp(-1j * np.multiply.outer(n, w)) @ (weights * spectrum)).real / 2
+
+
+@functools.lru_cache(maxsize=1000)
+def reference_taps(discretisation, sigma, order, radius, cut=None):
+    """Kernel of `order` in correlation form; smoothing (or it) cut at |n| <= cut."""
+    kind = type(discretisation)
+    reach = len(DIFFERENCES[order]) // 2
+    if kind in SMOOTHING:
+        n = np.arange(-radius - reach, radius + reach + 1)
+        smoothing = SMOOTHING[kind](n, sigma)
+    else:
+        n = np.arange(-radius, radius + 1)
+        if kind is gdjax.SampledGaussianDerivatives:
+            taps = gaussian_derivative(-n, sigma, order)
+        elif kind is gdjax.NormalizedSampledGaussianDerivatives:
+            taps = gaussian_derivative(-n, sigma, order)
+            taps = taps * normalized(n, sigma) / sampled(n, sigma)
+        elif kind is gdjax.SpectralGaussian:
+            taps = spectral(n, sigma, order)
+        elif order == 0:
+            taps = integrated(n, sigma)
+        else:
+            low = gaussian_derivative(-n - 0.5, sigma, order - 1)
+            taps = gaussian_derivative(-n + 0.5, sigma, order - 1) - low
+    if cut is not None:
+        smoothing = taps = np.where(
+            abs(n) <= cut, smoothing if kind in SMOOTHING else taps, 0
+        )
+        if kind in (
+            gdjax.NormalizedSampledGaussian, gdjax.NormalizedSampledGaussianDerivatives,
+        ):  # fmt: skip
+            inside = np.arange(-cut, cut + 1)
+            smoothing = taps = taps / normalized(inside, sigma).sum()
+    if kind in SMOOTHING:
+        return np.convolve(smoothing, DIFFERENCES[order])[2 * reach : len(n)]
+    return taps
+
+
+def reference_radius(discretisation, sigma, eps, *, ndim, order):
+    """Where the kernels are cut: the smallest radius that keeps the mass."""
+    kind = type(discretisation)
+    share = eps if kind in SMOOTHING else eps / 2**order
+    variance = sigma**2 + VARIANCE_OFFSETS.get(kind, 0)
+    mass, radius = ive(0, variance), 0
+    while mass < (1 - share) ** (1 / ndim):
+        radius += 1
+        mass += 2 * ive(radius, variance)
+    if kind is gdjax.SpectralGaussian:
+        ringing = sigma * np.exp(-(sigma**2) * np.pi**2 / 2) / (np.pi * eps)
+        radius += math.ceil(ringing - 1e-3)
+    return radius
+
+
+def reference_orders(order, *, zero_order, ndim):
+    """Multi-indices (x first) by total order, then descending x, then y."""
+    found = []
+    for total in range(0 if zero_order else 1, order + 1):
+        every = itertools.product(range(total + 1), repeat=ndim)
+        found += sorted((n for n in every if sum(n) == total), reverse=True)
+    return found
+
+
+def reference_njet(
+    x, sigma, *, order, zero_order=False, discretisation=None, padding="zero", eps=None,
+    ndim=2,
+):  # fmt: skip
+    """The N-jet of [..., (D,) (H,) W, C] in float64, without 1 / a!, [..., J, C]."""
+    discretisation = discretisation or gdjax.DiscreteGaussian()
+    x = np.asarray(x, np.float64)
+    axes = range(x.ndim - 1 - ndim, x.ndim - 1)
+    if eps is None:
+        cut, width = None, max(math.ceil(10 * sigma) + 16, *x.shape[axes[0] : -1])
+    else:
+        cut = reference_radius(discretisation, sigma, eps, ndim=ndim, order=order)
+        width = cut + 4
+    margin = [(width, width) if axis in axes else (0, 0) for axis in range(x.ndim)]
+    extended = np.pad(x, margin, mode=PAD_MODES[padding])
+    inner = tuple(
+        slice(left, left + n) for (left, _), n in zip(margin, x.shape, strict=True)
+    )
+    responses = []
+    for multi_index in reference_orders(order, zero_order=zero_order, ndim=ndim):
+        y = extended
+        for axis, n in zip(reversed(axes), multi_index, strict=True):
+            taps = reference_taps(discretisation, sigma, n, width, cut)
+            y = scipy.ndimage.correlate1d(y, taps * sigma**n, axis, mode="constant")
+        responses.append(y[inner])
+    return np.stack(responses, axis=-2)
+
+
+def reference_layer(
+    x, kernel, bias, sigma, *, order, zero_order=False, ndim=2, **options
+):
+    """y_o = b_o + sum_c sum_a w[a, c, o] sigma^|a| / a! d_a (g * x_c), by loops."""
+    jet = reference_njet(
+        x, sigma, order=order, zero_order=zero_order, ndim=ndim, **options
+    )
+    orders = reference_orders(order, zero_order=zero_order, ndim=ndim)
+    y = np.zeros((*jet.shape[:-2], kernel.shape[-1])) + np.asarray(bias, np.float64)
+    for a, multi_index in enumerate(orders):
+        for c in range(jet.shape[-1]):
+            weights = np.asarray(kernel[a, c], np.float64)
+            factorials = math.prod(map(math.factorial, multi_index))
+            y += jet[..., a, c, None] * weights / factorials
+    return y
+
+
+@pytest.fixture(scope="session")
+def taps_oracle():
+    return reference_taps
+
+
+@pytest.fixture(scope="session")
+def njet_oracle():
+    return reference_njet
+
+
+@pytest.fixture(scope="session")
+def layer_oracle():
+    return reference_layer

@@ -1,0 +1,94 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+from gdjax.layers import (
+    centre_pixel,
+    keep_scales,
+    logsumexp_over_scales,
+    max_over_scales,
+    mean_over_scales,
+    spatial_max,
+    spatial_mean,
+)
+
+
+POOLINGS = [
+    (max_over_scales, np.max),
+    (logsumexp_over_scales, scipy.special.logsumexp),
+    (mean_over_scales, np.mean),
+]
+
+
+def noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def test_centre_of_odd_and_even_axes():
+    x = noise(2, 5, 6, 3)
+    np.testing.assert_allclose(centre_pixel(x), x[:, 2, 2:4].mean(1), atol=1e-6)
+    x = noise(2, 4, 4, 3)
+    np.testing.assert_allclose(centre_pixel(x), x[:, 1:3, 1:3].mean((1, 2)), atol=1e-6)
+    np.testing.assert_array_equal(centre_pixel(x[:, :1, :1]), x[:, 0, 0])
+    x = noise(7, 3)
+    np.testing.assert_array_equal(centre_pixel(x, ndim=1), x[3])
+    x = noise(2, 3, 4, 5, 1)
+    expected = x[:, 1, 1:3, 2].mean(1)
+    np.testing.assert_allclose(centre_pixel(x, ndim=3), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_maximum_and_mean_over_space(ndim):
+    x = noise(2, *(3, 4, 5)[:ndim], 2)
+    axes = tuple(range(1, ndim + 1))
+    np.testing.assert_array_equal(spatial_max(x, ndim=ndim), x.max(axes))
+    np.testing.assert_allclose(spatial_mean(x, ndim=ndim), x.mean(axes), atol=1e-6)
+
+
+@pytest.mark.parametrize(("pool", "expected"), POOLINGS)
+def test_pooling_over_the_kept_channels(pool, expected):
+    per_scale = noise(4, 5, 3) - 10  # below 0: a zero would win the maximum
+    rows = ["11111", "01011", "00001", "10000"]
+    keep = np.array([[int(digit) for digit in row] for row in rows])
+    pooled = pool(per_scale, jnp.asarray(keep, bool))
+    assert pooled.shape == (4, 3)
+    for b in range(4):
+        for k in range(3):
+            kept = per_scale[b, keep[b] == 1, k]
+            assert pooled[b, k] == pytest.approx(expected(kept), abs=1e-5)
+
+
+@pytest.mark.parametrize(("pool", "_"), POOLINGS)
+def test_dropped_channels_never_decide_and_get_no_gradient(pool, _):
+    per_scale = noise(2, 3, 4)
+    keep = jnp.array([[True, False, True], [False, True, False]])
+    changed = np.where(keep[..., None], per_scale, 1e3)
+    np.testing.assert_array_equal(pool(changed, keep), pool(per_scale, keep))
+    slope = jax.grad(lambda v: pool(v, keep).sum())(per_scale)
+    assert np.isfinite(slope).all()
+    np.testing.assert_array_equal(slope[~np.asarray(keep)], 0)
+    # Adding 1 to all channels adds 1 to every logit.
+    np.testing.assert_allclose(slope.sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.9, 0.999])
+def test_scale_dropout_has_its_rate_and_keeps_one_channel(rate):
+    count, scales = 40_000, 4
+    keep = np.asarray(keep_scales(jax.random.key(0), (count, scales), rate=rate))
+    assert keep.dtype == bool and keep.shape == (count, scales)
+    assert keep.any(-1).all()
+    # All would be dropped with probability rate^S; then one is brought back.
+    dropped = rate - rate**scales / scales
+    # Four standard deviations of a mean of correlated Bernoulli variables at most.
+    assert abs((~keep).mean() - dropped) <= 4 * 0.5 / np.sqrt(count)
+    assert abs((~keep).mean(0) - dropped).max() <= 4 * 0.5 / np.sqrt(count)
+
+
+def test_scale_dropout_over_many_keys():
+    keys = jax.random.split(jax.random.key(1), 2000)
+    draw = jax.jit(jax.vmap(lambda key: keep_scales(key, (3, 2), rate=0.5)))
+    keep = np.asarray(draw(keys))
+    assert keep.any(-1).all()
+    assert len(np.unique(keep.reshape(2000, -1), axis=0)) == 27

@@ -1,0 +1,97 @@
+"""Who may import whom: arrows point downward only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted([*ROOT.glob("gdjax/**/*.py"), *ROOT.glob("train/**/*.py")])
+
+# What each package must not import, directly.
+FORBIDDEN = {
+    "gdjax/scalespace": (
+        "flax", "optax", "train", "gdjax.layers", "gdjax.models", "gdjax.data",
+        "gdjax.metrics", "gdjax.plots",
+    ),
+    "gdjax/layers": (
+        "train", "optax", "gdjax.models", "gdjax.data", "gdjax.metrics", "gdjax.plots",
+    ),
+    "gdjax/models": ("train", "optax", "gdjax.data", "gdjax.metrics", "gdjax.plots"),
+    "gdjax/data": (
+        "train", "flax", "gdjax.layers", "gdjax.models", "gdjax.metrics",
+    ),
+    "gdjax/metrics": ("train", "flax", "gdjax.layers", "gdjax.models", "gdjax.data"),
+    "gdjax/plots": ("train", "flax", "gdjax.layers", "gdjax.models", "gdjax.data"),
+    "gdjax": ("train",),
+}  # fmt: skip
+
+
+def imported(path):
+    """Dotted names of everything that a file imports, at any depth."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = [*package, *([node.module] if node.module else [])]
+            names |= {".".join([*module, alias.name]) for alias in node.names}
+    return names
+
+
+def within(name, packages):
+    return any(name == p or name.startswith(p + ".") for p in packages)
+
+
+def place(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_imports_point_downward(path):
+    for folder, forbidden in FORBIDDEN.items():
+        if place(path).startswith(folder + "/"):
+            assert not {n for n in imported(path) if within(n, forbidden)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_heavy_packages_are_imported_in_one_place_only(path):
+    names = imported(path)
+    if not place(path).startswith("gdjax/plots/"):
+        assert not {n for n in names if within(n, ["matplotlib"])}
+    if not place(path).startswith("gdjax/data/"):
+        assert not {n for n in names if within(n, ["tensorflow_datasets"])}
+    assert not {n for n in names if within(n, ["tensorflow", "torch", "pyscsp"])}
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_nothing_executes_data(path):
+    unsafe = ["pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"]
+    assert not {n for n in imported(path) if within(n, unsafe)}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec", "compile", "__import__")
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant) and node.value.value is False
+
+
+def calls(path, name):
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr == name
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "nn"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [("vmap", "gdjax/layers/over_scales.py"), ("BatchNorm", "gdjax/layers/norm.py")],
+)
+def test_sharing_over_scales_is_declared_in_one_file(name, home):
+    users = {place(p) for p in FILES if calls(p, name)}
+    assert {user for user in users if user.startswith("gdjax/")} == {home}
