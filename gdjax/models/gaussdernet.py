@@ -16,6 +16,7 @@ from gdjax.scalespace.checks import check_image, check_order, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.jets import Windows, make_filter
+from gdjax.scalespace.operators import Filter
 from gdjax.scalespace.scales import geometric_scales
 from gdjax.scalespace.windows import centre_window, full_window, plan_windows
 
@@ -87,6 +88,7 @@ class GaussDerNet(nn.Module):
         if not self.sigmas:
             raise ValueError("`sigmas` is empty; give one base scale per channel.")
         check_order(self.order, lowest=1)
+        self.filter()
         for width in (*self.widths, self.num_classes):
             check_order(width, name="widths and num_classes", lowest=1)
         geometric_scales(1.0, self.ratio, 1)
@@ -98,16 +100,19 @@ class GaussDerNet(nn.Module):
         depth = len(self.widths) + 1
         return [sigma * r for r in geometric_scales(1.0, self.ratio, depth)]
 
+    def filter(self) -> Filter:
+        """The operator that all layers share, without its sigma."""
+        return make_filter(
+            self.discretisation, padding=self.padding, eps=self.eps,
+            ndim=self.ndim, max_order=self.order,
+        )  # fmt: skip
+
     def windows(self, sigma: float, spatial: tuple[int, ...]) -> list[Windows]:
         """Windows of every layer's input and of the output, for one channel."""
         depth = len(self.widths) + 1
         if not self.windowed or self.spatial_selection is not centre_pixel:
             return [tuple(full_window(n) for n in spatial)] * (depth + 1)
-        filter_ = make_filter(
-            self.discretisation, padding=self.padding, eps=self.eps,
-            ndim=self.ndim, max_order=self.order,
-        )  # fmt: skip
-        reaches = [filter_.reach(level) for level in self.levels(sigma)]
+        reaches = [self.filter().reach(level) for level in self.levels(sigma)]
         axes = [plan_windows(centre_window(n), reaches, self.padding) for n in spatial]
         return list(zip(*axes, strict=True))
 

@@ -18,7 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.fft
 
-from gdjax.scalespace.checks import check_order, check_sigma, is_traced
+from gdjax.scalespace.checks import (
+    check_order,
+    check_scalar,
+    check_sigma,
+    is_traced,
+)
 
 
 def difference_transfer(xp: Any, order: int, frequency: Any) -> Any:
@@ -119,7 +124,7 @@ def scaled_bessel(s: Any, *, max_order: int) -> jax.Array:
     [gaussdernet] sec. 4.1; scipy's `ive(n, s)`.
     """
     max_order = check_order(max_order, name="max_order")
-    value = check_sigma(s, name="s")
+    value = check_scalar(check_sigma(s, name="s"), name="s")
     if is_traced(value):
         return bessel_taps(jnp, value, 0, max_order)
     return jnp.asarray(bessel_taps(np, value, 0, max_order), real_dtype(s))
@@ -144,7 +149,7 @@ def discrete_gaussian(sigma: Any, *, radius: int) -> jax.Array:
     T(s1) * T(s2) = T(s1 + s2) exactly, and has variance sigma^2.
     """
     radius = check_order(radius, name="radius")
-    value = check_sigma(sigma)
+    value = check_scalar(check_sigma(sigma))
     xp = jnp if is_traced(value) else np
     taps = mirror(xp, bessel_taps(xp, value**2, 0, radius), 0)
     return taps if xp is jnp else jnp.asarray(taps, real_dtype(sigma))

@@ -41,6 +41,8 @@ def check_sigma(sigma: Any, *, name: str = "sigma", positive: bool = False) -> A
         if jnp.issubdtype(sigma.dtype, jnp.integer):
             return sigma.astype(jnp.result_type(float))
         raise TypeError(f"`{name}` has dtype {sigma.dtype}; give px as floats.")
+    if getattr(sigma, "dtype", None) == np.bool_:
+        raise TypeError(f"`{name}={sigma!r}` is not a number; give px as a float.")
     try:
         value = np.asarray(sigma, np.float64)
     except (TypeError, ValueError) as error:
@@ -53,6 +55,16 @@ def check_sigma(sigma: Any, *, name: str = "sigma", positive: bool = False) -> A
         raise ValueError(
             f"`{name}={sigma}`: this discretisation needs sigma > 0 px;"
             " `DiscreteGaussian` has the unit impulse as its limit."
+        )
+    return value
+
+
+def check_scalar(value: Any, *, name: str = "sigma") -> Any:
+    """Returns what `check_sigma` gave; raises ValueError if it is not one number."""
+    if value.shape:
+        raise ValueError(
+            f"`{name}` has shape {value.shape}; give a scalar (one kernel),"
+            " or map over several with `jax.vmap`."
         )
     return value
 

@@ -15,7 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.scalespace.bessel import real_dtype
-from gdjax.scalespace.checks import check_order, check_sigma, is_traced
+from gdjax.scalespace.checks import (
+    check_order,
+    check_scalar,
+    check_sigma,
+    is_traced,
+)
 from gdjax.scalespace.truncation import (
     traced_truncation_radius,
     truncation_radius,
@@ -58,7 +63,7 @@ class Discretisation(abc.ABC):
         """
         order = check_order(order)
         radius = check_order(radius, name="radius")
-        value = check_sigma(sigma, positive=not self.impulse_limit)
+        value = check_scalar(check_sigma(sigma, positive=not self.impulse_limit))
         xp = jnp if is_traced(value) else np
         taps = self.taps(xp, value, order, radius)
         return taps if xp is jnp else jnp.asarray(taps, real_dtype(sigma))

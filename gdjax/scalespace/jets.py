@@ -126,7 +126,8 @@ def njet(
       zero_order: whether the smoothed image comes first.
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
-      eps: mass that truncation may lose; None: no truncation.
+      eps: mass that truncation may lose; None: no truncation (with "edge" and a
+        traced sigma beyond half the image, tails are lost all the same).
       ndim: spatial dimensions, 1 to 3.
 
     Returns:

@@ -9,7 +9,13 @@ import numpy as np
 import scipy.special
 
 from gdjax.scalespace.bessel import bessel_taps
-from gdjax.scalespace.checks import check_eps, check_sigma, is_traced
+from gdjax.scalespace.checks import (
+    check_eps,
+    check_order,
+    check_scalar,
+    check_sigma,
+    is_traced,
+)
 
 
 def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
@@ -24,7 +30,7 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
       M in px, an int >= 0, computed on the host in float64.
 
     Raises:
-      TypeError: if `sigma` is traced: a radius decides shapes.
+      TypeError: if `sigma` is traced: a radius decides shapes; if `ndim` is no int.
       ValueError: if `sigma` is negative or not finite, `eps` not in (0, 1) or
         `ndim` < 1.
 
@@ -36,9 +42,8 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
             " outside jit with the largest sigma."
         )
     check_eps(eps)
-    if ndim < 1:
-        raise ValueError(f"`ndim={ndim}` must be >= 1.")
-    return _radius(float(check_sigma(sigma)), float(eps), int(ndim))
+    check_order(ndim, name="ndim", lowest=1)
+    return _radius(float(check_scalar(check_sigma(sigma))), float(eps), int(ndim))
 
 
 def _mass_to_lose(eps: float, ndim: int) -> float:
