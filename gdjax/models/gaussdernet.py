@@ -48,9 +48,10 @@ class GaussDerNet(nn.Module):
       scale_dropout: probability that a scale channel is left out in training.
       windowed: with `centre_pixel`, compute only the pixels that the centre depends on.
       mapped: run the channels by `vmap` with the windows of the coarsest, instead of
-        one after the other with windows of their own (the default: faster wherever
-        windows differ). The same function and the same parameters, but batch
-        statistics are pooled over the pixels that each way computes.
+        one after the other with windows of their own. The same function and the same
+        parameters, but batch statistics are pooled over the pixels that each way
+        computes. Choice: off, since products batched over sigma are slow on CPUs: 34
+        times in a training step of five channels, 0.5 to 2 px, at 72 x 72 px.
       ndim: spatial dimensions, 1 to 3.
       dtype: of the activations; smoothing stays in float32. Default: the input's.
 

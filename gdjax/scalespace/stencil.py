@@ -15,7 +15,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     ndim, reach = x.ndim - 2, kernel.shape[0] // 2
     axes = "DHW"[-ndim:]
-    # "SAME" and a crop: several times faster on CPUs than "VALID".
+    # "SAME" and a crop: up to 1.8 times faster on CPUs than "VALID", with gradient.
     y = jax.lax.conv_general_dilated(
         x,
         kernel,

@@ -23,14 +23,14 @@ def rescaled_digits() -> Recipe:
     | scale channels     | 1/2, 1/sqrt 2, 1, sqrt 2, 2 px; weights transferred |
     |                    | without further training; max over scales           |
 
-    Command: `gdjax-train rescaled_digits` (the default), about three minutes on two
-    CPU cores. Test accuracy in %, seeds 0 and 1:
+    Command: `gdjax-train rescaled_digits` (the default), about four minutes on two
+    CPU cores. Test accuracy in %, seeds 0 to 2:
 
     | size factor               | 1/2       | 1         | 2         |
     |---------------------------|-----------|-----------|-----------|
-    | one channel, either net   | 27.0-38.8 | 99.2-99.5 | 35.5-41.3 |
-    | 5 channels, spectral+silu | 98.5-98.7 | 98.7-99.0 | 99.0      |
-    | 5 channels, discrete+relu | 92.9-96.0 | 99.2      | 99.0-99.2 |
+    | one channel, either net   | 24.4-38.8 | 99.2-99.5 | 35.5-41.3 |
+    | 5 channels, spectral+silu | 98.5-99.5 | 98.7-99.0 | 99.0      |
+    | 5 channels, discrete+relu | 92.2-96.0 | 99.2-99.5 | 99.0-99.2 |
     """
     return Recipe(
         epochs=8,
