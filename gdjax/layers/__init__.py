@@ -9,6 +9,7 @@ from gdjax.layers.over_scales import (
     SCALE_AXIS as SCALE_AXIS,
     over_scales as over_scales,
 )
+from gdjax.layers.residual import ResidualBlock as ResidualBlock
 from gdjax.layers.selection import (
     centre_pixel as centre_pixel,
     keep_scales as keep_scales,

@@ -23,7 +23,8 @@ class GaussianDerivative(nn.Module):
 
       y_o = b_o + sum_c sum_a w[a, c, o] sigma^|a| / a! d_a (g_sigma * x_c)
 
-    Parameters `kernel` [J, C_in, C_out], J as `derivative_orders`, and `bias` [C_out].
+    Parameters `kernel` [J, C_in, C_out], J as `derivative_orders`, and `bias` [C_out];
+    with `depthwise`, `kernel` [J, C] and y_c depends on x_c alone.
 
     Attributes:
       features: C_out.
@@ -36,12 +37,14 @@ class GaussianDerivative(nn.Module):
       use_bias: whether there is a bias.
       ndim: spatial dimensions, 1 to 3.
       dtype: of the output (activations), default that of the input.
+      depthwise: whether each channel is filtered by itself; C_out = C_in then.
 
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.
 
     [gaussdernet] (3), whose C_0 is one bias per output here (Choice: a bias per pair of
     channels adds nothing but parameters); 1 / a! as in the Taylor expansion.
+    Depthwise: [gaussderresnet] sec. 3.7.
     """
 
     features: int
@@ -54,6 +57,7 @@ class GaussianDerivative(nn.Module):
     use_bias: bool = True
     ndim: int = 2
     dtype: Any = None
+    depthwise: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -99,8 +103,7 @@ class GaussianDerivative(nn.Module):
         orders = derivative_orders(
             self.order, zero_order=self.zero_order, ndim=self.ndim
         )
-        shape = (len(orders), x.shape[-1], self.features)
-        kernel = self.param("kernel", he_uniform, shape)
+        kernel = self._kernel(len(orders), x.shape[-1])
         y = mix_njet(
             x, kernel, sigma, filter_=self.filter(), orders=orders,
             sources=sources, targets=targets, dtype=self.dtype,
@@ -109,3 +112,22 @@ class GaussianDerivative(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
             y = y + jnp.asarray(bias, y.dtype)
         return y
+
+    def _kernel(self, terms: int, channels: int) -> jax.Array:
+        if self.depthwise and channels != self.features:
+            raise ValueError(
+                f"`features={self.features}` of a depthwise layer, but its input has"
+                f" {channels} channels: give `features={channels}`."
+            )
+        if self.has_variable("params", "kernel"):
+            known = self.get_variable("params", "kernel").shape[1]
+            if known != channels:
+                raise ValueError(
+                    f"the input has {channels} channels, but the parameters of"
+                    f" {self.name or 'this layer'} were made for {known}: give images"
+                    f" with {known} channels, or initialise the parameters anew."
+                )
+        shape = (terms, channels)
+        if not self.depthwise:
+            shape += (self.features,)
+        return self.param("kernel", he_uniform, shape)

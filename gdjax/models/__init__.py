@@ -1,9 +1,18 @@
 """Networks: one family a file, published sizes as functions beside them."""
 
 from gdjax.models.gaussdernet import (
-    PUBLISHED_SIGMAS as PUBLISHED_SIGMAS,
     GaussDerNet as GaussDerNet,
     gaussdernet_default as gaussdernet_default,
     gaussdernet_large as gaussdernet_large,
     gaussdernet_small as gaussdernet_small,
 )
+from gdjax.models.gaussderresnet import (
+    SIX_SIGMAS as SIX_SIGMAS,
+    GaussDerResNet as GaussDerResNet,
+    gaussderresnet_cifar10 as gaussderresnet_cifar10,
+    gaussderresnet_cifar10_large as gaussderresnet_cifar10_large,
+    gaussderresnet_fashion_mnist as gaussderresnet_fashion_mnist,
+    gaussderresnet_stl10 as gaussderresnet_stl10,
+    gaussderresnet_stl10_single as gaussderresnet_stl10_single,
+)
+from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS

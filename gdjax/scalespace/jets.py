@@ -22,7 +22,7 @@ from gdjax.scalespace.derivatives import (
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.operators import HIGHEST, Filter, filter_axis
-from gdjax.scalespace.stencil import convolve
+from gdjax.scalespace.stencil import convolve, convolve_depthwise
 from gdjax.scalespace.windows import Window, full_window
 
 
@@ -183,7 +183,7 @@ def mix_njet(
 
     Args:
       x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
-      kernel: [J, C_in, C_out], J as `orders`.
+      kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself.
       sigma: px, a scalar, checked before (`check_sigma`).
       filter_: kernels, border rule and truncation.
       orders: the multi-indices of the J terms.
@@ -203,8 +203,7 @@ def mix_njet(
     sources = sources or spatial_windows(x, ndim)
     targets = targets or tuple(full_window(w.size) for w in sources)
     if taylor:
-        factors = taylor_factors(orders)[:, None, None]
-        kernel = kernel * jnp.asarray(factors, kernel.dtype)
+        kernel = _scale_terms(kernel, taylor_factors(orders))
     dtype = x.dtype if dtype is None else dtype
     kernel = kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
     mix = _smooth_then_convolve
@@ -226,12 +225,21 @@ def _smooth_then_convolve(x, kernel, sigma, filter_, orders, sources, targets, d
     totals = np.array([sum(n) for n in orders])
     sigma = jnp.asarray(sigma, kernel.dtype)
     powers = jnp.stack([sigma ** int(n) for n in totals])
-    kernel = kernel * powers[:, None, None]
+    kernel = _scale_terms(kernel, powers)
     stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
-    combined = jnp.einsum("a...,aco->...co", stencils, kernel, precision=HIGHEST)
+    combined = jnp.tensordot(
+        jnp.moveaxis(stencils, 0, -1), kernel, axes=1, precision=HIGHEST
+    )
     lead = x.shape[: -ndim - 1]
-    y = convolve(x.reshape(-1, *x.shape[-ndim - 1 :]), combined)
+    convolution = convolve if kernel.ndim == 3 else convolve_depthwise
+    y = convolution(x.reshape(-1, *x.shape[-ndim - 1 :]), combined)
     return y.reshape(*lead, *y.shape[1:]).astype(dtype)
+
+
+def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
+    """Multiplies the J terms of a kernel [J, ...] by factors [J]."""
+    factors = jnp.asarray(factors, kernel.dtype)
+    return kernel * factors.reshape(-1, *[1] * (kernel.ndim - 1))
 
 
 def _separate_axes(x, kernel, sigma, filter_, orders, sources, targets, dtype):
@@ -248,10 +256,8 @@ def _separate_axes(x, kernel, sigma, filter_, orders, sources, targets, dtype):
     maps = {}
     for rest in sorted({a[1:] for a in orders}):
         terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
-        stacked = jnp.concatenate([along_x[n] for n, _ in terms], axis=-1)
-        weights = jnp.concatenate([kernel[j] for _, j in terms], axis=0)
-        stacked, weights = stacked.astype(dtype), weights.astype(dtype)
-        maps[rest] = jnp.matmul(stacked, weights, precision=HIGHEST)
+        inputs = [along_x[n].astype(dtype) for n, _ in terms]
+        maps[rest] = _mix(inputs, kernel[np.array([j for _, j in terms])].astype(dtype))
     for depth in range(2, filter_.ndim + 1):
         merged = {}
         for rest, z in maps.items():
@@ -259,3 +265,12 @@ def _separate_axes(x, kernel, sigma, filter_, orders, sources, targets, dtype):
             merged[rest[1:]] = merged[rest[1:]] + z if rest[1:] in merged else z
         maps = merged
     return maps[()]
+
+
+def _mix(inputs: list[jax.Array], weights: jax.Array) -> jax.Array:
+    """Sum over j of inputs[j] [..., C] times weights[j] ([C, C_out] or [C])."""
+    if weights.ndim == 2:
+        return sum((x * w for x, w in zip(inputs, weights, strict=True)), start=0.0)
+    stacked = jnp.concatenate(inputs, axis=-1)
+    weights = weights.reshape(-1, weights.shape[-1])
+    return jnp.matmul(stacked, weights, precision=HIGHEST)

@@ -6,7 +6,7 @@ it is clipped, and the border rule applies there as it does in full evaluation.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,3 +86,19 @@ def plan_windows(
     for reach in reversed(reaches):
         windows.append(input_window(windows[-1], reach, padding))
     return tuple(reversed(windows))
+
+
+def crop(x: Any, sources: Sequence[Window], targets: Sequence[Window]) -> Any:
+    """The pixels of `targets`, from an array that holds those of `sources`.
+
+    Args:
+      x: [..., (D,) (H,) W, C] on the pixels of `sources`.
+      sources: one window per spatial axis.
+      targets: windows inside those of `sources`.
+
+    Returns:
+      [..., (D,) (H,) W, C] on the pixels of `targets`.
+    """
+    pairs = zip(sources, targets, strict=True)
+    cut = [slice(t.start - s.start, t.stop - s.start) for s, t in pairs]
+    return x[(..., *cut, slice(None))]

@@ -1,0 +1,135 @@
+"""Residual blocks of two Gaussian derivative layers at one scale."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gdjax.layers.gaussian_derivative import GaussianDerivative
+from gdjax.layers.norm import SharedBatchNorm
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.hybrids import DiscreteGaussian
+from gdjax.scalespace.jets import Windows, spatial_windows
+from gdjax.scalespace.windows import crop
+
+
+# Windows of the block's input, of what its first layer computes, and of its output.
+BlockWindows = tuple[Windows, Windows, Windows]
+
+
+class ResidualBlock(nn.Module):
+    """Two Gaussian derivative layers of one sigma, and a skip connection.
+
+      y = act(P x + BN(D_2(act(BN(D_1 x)))))
+
+    with D_1, D_2 Gaussian derivative layers (with `separable`, each a depthwise one
+    followed by a pointwise one) and P the identity, or BN after a 1 x 1 convolution
+    where the widths differ.
+
+    All scale channels go through a block together, because they share the batch
+    statistics.
+
+    Attributes:
+      features: C_out of both layers.
+      separable: whether the layers are depthwise-separable.
+      zero_order: whether the smoothed image is a term.
+      order: highest derivative order.
+      discretisation: the kernels.
+      activation: pointwise nonlinearity `act`.
+      activate: "sum": as above; "branch": y = P x + act(BN(D_2 ...)).
+      normalized: whether there is batch normalisation.
+      padding: border rule.
+      eps: mass that truncation may lose; None: no truncation.
+      ndim: spatial dimensions, 1 to 3.
+      dtype: of the activations.
+      axis_name: mapped scale axis (`over_scales`), if there is one.
+
+    Raises:
+      ValueError: for another `activate`, and what `GaussianDerivative` refuses.
+
+    [gaussderresnet] (28)-(29), (33)-(34); separable: sec. 3.7. Choice: the nonlinearity
+    after the sum, as in [He et al. 2016]; the biases are those of `GaussianDerivative`,
+    one per output, and one per output of a projection.
+    """
+
+    features: int
+    separable: bool = False
+    zero_order: bool = False
+    order: int = 2
+    discretisation: Discretisation = DiscreteGaussian()  # noqa: RUF009 (frozen)
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    activate: Literal["sum", "branch"] = "sum"
+    normalized: bool = True
+    padding: str = "zero"
+    eps: float | None = 0.005
+    ndim: int = 2
+    dtype: Any = None
+    axis_name: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.activate not in ("sum", "branch"):
+            raise ValueError(
+                f'`activate={self.activate!r}` must be "sum" (nonlinearity after the'
+                ' addition) or "branch" (before it).'
+            )
+
+    @nn.compact
+    def __call__(
+        self,
+        xs: Sequence[jax.Array],
+        *,
+        sigmas: Sequence[Any],
+        windows: Sequence[BlockWindows] | None = None,
+        train: bool = False,
+    ) -> list[jax.Array]:
+        """[..., (D,) (H,) W, C_in] -> [..., (D,) (H,) W, C_out], per scale channel.
+
+        Args:
+          xs: one array per scale channel, on the pixels of its first windows.
+          sigmas: px, one scalar per scale channel.
+          windows: of input, middle and output, per scale channel (default: all
+            pixels).
+          train: whether to use batch statistics.
+        """
+        if windows is None:
+            full = [spatial_windows(jnp.asarray(x), self.ndim) for x in xs]
+            windows = [(plan, plan, plan) for plan in full]
+        ys = list(xs)
+        for k in (0, 1):
+            layer = self._layer(k + 1, ys[0].shape[-1])
+            ys = [
+                layer(y, sigma=sigma, sources=plan[k], targets=plan[k + 1])
+                for y, sigma, plan in zip(ys, sigmas, windows, strict=True)
+            ]
+            ys = self._normalize(ys, f"norm_{k + 1}", train)
+            if k == 0 or self.activate == "branch":
+                ys = [self.activation(y) for y in ys]
+        skips = [
+            crop(x, plan[0], plan[2]) for x, plan in zip(xs, windows, strict=True)
+        ]
+        if skips[0].shape[-1] != self.features:
+            project = nn.Dense(self.features, dtype=self.dtype, name="projection")
+            skips = [project(x) for x in skips]
+            skips = self._normalize(skips, "projection_norm", train)
+        sums = [x + y for x, y in zip(skips, ys, strict=True)]
+        return sums if self.activate == "branch" else [self.activation(y) for y in sums]
+
+    def _layer(self, number: int, channels: int) -> Callable[..., jax.Array]:
+        derive = GaussianDerivative(
+            channels if self.separable else self.features,
+            order=self.order, zero_order=self.zero_order, padding=self.padding,
+            discretisation=self.discretisation, eps=self.eps, ndim=self.ndim,
+            dtype=self.dtype, depthwise=self.separable, name=f"layer_{number}",
+        )  # fmt: skip
+        if not self.separable:
+            return derive
+        mix = nn.Dense(self.features, dtype=self.dtype, name=f"pointwise_{number}")
+        return lambda x, **where: mix(derive(x, **where))
+
+    def _normalize(self, xs, name: str, train: bool):
+        if not self.normalized:
+            return xs
+        return SharedBatchNorm(axis_name=self.axis_name, name=name)(xs, train=train)

@@ -1,0 +1,214 @@
+"""What networks of parallel scale channels have in common."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.layers.norm import SharedBatchNorm
+from gdjax.layers.over_scales import SCALE_AXIS, over_scales
+from gdjax.layers.selection import centre_pixel, keep_scales, max_over_scales
+from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.hybrids import DiscreteGaussian
+from gdjax.scalespace.jets import Windows, make_filter, spatial_windows
+from gdjax.scalespace.operators import Filter
+from gdjax.scalespace.scales import geometric_scales
+from gdjax.scalespace.windows import (
+    centre_window,
+    crop,
+    full_window,
+    plan_windows,
+)
+
+
+# 8 scale channels, sqrt 2 apart: [gaussdernet] sec. 5.
+PUBLISHED_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-1, 7))
+
+
+class ScaleChannelNet(nn.Module):
+    """Base of the networks whose layers run in parallel scale channels.
+
+    All channels share weights and batch normalisation and differ in their base scale
+    sigma_0 alone; no subsampling, no fully connected layer. Pooling over the channels
+    makes the logits scale invariant.
+
+    `clone(sigmas=...)` takes the same variables to other scale channels: weight
+    transfer, denser sampling, a single channel.
+
+    A subclass says how the layers' scales follow from sigma_0 (`levels`) and what the
+    layers are (`_cascade`).
+
+    Attributes:
+      widths: output channels; the subclass says of what.
+      num_classes: K, outputs of the last layer (no normalisation after it).
+      sigmas: base scales sigma_0 of the scale channels, in px.
+      ratio: r between adjacent scale levels.
+      order: highest derivative order.
+      discretisation: the kernels.
+      activation: pointwise nonlinearity.
+      zero_order: whether the smoothed image is a term, in all layers but the first.
+      padding: border rule.
+      eps: mass that truncation may lose; None: no truncation.
+      spatial_selection: `centre_pixel`, `spatial_max` or `spatial_mean`.
+      scale_pooling: `max_over_scales`, `logsumexp_over_scales`, `mean_over_scales`.
+      scale_dropout: probability that a scale channel is left out in training.
+      windowed: with `centre_pixel`, compute only the pixels that the centre depends on.
+      mapped: run the channels by `vmap` with the windows of the coarsest, instead of
+        one after the other with windows of their own. The same function and the same
+        parameters, but batch statistics are pooled over the pixels that each way
+        computes. Choice: off, since products batched over sigma are slow on CPUs: 34
+        times in a training step of five channels, 0.5 to 2 px, at 72 x 72 px.
+      ndim: spatial dimensions, 1 to 3.
+      dtype: of the activations; smoothing stays in float32. Default: the input's.
+
+    Raises:
+      TypeError, ValueError: at construction or call, for arguments out of range.
+    """
+
+    widths: tuple[int, ...] = ()
+    num_classes: int = 10
+    sigmas: tuple[float, ...] = (1.0,)
+    ratio: float = 1.25
+    order: int = 2
+    discretisation: Discretisation = DiscreteGaussian()  # noqa: RUF009 (frozen)
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    zero_order: bool = False
+    padding: str = "zero"
+    eps: float | None = 0.005
+    spatial_selection: Callable[..., jax.Array] = centre_pixel
+    scale_pooling: Callable[[jax.Array, jax.Array], jax.Array] = max_over_scales
+    scale_dropout: float = 0.0
+    windowed: bool = True
+    mapped: bool = False
+    ndim: int = 2
+    dtype: Any = None
+
+    def __post_init__(self):
+        # Lists and single numbers would not be hashable.
+        self.sigmas = tuple(float(s) for s in np.atleast_1d(self.sigmas))
+        self.widths = tuple(self.widths)
+        super().__post_init__()
+        positive = not self.discretisation.impulse_limit
+        check_sigma(self.sigmas, name="sigmas", positive=positive)
+        if not self.sigmas:
+            raise ValueError("`sigmas` is empty; give one base scale per channel.")
+        check_order(self.order, lowest=1)
+        self.filter()
+        for width in (*self.widths, self.num_classes):
+            check_order(width, name="widths and num_classes", lowest=1)
+        geometric_scales(1.0, self.ratio, 1)
+        if not 0 <= self.scale_dropout < 1:
+            raise ValueError(f"`scale_dropout={self.scale_dropout}` must be in [0, 1).")
+
+    def levels(self, sigma: Any) -> list[Any]:
+        """sigma_k of all layers of the channel with base scale `sigma`, in px."""
+        raise NotImplementedError
+
+    def _cascade(
+        self, x: jax.Array, sigmas: Any, windows: list[list[Windows]], train: bool
+    ) -> list[jax.Array]:
+        """The last layer's maps of every scale channel, [B, (D,) (H,) W, K] each."""
+        raise NotImplementedError
+
+    def filter(self) -> Filter:
+        """The operator that all layers share, without its sigma."""
+        return make_filter(
+            self.discretisation, padding=self.padding, eps=self.eps,
+            ndim=self.ndim, max_order=self.order,
+        )  # fmt: skip
+
+    def derivative_fields(self) -> dict[str, Any]:
+        """Fields that the networks hand on to their Gaussian derivative layers."""
+        return {
+            "order": self.order,
+            "discretisation": self.discretisation,
+            "padding": self.padding,
+            "eps": self.eps,
+            "ndim": self.ndim,
+            "dtype": self.dtype,
+        }
+
+    def norm(self, name: str) -> SharedBatchNorm:
+        """A normalisation whose statistics are those of all scale channels."""
+        axis_name = SCALE_AXIS if self.mapped else None
+        return SharedBatchNorm(axis_name=axis_name, name=name)
+
+    def windows(self, sigma: float, spatial: tuple[int, ...]) -> list[Windows]:
+        """Windows of every layer's input and of the output, for one channel."""
+        levels = self.levels(sigma)
+        if not self.windowed or self.spatial_selection is not centre_pixel:
+            return [tuple(full_window(n) for n in spatial)] * (len(levels) + 1)
+        reaches = [self.filter().reach(level) for level in levels]
+        axes = [plan_windows(centre_window(n), reaches, self.padding) for n in spatial]
+        return list(zip(*axes, strict=True))
+
+    @nn.compact
+    def __call__(
+        self, x: Any, train: bool = False, maps: bool = False
+    ) -> tuple[jax.Array, dict[str, Any]]:
+        """Classifies a batch.
+
+        Args:
+          x: [B, (D,) (H,) W, C], floating point.
+          train: whether to use batch statistics (collection `batch_stats` mutable)
+            and scale-channel dropout (stream `dropout`).
+          maps: whether the last layer's activation maps are wanted, too; with
+            `windowed`, they hold the pixels that are read out and no others.
+
+        Returns:
+          Logits [B, K], and a dict: `per_scale` [B, S, K], the logits of each scale
+          channel; `selected_scale` [B], the index into `sigmas` of the channel with
+          the largest logit of the predicted class; `keep` [B, S], which took part;
+          on request `maps`, a list of S arrays [B, (D,) (H,) W, K].
+        """
+        x = check_image(x, ndim=self.ndim)
+        if x.ndim != self.ndim + 2:
+            raise ValueError(
+                f"the images have shape {x.shape}; a batch axis, {self.ndim} spatial"
+                " axes and a channel axis are needed: add what is missing with"
+                " `x[None]` or `x[..., None]`."
+            )
+        spatial = x.shape[-self.ndim - 1 : -1]
+        if self.mapped:
+            windows = self.windows(max(self.sigmas), spatial)
+
+            def channel(net, x, sigma):
+                return net._cascade(x, [sigma], [windows], train)[0]
+
+            sigmas = jnp.asarray(self.sigmas, jnp.promote_types(x.dtype, jnp.float32))
+            outputs = list(over_scales(channel)(self, x, sigmas))
+        else:
+            windows = [self.windows(sigma, spatial) for sigma in self.sigmas]
+            outputs = self._cascade(x, self.sigmas, windows, train)
+        selected = [self.spatial_selection(y, ndim=self.ndim) for y in outputs]
+        per_scale = jnp.stack(selected, axis=-2).astype(
+            jnp.promote_types(x.dtype, jnp.float32)
+        )
+        logits, aux = self._pool(per_scale, train)
+        return logits, aux | ({"maps": outputs} if maps else {})
+
+    def _pool(self, per_scale: jax.Array, train: bool):
+        batch, channels, _ = per_scale.shape
+        shape = batch, channels
+        keep = jnp.ones(shape, bool)
+        if train and self.scale_dropout and len(self.sigmas) > 1:
+            keep = keep_scales(self.make_rng("dropout"), shape, rate=self.scale_dropout)
+        logits = self.scale_pooling(per_scale, keep)
+        winner = logits.argmax(axis=-1)[..., None, None]
+        decisive = jnp.take_along_axis(per_scale, winner, axis=-1)[..., 0]
+        selected = jnp.where(keep, decisive, -jnp.inf).argmax(axis=-1)
+        return logits, {
+            "per_scale": per_scale,
+            "selected_scale": selected,
+            "keep": keep,
+        }
+
+
+def crop_input(x: jax.Array, windows: list[list[Windows]]) -> list[jax.Array]:
+    """What the first layer of every scale channel reads of the images."""
+    full = spatial_windows(x, len(windows[0][0]))
+    return [crop(x, full, plan[0]) for plan in windows]
