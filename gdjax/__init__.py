@@ -19,6 +19,7 @@ from gdjax.scalespace import (
     derivative_orders as derivative_orders,
     directional_derivative as directional_derivative,
     discrete_gaussian as discrete_gaussian,
+    effective_filters as effective_filters,
     geometric_scales as geometric_scales,
     njet as njet,
     scaled_bessel as scaled_bessel,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from . import recipes
 from .command_line import as_typed, run_script
 from .errors import UserError
-from .members import validate
 from .recipe import Recipe, differences
+from .validation import validate
 
 
 USAGE = """usage: gdjax-train [RECIPE] [--seed S] [--epochs N] [--out DIR] ...

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
+from typing import Literal
 
 import tyro
 
 from .command_line import as_typed, run_script
+from .errors import UserError
 from .recipe import Pooling
 
 
@@ -20,17 +23,57 @@ class Request:
       run_dir: the run folder.
       factors: size factors of the test images; none: the recipe's.
       sigmas: base scales in px of the multi-scale nets; none: the recipe's.
+      per_octave: as many scale channels per octave as this, from the finest of the
+        recipe on: dense-scale transfer.
+      up_to: the coarsest of them in px; None: that of the recipe.
       poolings: over scale channels; none: the recipe's.
       test_images: the first so many of each factor; None: the recipe's.
       data_dir: where the data sets are, if they have moved.
+      figures: "all" also draws activation maps and effective filters.
+      name: write NAME.json in place of evaluation.json, and figures with that prefix.
     """
 
     run_dir: tyro.conf.Positional[str]
     factors: tuple[float, ...] = ()
     sigmas: tuple[float, ...] = ()
+    per_octave: int | None = None
+    up_to: float | None = None
     poolings: tuple[Pooling, ...] = ()
     test_images: int | None = None
     data_dir: str | None = None
+    figures: Literal["curves", "all"] = "curves"
+    name: str = "evaluation"
+
+
+def dense_sigmas(request: Request, trained: tuple[float, ...]) -> tuple[float, ...]:
+    """The scale channels to evaluate, px; () for the recipe's.
+
+    Args:
+      request: of the user.
+      trained: base scales of the recipe.
+
+    Raises:
+      UserError: for a density or an end that leave no channels.
+
+    [gaussderresnet] A.5: trained sqrt 2 apart, tested 2^(1/4) apart.
+    """
+    if request.per_octave is None and request.up_to is None:
+        return request.sigmas
+    if request.sigmas or not trained:
+        raise UserError(
+            "`per_octave` and `up_to` go from the recipe's scale channels: leave"
+            " --sigmas out, and use a recipe that has several"
+        )
+    per_octave = request.per_octave if request.per_octave is not None else 2
+    first, last = min(trained), request.up_to or max(trained)
+    if per_octave < 1 or not first <= last < math.inf:
+        raise UserError(
+            f"`per_octave={per_octave}`, `up_to={last}`: give at least 1, and an end of"
+            f" at least {first:g} px"
+        )
+    # Rounded: 2.83 is typed where 2 sqrt 2 is meant.
+    count = round(per_octave * math.log2(last / first))
+    return tuple(first * 2 ** (k / per_octave) for k in range(count + 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,13 +96,22 @@ def _main(arguments: list[str]) -> None:
     session = sessions.open_session(run, recipe, console)
     choices = evaluation.Choices(
         factors=request.factors,
-        sigmas=request.sigmas,
+        sigmas=dense_sigmas(request, recipe.model.sigmas),
         poolings=request.poolings,
         test_images=request.test_images,
+        figures=request.figures,
+        name=checked_name(request.name),
     )
     command = as_typed("gdjax-evaluate", arguments)
     result = evaluation.evaluate(session, choices, command=command)
     evaluation.print_table(console, result)
+
+
+def checked_name(name: str) -> str:
+    """The name of a result, which must be a plain file name."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UserError(f"`name={name!r}`: use letters, digits, - and _")
+    return name
 
 
 if __name__ == "__main__":

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import predict
+from . import figures, predict
 from .errors import UserError
+from .figures import Candidate
 from .loop import final_variables
-from .members import Member, Network, build_model, members, networks
+from .members import build_model, member_recipe, members, networks
 from .recipe import Pooling
 from .run_folder import RunFolder, versions
 from .session import Session
@@ -28,12 +29,17 @@ class Choices:
       sigmas: base scales in px of the multi-scale nets.
       poolings: over scale channels.
       test_images: the first so many of each factor.
+      figures: "curves": accuracies and scale selection; "all": also activation maps
+        and effective filters.
+      name: of the JSON file, and what the names of the figures begin with.
     """
 
     factors: tuple[float, ...] = ()
     sigmas: tuple[float, ...] = ()
     poolings: tuple[Pooling, ...] = ()
     test_images: int | None = None
+    figures: Literal["curves", "all"] = "curves"
+    name: str = "evaluation"
 
 
 def evaluate(session: Session, choices: Choices, *, command: str) -> dict[str, Any]:
@@ -52,8 +58,8 @@ def evaluate(session: Session, choices: Choices, *, command: str) -> dict[str, A
     """
     recipe = session.recipe
     factors = chosen_factors(session, choices)
-    poolings = choices.poolings or recipe.poolings
-    rows = _rows(session, choices, factors, poolings)
+    candidates = _candidates(session, choices.sigmas)
+    rows = _rows(session, choices, candidates, factors)
     result = {
         "factors": list(factors),
         "rows": rows,
@@ -62,8 +68,11 @@ def evaluate(session: Session, choices: Choices, *, command: str) -> dict[str, A
         "data": recipe.data.name,
         **versions(recipe.precision),
     }
-    session.run.write_json("evaluation.json", result)
-    write_plots(session.run, result)
+    session.run.write_json(f"{choices.name}.json", result)
+    prefix = "" if choices.name == "evaluation" else f"{choices.name}_"
+    write_plots(session.run, result, prefix=prefix)
+    if choices.figures == "all":
+        figures.write_insight(session, candidates, prefix=prefix)
     return result
 
 
@@ -84,28 +93,19 @@ def chosen_factors(session: Session, choices: Choices) -> tuple[float, ...]:
     return tuple(sorted({find_factor(factor, known) or factor for factor in wanted}))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Candidate:
-    """A network with its weights, and what it answered so far."""
-
-    member: Member
-    network: Network
-    model: Any
-    variables: dict[str, Any]
-
-
 def _rows(
     session: Session,
     choices: Choices,
+    candidates: list[Candidate],
     factors: tuple[float, ...],
-    poolings: tuple[Pooling, ...],
 ) -> list[dict[str, Any]]:
     """Rows of evaluation.json; each factor's images are read once for all networks."""
     recipe = session.recipe
-    candidates = _candidates(session, choices.sigmas)
     rows: dict[tuple[int, str], dict[str, Any]] = {}
     for number, candidate in enumerate(candidates):
         several = len(candidate.network.sigmas) > 1
+        own = member_recipe(recipe, candidate.member)
+        poolings = choices.poolings or own.poolings
         for pooling in poolings if several else poolings[:1]:
             rows[number, pooling] = _empty_row(candidate, pooling if several else None)
     limit = choices.test_images or recipe.data.test_images
@@ -129,7 +129,7 @@ def _rows(
     return list(rows.values())
 
 
-def _candidates(session: Session, sigmas: tuple[float, ...]) -> list[_Candidate]:
+def _candidates(session: Session, sigmas: tuple[float, ...]) -> list[Candidate]:
     found = []
     for member in members(session.recipe):
         restored: dict[str, Any] = {}
@@ -138,11 +138,11 @@ def _candidates(session: Session, sigmas: tuple[float, ...]) -> list[_Candidate]
                 variables = final_variables(session, member, network.stage)
                 restored[network.stage] = variables
             model = build_model(session.recipe, member, network.sigmas)
-            found.append(_Candidate(member, network, model, restored[network.stage]))
+            found.append(Candidate(member, network, model, restored[network.stage]))
     return found
 
 
-def _empty_row(candidate: _Candidate, pooling: str | None) -> dict[str, Any]:
+def _empty_row(candidate: Candidate, pooling: str | None) -> dict[str, Any]:
     member, network = candidate.member, candidate.network
     suffix = f", {pooling}" if pooling else ""
     return {
@@ -163,11 +163,10 @@ def _score(
     row: dict[str, Any], per_scale: np.ndarray, labels: np.ndarray, pooling: str
 ) -> None:
     """Add accuracy and selected channels at the next factor to a row."""
-    from gdjax.metrics import scale_selection_histogram
+    from gdjax.metrics import scale_contributions
 
     classes = predict.pooled(per_scale, pooling).argmax(-1)
-    chosen = predict.selected_scale(per_scale, pooling)
-    (fractions,) = scale_selection_histogram([chosen], num_scales=per_scale.shape[1])
+    fractions = scale_contributions(per_scale, pooling=pooling).mean(0)
     row["images"].append(len(labels))
     row["accuracy"].append(float((classes == labels).mean()))
     row["selected"].append([float(fraction) for fraction in fractions])
@@ -187,14 +186,14 @@ def print_table(console: Console, result: dict[str, Any]) -> None:
     wide.print(table)
 
 
-def write_plots(run: RunFolder, result: dict[str, Any]) -> None:
+def write_plots(run: RunFolder, result: dict[str, Any], *, prefix: str = "") -> None:
     """Draw generalisation.png and, for multi-scale nets, scale_selection.png."""
     from gdjax.plots.generalisation import generalisation_curve
     from gdjax.plots.scale_selection import scale_selection_maps
 
     factors, rows = result["factors"], result["rows"]
     figure = generalisation_curve(factors, rows)
-    _write_figure(run, "generalisation.png", figure)
+    figures.write(run, f"{prefix}generalisation.png", figure)
     panels = [
         (row["name"], np.array(row["selected"]), row["sigmas"])
         for row in rows
@@ -202,12 +201,4 @@ def write_plots(run: RunFolder, result: dict[str, Any]) -> None:
     ]
     if panels:
         figure = scale_selection_maps(panels, factors)
-        _write_figure(run, "scale_selection.png", figure)
-
-
-def _write_figure(run: RunFolder, name: str, figure: Any) -> None:
-    import io
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=160)
-    run.write_bytes(name, content.getvalue())
+        figures.write(run, f"{prefix}scale_selection.png", figure)

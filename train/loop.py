@@ -14,7 +14,6 @@ from .losses import make_loss
 from .members import Member, Stage, members, stages
 from .order import batch_indices
 from .progress import Progress
-from .recipe import Recipe
 from .session import Plan, Session, make_plan
 from .step import Batch, State, compile_step, evaluated_variables, initial_state
 
@@ -47,7 +46,7 @@ def final_variables(session: Session, member: Member, stage: str) -> dict[str, A
     restored = None
     if folder.exists():
         with Checkpoints(folder, say=session.say) as checkpoints:
-            restored = checkpoints.restore(_template(session.recipe, plan))
+            restored = checkpoints.restore(_template(plan))
     if restored is None or restored[0] < plan.steps:
         raise UserError(
             f"{plan.title} is not trained to its end: continue with "
@@ -56,21 +55,21 @@ def final_variables(session: Session, member: Member, stage: str) -> dict[str, A
     return evaluated_variables(restored[1])
 
 
-def _fresh_state(recipe: Recipe, plan: Plan, variables: Any = None) -> State:
+def _fresh_state(plan: Plan, variables: Any = None) -> State:
     return initial_state(
         plan.model,
         plan.optimizer,
         jax.random.key(plan.seed),
         image_shape=plan.image_shape,
-        ema=recipe.optimizer.ema_decay is not None,
+        ema=plan.recipe.optimizer.ema_decay is not None,
         variables=variables,
     )
 
 
-def _template(recipe: Recipe, plan: Plan) -> State:
+def _template(plan: Plan) -> State:
     """Shapes and dtypes of the state, without computing anything."""
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    shapes = jax.eval_shape(lambda: _fresh_state(recipe, plan))
+    shapes = jax.eval_shape(lambda: _fresh_state(plan))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes
     )
@@ -84,13 +83,13 @@ def _run_stage(
     folder = session.run.checkpoints(member.slug, stage.name)
     begun = folder.exists()
     with Checkpoints(folder, say=session.say) as checkpoints:
-        template = _template(session.recipe, plan)
+        template = _template(plan)
         restored = checkpoints.restore(template) if begun else None
         if restored is None:
             if begun:
                 session.say(f"{plan.title}: no usable checkpoint, starts anew")
             start = done[stage.start] if stage.start else None
-            restored = 0, _fresh_state(session.recipe, plan, start)
+            restored = 0, _fresh_state(plan, start)
         step, state = restored
         if step == plan.steps:
             session.say(f"{plan.title}: finished before")
@@ -114,13 +113,14 @@ def _advance(
     session: Session, plan: Plan, checkpoints: Checkpoints, state: State, start: int
 ) -> State:
     """Steps `start`..`plan.steps`, with rows and checkpoints on the way."""
-    recipe = session.recipe
+    recipe = plan.recipe
     data = session.data.train(plan.member)
     indices = batch_indices(plan.images, plan.stage.batch_size, seed=plan.seed)
     step_fn = compile_step(
         plan.model,
         plan.optimizer,
         make_loss(recipe.loss),
+        augment=recipe.augment,
         ema_decay=recipe.optimizer.ema_decay,
     )
     journal = Journal(session, plan, start)

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
+from . import variants
 from .errors import UserError, unknown_name
 from .recipe import Recipe
 
@@ -35,6 +36,8 @@ SCALE_POOLINGS = {
     "logsumexp": "logsumexp_over_scales",
     "mean": "mean_over_scales",
 }
+# Of `ModelConfig`; only gaussderresnet has them.
+RESIDUAL_FIELDS = ("separable_from", "activate", "remat")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,23 +47,25 @@ class Member:
     Attributes:
       discretisation: a name of `DISCRETISATIONS`.
       activation: a name of `ACTIVATIONS`.
+      variants: names of `train.variants`, applied to the recipe of the run.
       train_size: size factor of its training images; None: the only one there is.
     """
 
     discretisation: str
     activation: str
-    train_size: float | None
+    variants: tuple[str, ...] = ()
+    train_size: float | None = None
 
     @property
     def name(self) -> str:
         """For tables, such as "spectral+silu, size 2"."""
-        flavour = f"{self.discretisation}+{self.activation}"
+        flavour = "+".join((self.discretisation, self.activation, *self.variants))
         return flavour if self.train_size is None else f"{flavour}, size {self.size:g}"
 
     @property
     def slug(self) -> str:
         """For files, such as "spectral-silu-size2p000"."""
-        flavour = f"{self.discretisation}-{self.activation}"
+        flavour = "-".join((self.discretisation, self.activation, *self.variants))
         if self.train_size is None:
             return flavour
         return f"{flavour}-size{self.size:.3f}".replace(".", "p")
@@ -107,22 +112,23 @@ class Network:
     sigmas: tuple[float, ...]
 
 
-def parse_net(text: str) -> tuple[str, str]:
-    """Split "spectral+silu" into discretisation and activation.
+def parse_net(text: str) -> tuple[str, str, tuple[str, ...]]:
+    """Split "spectral+silu+separable" into discretisation, activation and variants.
 
     Raises:
       UserError: for anything else, with the nearest name.
     """
-    discretisation, plus, activation = text.partition("+")
-    if not plus:
+    discretisation, *others = text.split("+")
+    if not others:
         raise UserError(
             f"`nets` got {text!r}: give discretisation+activation, as in discrete+relu"
         )
+    activation, *names = others
     if discretisation not in DISCRETISATIONS:
         raise unknown_name("discretisation", discretisation, DISCRETISATIONS)
     if activation not in ACTIVATIONS:
         raise unknown_name("activation", activation, ACTIVATIONS)
-    return discretisation, activation
+    return discretisation, activation, tuple(names)
 
 
 def members(recipe: Recipe) -> tuple[Member, ...]:
@@ -131,8 +137,14 @@ def members(recipe: Recipe) -> tuple[Member, ...]:
     return tuple(Member(*parse_net(net), size) for size in sizes for net in recipe.nets)
 
 
+def member_recipe(recipe: Recipe, member: Member) -> Recipe:
+    """What a member follows: the recipe of the run with the member's variants."""
+    return variants.apply(recipe, member.variants)
+
+
 def stages(recipe: Recipe, member: Member) -> tuple[Stage, ...]:
     """The trainings of a member, in order; those of no epochs are left out."""
+    recipe = member_recipe(recipe, member)
     rate = recipe.optimizer.learning_rate
     found = []
     if recipe.epochs:
@@ -167,6 +179,7 @@ def networks(
     Returns:
       The single channel if it was trained, then the multi-scale net if there is one.
     """
+    recipe = member_recipe(recipe, member)
     found = []
     if recipe.epochs:
         own = (recipe.model.single_sigma * member.size,)
@@ -196,9 +209,13 @@ def build_model(recipe: Recipe, member: Member, sigmas: tuple[float, ...]) -> An
     import gdjax.models
     import gdjax.scalespace
 
-    model = recipe.model
+    model = member_recipe(recipe, member).model
     discretisation = getattr(gdjax.scalespace, DISCRETISATIONS[member.discretisation])
-    return gdjax.models.GaussDerNet(
+    if model.family == "gaussderresnet":
+        network, own = gdjax.models.GaussDerResNet, RESIDUAL_FIELDS
+    else:
+        network, own = gdjax.models.GaussDerNet, ()
+    return network(
         widths=model.widths,
         num_classes=model.num_classes,
         sigmas=sigmas,
@@ -216,47 +233,5 @@ def build_model(recipe: Recipe, member: Member, sigmas: tuple[float, ...]) -> An
         # One channel is never dropped, so nothing is to be learned from trying.
         scale_dropout=model.scale_dropout if len(sigmas) > 1 else 0.0,
         dtype=None if recipe.precision == "float32" else jnp.bfloat16,
+        **{name: getattr(model, name) for name in own},
     )
-
-
-def validate(recipe: Recipe) -> None:
-    """Check what the types of the recipe cannot say.
-
-    Raises:
-      UserError: naming the field, its value, what is expected and the remedy.
-    """
-    parsed = [parse_net(net) for net in recipe.nets]
-    if not parsed or len(set(parsed)) != len(parsed):
-        raise UserError(f"`nets={recipe.nets}`: give at least one net, each once")
-    for name, least in (
-        ("epochs", 0),
-        ("multi_epochs", 0),
-        ("batch_size", 1),
-        ("eval_batch_size", 1),
-        ("checkpoint_every", 1),
-        ("log_every", 1),
-    ):
-        if getattr(recipe, name) < least:
-            raise UserError(
-                f"`{name}={getattr(recipe, name)}`: expected at least {least}"
-            )
-    sigmas = (recipe.model.single_sigma, *recipe.model.sigmas)
-    if not all(0 < sigma < float("inf") for sigma in sigmas):
-        raise UserError(f"base scales must be positive numbers of px, got {sigmas}")
-    _validate_stages(recipe)
-
-
-def _validate_stages(recipe: Recipe) -> None:
-    if recipe.multi_epochs and not recipe.model.sigmas:
-        raise UserError(
-            f"`multi_epochs={recipe.multi_epochs}` without scale channels: "
-            "give --model.sigmas, or --multi-epochs 0"
-        )
-    from_scratch = recipe.multi_epochs and recipe.multi_from == "scratch"
-    if not recipe.epochs and not from_scratch:
-        raise UserError(
-            "`epochs=0` leaves nothing to train: give --epochs, or train the "
-            "multi-scale net with --multi-epochs and --multi-from scratch"
-        )
-    if not recipe.poolings:
-        raise UserError("`poolings` is empty: give one of " + ", ".join(SCALE_POOLINGS))

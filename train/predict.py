@@ -61,9 +61,3 @@ def pooled(per_scale: np.ndarray, pooling: str) -> np.ndarray:
     """Logits [N, K] of the scale channels [N, S, K] pooled."""
     keep = np.ones(per_scale.shape[:-1], bool)
     return np.asarray(pooling_function(pooling)(per_scale, keep))
-
-
-def selected_scale(per_scale: np.ndarray, pooling: str) -> np.ndarray:
-    """The channel [N] with the largest logit of the class that is predicted."""
-    classes = pooled(per_scale, pooling).argmax(-1)
-    return per_scale[np.arange(len(classes)), :, classes].argmax(-1)

@@ -12,10 +12,12 @@ import types
 import typing
 from typing import Any, Literal
 
+from .augment_config import AugmentConfig
 from .errors import UserError
 
 
 Pooling = Literal["max", "logsumexp", "mean"]
+Family = Literal["gaussdernet", "gaussderresnet"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,7 @@ class DataConfig:
     Attributes:
       name: a data set of `gdjax.data`, such as "rescaled_digits".
       train_images: train on the first so many images; None: on all.
+      with_validation: train on the training and the validation images together.
       validation_images: images of the validation split that are classified after
         every epoch; 0: no validation, None: all.
       test_images: evaluate on the first so many images of each factor; None: on all.
@@ -34,6 +37,7 @@ class DataConfig:
 
     name: str = "rescaled_digits"
     train_images: int | None = None
+    with_validation: bool = False
     validation_images: int | None = 0
     test_images: int | None = None
     train_sizes: tuple[float, ...] = ()
@@ -44,7 +48,9 @@ class ModelConfig:
     """The network, apart from its flavour (`Recipe.nets`).
 
     Attributes:
-      widths: output channels of all layers but the last, which has one per class.
+      family: "gaussdernet", layers in cascade, or "gaussderresnet", residual blocks.
+      widths: output channels of all layers but the last, which has one per class; of
+        gaussderresnet those of the first layer and of every block.
       num_classes: outputs.
       single_sigma: base scale in px of the net with one scale channel; multiplied by
         the training size.
@@ -57,8 +63,13 @@ class ModelConfig:
       spatial_selection: where the logits are read out.
       scale_pooling: over scale channels, while training.
       scale_dropout: probability that a scale channel is left out of a training step.
+      separable_from: gaussderresnet: the first block, counted from 1, with
+        depthwise-separable layers; None: no block has them.
+      activate: gaussderresnet: nonlinearity after the sum of a block, or in its branch.
+      remat: gaussderresnet: less memory for more time in the backward pass.
     """
 
+    family: Family = "gaussdernet"
     widths: tuple[int, ...] = (16, 16, 24, 32)
     num_classes: int = 10
     single_sigma: float = 1.0
@@ -71,6 +82,9 @@ class ModelConfig:
     spatial_selection: Literal["centre", "max", "mean"] = "centre"
     scale_pooling: Pooling = "max"
     scale_dropout: float = 0.0
+    separable_from: int | None = None
+    activate: Literal["sum", "branch"] = "sum"
+    remat: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +136,9 @@ class Recipe:
       batch_size: images per step of the first stage.
       out: folder of the run; None: runs/<recipe>-<date-time>.
       data_dir: where the data sets are; None: the default of gdjax.data.
-      nets: flavours, "discretisation+activation", each trained and compared.
+      nets: flavours, "discretisation+activation", each trained and compared; more
+        names after another "+" are variants of the recipe, such as "+separable"
+        (`train.variants`).
       multi_epochs: epochs with all scale channels, the second stage; 0: the weights
         are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from
@@ -141,6 +157,7 @@ class Recipe:
       model: network.
       optimizer: optimiser and schedule.
       loss: loss.
+      augment: random changes of the training images.
     """
 
     seed: int = 0
@@ -164,6 +181,7 @@ class Recipe:
     model: ModelConfig = ModelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:

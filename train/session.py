@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from .members import Member, Stage, build_model
+from .members import Member, Stage, build_model, member_recipe
 from .optimizer import make_optimizer, make_schedule
 from .order import steps_per_epoch
 from .recipe import Recipe
@@ -36,6 +36,7 @@ class Plan:
     """A stage with everything that follows from it and from the data."""
 
     member: Member
+    recipe: Recipe  # the member's, with its variants
     stage: Stage
     image_shape: tuple[int, int, int]
     images: int
@@ -63,7 +64,7 @@ def open_session(run: RunFolder, recipe: Recipe, console: Console) -> Session:
 
 def make_plan(session: Session, member: Member, stage: Stage) -> Plan:
     """Model, optimiser and number of steps of a stage."""
-    recipe = session.recipe
+    recipe = member_recipe(session.recipe, member)
     facts = session.data.facts(member)
     epoch = steps_per_epoch(facts["images"], stage.batch_size)
     schedule = make_schedule(
@@ -77,11 +78,12 @@ def make_plan(session: Session, member: Member, stage: Stage) -> Plan:
     seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0])
     return Plan(
         member=member,
+        recipe=recipe,
         stage=stage,
         image_shape=tuple(facts["shape"]),
         images=facts["images"],
         epoch=epoch,
-        model=build_model(recipe, member, stage.sigmas),
+        model=build_model(session.recipe, member, stage.sigmas),
         schedule=schedule,
         optimizer=make_optimizer(recipe.optimizer, schedule),
         seed=seed,

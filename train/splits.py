@@ -110,9 +110,14 @@ class TrainingData:
 
     def _load_train(self, split: str) -> Any:
         data = self._recipe.data
-        examples = load_split(
-            data, split, data_dir=self._recipe.data_dir, limit=data.train_images
-        )
+        folder, limit = self._recipe.data_dir, data.train_images
+        examples = load_split(data, split, data_dir=folder, limit=limit)
+        more = None if limit is None else limit - len(examples.label)
+        if data.with_validation and more != 0:
+            rest = split.replace("train", "validation", 1)
+            examples = _joined(
+                examples, load_split(data, rest, data_dir=folder, limit=more)
+            )
         self._note(split, examples)
         return examples
 
@@ -138,6 +143,11 @@ class TrainingData:
                 "give the --data-dir that the run was started with"
             )
         self._run.write_json("data.json", notes)
+
+
+def _joined(first: Any, second: Any) -> Any:
+    pairs = zip(first, second, strict=True)
+    return type(first)(*(np.concatenate(pair) for pair in pairs))
 
 
 def _digest(examples: Any) -> str:

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .augment import augment as augmented
+from .augment_config import AugmentConfig
 from .losses import Loss
 
 
@@ -96,6 +98,7 @@ def train_step(
     model: Any,
     optimizer: optax.GradientTransformation,
     loss: Loss,
+    augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
 ) -> tuple[State, Metrics]:
     """One step of gradient descent.
@@ -106,6 +109,7 @@ def train_step(
       model: Flax module, `(x, train=True) -> (logits, aux)`.
       optimizer: its updates.
       loss: of logits and labels.
+      augment: random changes of the images.
       ema_decay: of the running mean of the parameters.
 
     Returns:
@@ -113,11 +117,14 @@ def train_step(
       norm of the gradient (before clipping).
     """
     dropout = jax.random.fold_in(state.key, state.step)
+    # Another number than dropout's, from the same step: a resumed run draws it again.
+    changes = jax.random.fold_in(dropout, 1)
+    images = augmented(changes, as_floats(batch.image), augment)
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         (logits, _), updated = model.apply(
             {"params": params, "batch_stats": state.batch_stats},
-            as_floats(batch.image),
+            images,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": dropout},
@@ -169,12 +176,14 @@ def compile_step(
     optimizer: optax.GradientTransformation,
     loss: Loss,
     *,
+    augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
     """`train_step` of a stage, jitted; the state that goes in is used up (donated)."""
     step = functools.partial(
-        train_step, model=model, optimizer=optimizer, loss=loss, ema_decay=ema_decay
-    )
+        train_step, model=model, optimizer=optimizer, loss=loss, augment=augment,
+        ema_decay=ema_decay,
+    )  # fmt: skip
     return jax.jit(step, donate_argnums=0)
 
 

@@ -107,9 +107,7 @@ class ResidualBlock(nn.Module):
             ys = self._normalize(ys, f"norm_{k + 1}", train)
             if k == 0 or self.activate == "branch":
                 ys = [self.activation(y) for y in ys]
-        skips = [
-            crop(x, plan[0], plan[2]) for x, plan in zip(xs, windows, strict=True)
-        ]
+        skips = [crop(x, plan[0], plan[2]) for x, plan in zip(xs, windows, strict=True)]
         if skips[0].shape[-1] != self.features:
             project = nn.Dense(self.features, dtype=self.dtype, name="projection")
             skips = [project(x) for x in skips]

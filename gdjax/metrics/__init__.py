@@ -8,5 +8,6 @@ from gdjax.metrics.covariance import (
 )
 from gdjax.metrics.generalisation import (
     accuracy_per_factor as accuracy_per_factor,
+    scale_contributions as scale_contributions,
     scale_selection_histogram as scale_selection_histogram,
 )

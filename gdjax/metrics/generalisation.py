@@ -76,3 +76,46 @@ def scale_selection_histogram(
             )
         rows.append(np.bincount(chosen.ravel(), minlength=num_scales) / chosen.size)
     return np.stack(rows)
+
+
+def scale_contributions(per_scale: Any, *, pooling: str) -> np.ndarray:
+    """What each scale channel contributes to the logit of the predicted class.
+
+    Args:
+      per_scale: logits [N, S, K] of the scale channels.
+      pooling: "max": all of it is the largest channel's; "logsumexp": softmax over the
+        channels, the derivative of the pooled logit; "mean": the channels' shares of
+        the sum of the positive logits (equal shares where none is positive).
+
+    Returns:
+      [N, S], float64, rows sum to 1; its mean over the images of a size factor is a
+      row of a scale-selection histogram.
+
+    Raises:
+      ValueError: for another pooling, or an array of another rank.
+
+    [gaussderresnet] Figs. 9, 11, 16, 18-20. Choice: the weights of "mean"; the paper
+    speaks of relative contributions without a formula.
+    """
+    per_scale = np.asarray(per_scale, np.float64)
+    if per_scale.ndim != 3 or 0 in per_scale.shape:
+        raise ValueError(
+            f"`per_scale` of shape {per_scale.shape} must be [images, channels,"
+            " classes]."
+        )
+    if pooling not in ("max", "logsumexp", "mean"):
+        raise ValueError(f'`pooling={pooling!r}`: give "max", "logsumexp" or "mean"')
+    pooled = {
+        "max": per_scale.max(1),
+        "logsumexp": np.logaddexp.reduce(per_scale, axis=1),
+        "mean": per_scale.mean(1),
+    }[pooling]
+    decisive = per_scale[np.arange(len(per_scale)), :, pooled.argmax(-1)]
+    if pooling == "max":
+        return np.eye(per_scale.shape[1])[decisive.argmax(-1)]
+    if pooling == "logsumexp":
+        weights = np.exp(decisive - decisive.max(-1, keepdims=True))
+    else:
+        weights = np.maximum(decisive, 0)
+        weights[weights.sum(-1) == 0] = 1
+    return weights / weights.sum(-1, keepdims=True)

@@ -32,6 +32,10 @@ class GaussDerNet(ScaleChannelNet):
         depth = len(self.widths) + 1
         return [sigma * r for r in geometric_scales(1.0, self.ratio, depth)]
 
+    def layer_names(self) -> list[str]:
+        """Where the parameters have the Gaussian derivative layers, in their order."""
+        return [f"layer_{k + 1}" for k in range(len(self.widths) + 1)]
+
     def _cascade(self, x, sigmas, windows, train: bool) -> list[jax.Array]:
         """Runs scale channels layer by layer, so that they share batch statistics."""
         xs = crop_input(x, windows)

@@ -64,6 +64,12 @@ class GaussDerResNet(ScaleChannelNet):
         layers = range(1, 2 * blocks + 3)
         return [sigma * effective[k // 2] for k in layers]
 
+    def layer_names(self) -> list[str]:
+        """Where the parameters have the Gaussian derivative layers, in their order."""
+        blocks = range(1, len(self.widths))
+        inner = [f"block_{b}/layer_{k}" for b in blocks for k in (1, 2)]
+        return ["layer_1", *inner, f"layer_{2 * len(self.widths)}"]
+
     def _cascade(self, x, sigmas, windows, train: bool) -> list[jax.Array]:
         """Runs scale channels block by block, so that they share batch statistics."""
         levels = [self.levels(sigma) for sigma in sigmas]

@@ -108,6 +108,10 @@ class ScaleChannelNet(nn.Module):
         """sigma_k of all layers of the channel with base scale `sigma`, in px."""
         raise NotImplementedError
 
+    def layer_names(self) -> list[str]:
+        """Where the parameters have the Gaussian derivative layers, in their order."""
+        raise NotImplementedError
+
     def _cascade(
         self, x: jax.Array, sigmas: Any, windows: list[list[Windows]], train: bool
     ) -> list[jax.Array]:

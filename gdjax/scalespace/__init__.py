@@ -10,6 +10,7 @@ from gdjax.scalespace.derivatives import (
     directional_derivative as directional_derivative,
 )
 from gdjax.scalespace.discretisation import Discretisation as Discretisation
+from gdjax.scalespace.effective import effective_filters as effective_filters
 from gdjax.scalespace.gaussian_derivatives import (
     IntegratedGaussianDerivatives as IntegratedGaussianDerivatives,
     NormalizedSampledGaussianDerivatives as NormalizedSampledGaussianDerivatives,

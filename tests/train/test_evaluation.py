@@ -87,12 +87,10 @@ def test_the_table_is_never_cut(finished):
         assert row["name"] in output.getvalue()
 
 
-def test_selected_scale_is_the_channel_of_the_predicted_class():
+def test_logits_are_pooled_over_the_channels():
     per_scale = np.array([[[0.0, 5.0], [4.0, 1.0], [3.0, 2.0]]], np.float32)
-    assert predict.selected_scale(per_scale, "max") == [0]
-    # Means 7/3 and 8/3: class 1 wins, and channel 0 speaks loudest for it.
-    assert predict.selected_scale(per_scale, "mean") == [0]
     np.testing.assert_allclose(predict.pooled(per_scale, "mean"), [[7 / 3, 8 / 3]])
+    np.testing.assert_allclose(predict.pooled(per_scale, "max"), [[4, 5]])
 
 
 ROWS = [

@@ -14,9 +14,9 @@ from train.members import (
     networks,
     parse_net,
     stages,
-    validate,
 )
 from train.recipe import ModelConfig, Recipe, differences, from_dict, to_dict
+from train.validation import validate
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)

@@ -1,0 +1,47 @@
+"""Learned filters of a layer in every scale channel ([gaussderresnet] Fig. 23)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def filter_sheet(filters: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """The first filters of layers, a row for each layer and scale channel.
+
+    Args:
+      filters: label of the row -> 2-D filters [h, w] (any sizes), each with a colour
+        range of its own, symmetric about zero: red positive, blue negative.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: if there are no filters, or one is not 2-D.
+    """
+    for label, row in filters.items():
+        for values in row:
+            if np.ndim(values) != 2:
+                raise ValueError(
+                    f"`filters[{label!r}]` holds an array of shape {np.shape(values)}; "
+                    "give 2-D filters"
+                )
+    columns = max((len(row) for row in filters.values()), default=0)
+    if columns == 0:
+        raise ValueError("`filters` is empty: give at least one filter")
+    size = (0.55 * columns + 1.6, 0.55 * len(filters) + 0.2)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(filters), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for line, (label, row) in zip(grid, filters.items(), strict=True):
+        line[0].text(
+            -0.3, 0.5, label, ha="right", va="center", fontsize=7,
+            transform=line[0].transAxes,
+        )  # fmt: skip
+        for axes, values in zip(line, row, strict=False):
+            largest = float(np.abs(values).max()) or 1.0
+            axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    return figure

@@ -1,0 +1,117 @@
+"""Figures that look into a network, drawn from random weights."""
+
+import jax
+import numpy as np
+import pytest
+
+from gdjax.plots.activation_maps import activation_maps
+from gdjax.plots.effective_filters import filter_sheet
+from train import figures
+from train.errors import UserError
+from train.evaluate import Request, checked_name, dense_sigmas
+from train.members import Network, build_model, members
+from train.recipe import ModelConfig, Recipe
+
+
+SIGMAS = (0.7, 1.0, 1.4)
+
+
+@pytest.fixture(params=["gaussdernet", "gaussderresnet"])
+def candidate(request):
+    model = ModelConfig(family=request.param, widths=(3, 4), sigmas=SIGMAS)
+    recipe = Recipe(model=model)
+    (member,) = members(recipe)
+    net = build_model(recipe, member, SIGMAS)
+    variables = jax.jit(net.init)(jax.random.key(0), np.zeros((1, 12, 12, 1)))
+    network = Network("3 channels", "single", SIGMAS)
+    return figures.Candidate(member, network, net, variables)
+
+
+def test_maps_of_every_image_and_channel_are_drawn(candidate):
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 1), np.uint8)
+    figure = figures.draw_maps(candidate, images, np.array([3, 5]))
+    pictures = [axes for axes in figure.axes if axes.images]
+    # An image and three maps over it (grey below) in each of two rows.
+    assert sum(len(axes.images) for axes in pictures) == 2 * (1 + 2 * 3)
+    assert "class 3" in pictures[0].get_ylabel()
+
+
+def test_filters_of_every_layer_are_drawn(candidate):
+    figure = figures.draw_filters(candidate)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    names = candidate.model.layer_names()
+    assert len(texts) == 3 * len(names)
+    assert all(any(text.startswith(name) for text in texts) for name in names)
+    levels = candidate.model.levels(1.0)
+    assert len(levels) == len(names)
+
+
+def test_both_are_written_into_the_run(
+    candidate, tmp_path, monkeypatch, random_examples
+):
+    class Run:
+        def write_bytes(self, name, content):
+            (tmp_path / name).write_bytes(content)
+
+    class Session:
+        run, recipe = Run(), Recipe()
+
+    monkeypatch.setattr(figures, "load_factor", lambda *_, **__: random_examples(30))
+    figures.write_insight(Session(), [candidate], prefix="x_")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "x_activation_maps_discrete-relu-3.png",
+        "x_effective_filters_discrete-relu-3.png",
+    ]
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in tmp_path.iterdir())
+
+
+def test_colour_and_float_images_can_be_shown():
+    images = np.random.default_rng(0).random((1, 5, 6, 3))
+    figure = activation_maps(images, [np.zeros((1, 5, 6))], [1.0])
+    assert len(figure.axes) == 3
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    images, maps = np.zeros((1, 5, 6, 1)), np.zeros((1, 5, 6))
+    with pytest.raises(ValueError, match="one map per sigma"):
+        activation_maps(images, [maps], [1.0, 2.0])
+    with pytest.raises(ValueError, match="windowed=False"):
+        activation_maps(images, [maps[:, :2]], [1.0])
+    with pytest.raises(ValueError, match="N, H, W"):
+        activation_maps(images[0], [maps], [1.0])
+    with pytest.raises(ValueError, match="empty"):
+        filter_sheet({})
+    with pytest.raises(ValueError, match="2-D"):
+        filter_sheet({"a": [np.zeros(3)]})
+
+
+def test_dense_transfer_halves_the_spacing():
+    trained = tuple(2 ** (k / 2) for k in range(-3, 3))
+    found = dense_sigmas(Request("run", per_octave=4, up_to=2.83), trained)
+    np.testing.assert_allclose(found, [2 ** (k / 4) for k in range(-6, 7)])
+    extended = dense_sigmas(Request("run", up_to=2.83), trained)
+    np.testing.assert_allclose(extended, [*trained, 2**1.5])
+    assert dense_sigmas(Request("run"), trained) == ()
+    assert dense_sigmas(Request("run", sigmas=(1.0,)), trained) == (1.0,)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("run", per_octave=0),
+        Request("run", up_to=0.1),
+        Request("run", up_to=float("nan")),
+        Request("run", per_octave=2, sigmas=(1.0,)),
+    ],
+)
+def test_impossible_densities_are_refused(request_):
+    with pytest.raises(UserError, match="per_octave"):
+        dense_sigmas(request_, (1.0, 2.0))
+
+
+def test_results_have_plain_names():
+    assert checked_name("dense-2_x") == "dense-2_x"
+    for name in ("", "../x", "a/b", "a.b"):
+        with pytest.raises(UserError, match="letters"):
+            checked_name(name)

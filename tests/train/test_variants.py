@@ -1,0 +1,82 @@
+import dataclasses
+
+import pytest
+
+from train import recipes, variants
+from train.errors import UserError
+from train.members import build_model, member_recipe, members, networks, stages
+from train.recipe import DataConfig, Recipe
+from train.validation import validate
+
+
+BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe
+
+
+def member_of(*names, base=BASE):
+    recipe = dataclasses.replace(base, nets=("+".join(("discrete", "relu", *names)),))
+    validate(recipe)
+    (member,) = members(recipe)
+    return recipe, member
+
+
+@pytest.mark.parametrize("name", variants.VARIANTS)
+def test_every_variant_builds_and_is_named(name):
+    recipe, member = member_of(name)
+    assert member.name.endswith(f"+{name}") and member.slug.endswith(f"-{name}")
+    assert build_model(recipe, member, (1.0, 2.0)).sigmas == (1.0, 2.0)
+    assert variants.VARIANTS[name].__doc__
+
+
+def test_variants_change_the_network():
+    recipe, member = member_of("separable", "zero-order")
+    model = build_model(recipe, member, (1.0,))
+    assert model.separable_from == 5 and model.zero_order
+    assert type(model).__name__ == "GaussDerResNet"
+    recipe, member = member_of("plain")
+    assert type(build_model(recipe, member, (1.0,))).__name__ == "GaussDerNet"
+    assert not build_model(*member_of("zero-order", "no-zero-order"), (1.0,)).zero_order
+
+
+def test_scratch_trains_as_many_epochs_in_all_channels():
+    recipe, member = member_of("scratch")
+    (stage,) = stages(recipe, member)
+    assert (stage.name, stage.start, stage.epochs) == ("multi", None, 32)
+    assert (stage.batch_size, stage.learning_rate) == (64, 0.01)
+    assert [network.label for network in networks(recipe, member)] == ["6 channels"]
+
+
+def test_a_pooling_is_trained_and_evaluated_with():
+    recipe, member = member_of("logsumexp", "hard-labels")
+    own = member_recipe(recipe, member)
+    assert own.poolings == ("logsumexp",) and own.model.scale_pooling == "logsumexp"
+    assert own.loss.label_smoothing == 0 and recipe.loss.label_smoothing == 0.1
+
+
+def test_published_stages_of_the_pretraining():
+    recipe, member = member_of()
+    first, second = stages(recipe, member)
+    assert (first.epochs, first.batch_size, first.learning_rate) == (16, 128, 0.01)
+    assert (second.epochs, second.batch_size, second.learning_rate) == (16, 64, 0.005)
+    assert second.start == "single" and len(second.sigmas) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"nets": ("discrete+relu+seperable",)}, "'separable'"),
+        ({"nets": ("discrete+relu+separable",), "model": Recipe().model}, "residual"),
+        ({"model": {"separable_from": 9}}, "separable_from=9.*1 to 8"),
+        ({"model": {"separable_from": 0}}, "separable_from=0"),
+        ({"model": {"widths": (8,)}}, "widths=.8,."),
+        ({"model": {"family": "gaussdernet", "separable_from": 1}}, "residual blocks"),
+        ({"data": DataConfig(with_validation=True, validation_images=5)}, "validat"),
+        ({"augment": {"hue": 0.7}}, "hue=0.7"),
+    ],
+)
+def test_impossible_combinations_are_refused(changes, words):
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            value = dataclasses.replace(getattr(BASE, name), **value)
+        changes = {**changes, name: value}
+    with pytest.raises(UserError, match=words):
+        validate(dataclasses.replace(BASE, **changes))
