@@ -4,6 +4,7 @@ Importing this package registers the builders with TFDS. `load` is all that most
 need.
 """
 
+from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.factors import factor_tag, quarter_octaves
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.idx import DataError, read_images, read_labels
@@ -11,20 +12,27 @@ from gdjax.data.loading import Examples, load, load_at_factor, test_factors
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
 from gdjax.data.preparing import BUILDERS, prepare
+from gdjax.data.rescaled_cifar10 import RescaledCifar10
 from gdjax.data.rescaled_digits import RescaledDigits
 from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
+from gdjax.data.rescaled_stl10 import RescaledStl10
 from gdjax.data.rescaling import rescale
+from gdjax.data.stl10 import GdjaxStl10
 
 
 __all__ = [
     "BUILDERS",
     "DataError",
     "Examples",
+    "GdjaxCifar10",
     "GdjaxFashionMnist",
     "GdjaxMnist",
+    "GdjaxStl10",
     "MnistLargeScale",
+    "RescaledCifar10",
     "RescaledDigits",
     "RescaledFashionMnist",
+    "RescaledStl10",
     "factor_tag",
     "load",
     "load_at_factor",

@@ -15,7 +15,8 @@ from tensorflow_datasets.core.utils import Size, classproperty
 from gdjax.data import hdf5, sources
 from gdjax.data.factors import factor_tag
 from gdjax.data.parts import Part, RescaledPart, StoredPart
-from gdjax.data.releases import IdxRelease
+from gdjax.data.releases import IdxRelease, Release
+from gdjax.data.rescaling import Background
 from gdjax.data.sources import Download, Originals
 
 
@@ -57,18 +58,24 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     Attributes:
       SIDE: side of the images in px.
+      SUBSET_SIDES: subset -> side of its images in px, where it is not `SIDE`.
+      CHANNELS: 1 (grey) or 3 (RGB).
+      BACKGROUND: what surrounds the originals on the canvas.
       SPLITS: split name -> (subset, size factor).
       CLASSES: names of the classes.
       SOURCE: where the data come from, in a few words.
-      RELEASE: the IDX files, or None.
+      RELEASE: the published files, or None.
       UNIT: px of the canvas per px of the originals at size factor 1.
     """
 
     SIDE: ClassVar[int]
+    SUBSET_SIDES: ClassVar[Mapping[str, int]] = {}
+    CHANNELS: ClassVar[int] = 1
+    BACKGROUND: ClassVar[Background] = "black"
     SPLITS: ClassVar[Splits]
     CLASSES: ClassVar[tuple[str, ...]]
     SOURCE: ClassVar[str]
-    RELEASE: ClassVar[IdxRelease | None] = None
+    RELEASE: ClassVar[Release | None] = None
     UNIT: ClassVar[float] = 1.0
 
     @classproperty
@@ -78,18 +85,24 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if cls.RELEASE is None:
             return None
         return {
-            f"{cls.RELEASE.url}{name}.gz": UrlInfo(
+            address: UrlInfo(
                 size=Size(remote.size),
                 checksum=remote.sha256,
-                filename=f"{name}.gz",
+                filename=address.rpartition("/")[2],
             )
-            for name, remote in cls.RELEASE.remote.items()
+            for address, remote in cls.RELEASE.downloads().items()
         }
 
     @classmethod
     def test_factors(cls) -> tuple[float, ...]:
         """Size factors of the `test_scale_*` splits; () if there are none."""
         return tuple(f for n, (_, f) in cls.SPLITS.items() if n.startswith("test_sc"))
+
+    @classmethod
+    def image_shape(cls, subset: str) -> tuple[int, int, int]:
+        """Height and width in px, and channels, of the images of a subset."""
+        side = cls.SUBSET_SIDES.get(subset, cls.SIDE)
+        return side, side, cls.CHANNELS
 
     @classmethod
     def config_named(cls, name: str) -> ScaleConfig:
@@ -131,13 +144,15 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           FileNotFoundError: if files are missing.
           DataError: if files are not what they should be.
         """
-        if self.RELEASE is None:
+        if not isinstance(self.RELEASE, IdxRelease):
             raise NotImplementedError(f"{self.name} must override `originals`")
         return sources.read_originals(self.RELEASE, folder=folder, download=download)
 
     def stored_parts(self, folder: Path) -> dict[str, StoredPart]:
         """Where the authors' HDF5 files have every split; see `hdf5.find_parts`."""
-        return hdf5.find_parts(folder, self.SPLITS, side=self.SIDE)
+        shapes = {sub: self.image_shape(sub) for sub, _ in self.SPLITS.values()}
+        classes = len(self.CLASSES)
+        return hdf5.find_parts(folder, self.SPLITS, shapes=shapes, classes=classes)
 
     def rescaled_part(
         self, originals: Originals, subset: str, factor: float
@@ -145,12 +160,19 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """One subset at one size factor, cut to the limit of this config."""
         count = self.variant.limits.get(subset)
         images, labels = originals.images[subset], originals.labels[subset]
-        scale = factor * self.UNIT
-        return RescaledPart(images[:count], labels[:count], scale, self.SIDE)
+        return RescaledPart(
+            images=images[:count],
+            labels=labels[:count],
+            factor=factor * self.UNIT,
+            side=self.image_shape(subset)[0],
+            background=self.BACKGROUND,
+        )
 
     def _info(self) -> tfds.core.DatasetInfo:
+        # TFDS has one shape for all splits; it stores the sides it is not told.
+        side = None if self.SUBSET_SIDES else self.SIDE
         image = tfds.features.Tensor(
-            shape=(self.SIDE, self.SIDE, 1),
+            shape=(side, side, self.CHANNELS),
             dtype=np.uint8,
             encoding=tfds.features.Encoding.ZLIB,
         )

@@ -153,9 +153,18 @@ def _cells(builder: type[ScaleBuilder]) -> tuple[str, ...]:
         plain.append(f"test_scale_* ({len(factors)})")
     ladder = f"{factors[0]:g} ... {factors[-1]:g}" if factors else "1"
     prepared = [c for c in builder.builder_configs if find_prepared(builder, c)]
-    side = f"{builder.SIDE}x{builder.SIDE}"
     ready = ", ".join(prepared) or "no"
-    return side, ", ".join(plain), ladder, builder.SOURCE, ready
+    return _image_sizes(builder), ", ".join(plain), ladder, builder.SOURCE, ready
+
+
+def _image_sizes(builder: type[ScaleBuilder]) -> str:
+    """Such as "28x28" or "64x64 RGB"; a line for each subset if they differ."""
+    colour = " RGB" if builder.CHANNELS == 3 else ""
+    subsets = dict.fromkeys(subset for subset, _ in builder.SPLITS.values())
+    sizes = {sub: "{}x{}".format(*builder.image_shape(sub)) for sub in subsets}
+    if len(set(sizes.values())) == 1:
+        return sizes.popitem()[1] + colour
+    return "\n".join(f"{subset} {size}{colour}" for subset, size in sizes.items())
 
 
 if __name__ == "__main__":

@@ -26,30 +26,35 @@ _SAMPLES = 16
 
 
 def find_parts(
-    folder: Path, splits: Mapping[str, tuple[str, float]], *, side: int
+    folder: Path,
+    splits: Mapping[str, tuple[str, float]],
+    *,
+    shapes: Mapping[str, tuple[int, int, int]],
+    classes: int,
 ) -> dict[str, StoredPart]:
     """The file and keys of every split.
 
     Args:
       folder: where the *.h5 or *.hdf5 files lie.
       splits: split -> (subset, size factor).
-      side: side of the images in px.
+      shapes: subset -> height and width in px, and channels, of its images.
+      classes: labels must lie in 0..classes - 1.
 
     Returns:
       Split -> where its images are.
 
     Raises:
       FileNotFoundError: if splits are missing; the message says which files were found.
-      DataError: if a file is unreadable, its arrays have the wrong shape, or h5py is
-        not installed.
+      DataError: if a file is unreadable, its arrays have the wrong shape, labels are
+        outside the classes, or h5py is not installed.
     """
     if importlib.util.find_spec("h5py") is None:
         raise DataError("the authors' files are HDF5, which needs h5py: install h5py")
     files = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".h5", ".hdf5"))
     available: dict[tuple[str, str], StoredPart] = {}
     for path in files:
-        for subset in _subsets(path, side):
-            part = StoredPart(path, _KEYS[subset], side)
+        for subset in _subsets(path, shapes, classes):
+            part = StoredPart(path, _KEYS[subset], shapes[subset])
             key = (subset, _tag(path, subset))
             # A file of its own for a test size comes before the training file's copy.
             if key not in available or not _has_training(path):
@@ -91,30 +96,58 @@ def fingerprint(parts: Mapping[str, StoredPart]) -> dict[str, str]:
     return digests
 
 
-def _subsets(path: Path, side: int) -> Iterator[str]:
-    """The subsets that a file holds, after a check of their shapes."""
+def _subsets(
+    path: Path, shapes: Mapping[str, tuple[int, int, int]], classes: int
+) -> Iterator[str]:
+    """The subsets that a file holds, after a check of their shapes and labels."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             items: dict[str, Any] = dict(file.items())
             # Groups have no shape.
-            shapes = {k: x.shape for k, x in items.items() if hasattr(x, "shape")}
+            found = {k: x.shape for k, x in items.items() if hasattr(x, "shape")}
+            labels = {k: np.asarray(items[k]) for k in found if k.startswith("y_")}
     except OSError as error:
         raise DataError(f"{path} is not a readable HDF5 file: {error}") from error
     for subset, key in _KEYS.items():
-        images, labels = shapes.get(f"x_{key}"), shapes.get(f"y_{key}")
-        if images is None:
-            continue
-        pixels = int(np.prod(images[1:]))
-        if labels is None or int(np.prod(labels)) != images[0]:
-            raise DataError(f"{path}: y_{key} {labels} doesn't fit x_{key} {images}")
-        if pixels != side * side:
-            raise DataError(
-                f"{path}: x_{key} has the shape {images}, expected N images of "
-                f"{side}x{side} px with one channel"
-            )
-        yield subset
+        if f"x_{key}" in found and subset in shapes:
+            _check_images(f"{path}: x_{key}", found[f"x_{key}"], shapes[subset])
+            count = found[f"x_{key}"][0]
+            _check_labels(f"{path}: y_{key}", labels.get(f"y_{key}"), count, classes)
+            yield subset
+
+
+def _check_images(
+    place: str, found: tuple[int, ...], shape: tuple[int, int, int]
+) -> None:
+    """With one channel its axis may lie anywhere; with more, last or first."""
+    height, width, channels = shape
+    layouts = (shape, (channels, height, width))
+    right = int(np.prod(found[1:])) == height * width * channels
+    if not right or (channels > 1 and found[1:] not in layouts):
+        kind = "one channel" if channels == 1 else f"{channels} channels"
+        raise DataError(
+            f"{place} has the shape {found}, expected N images of {height}x{width} px "
+            f"with {kind}"
+        )
+
+
+def _check_labels(
+    place: str, labels: np.ndarray | None, count: int, classes: int
+) -> None:
+    if labels is None:
+        raise DataError(f"{place} is missing, the labels of {count} images")
+    if labels.size != count:
+        raise DataError(
+            f"{place} has the shape {labels.shape}, expected the labels of {count} "
+            "images"
+        )
+    wrong = labels[~np.isin(labels, np.arange(classes))]
+    if wrong.size:
+        raise DataError(
+            f"{place} holds the label {wrong.flat[0]}, but labels are 0..{classes - 1}"
+        )
 
 
 def _tag(path: Path, subset: str) -> str:

@@ -12,7 +12,13 @@ from gdjax.data import sources
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.factors import factor_tag, find_factor
 from gdjax.data.idx import DataError
-from gdjax.data.preparing import parse_name, prepare, prepared_root, unknown
+from gdjax.data.preparing import (
+    BUILDERS,
+    parse_name,
+    prepare,
+    prepared_root,
+    unknown,
+)
 
 
 _BLOCK = 1000
@@ -43,22 +49,22 @@ def load(
       name: the data set, with or without a config: "mnist_large_scale/small".
       split: "train", "test_scale_0p500" and so on, or what TFDS makes of them:
         "train+validation", "train[:10%]".
-      data_dir: folder with the source files (IDX, or HDF5 for the config `hdf5`);
-        None finds them, or downloads them.
+      data_dir: folder with the source files (the originals, or HDF5 for the config
+        `hdf5`); None finds them, or downloads them.
       limit: take only the first ones; None takes all.
 
     Returns:
       The examples in source order: index i is the same object in all `test_scale_*`.
 
     Raises:
-      ValueError: if a name or `limit` is wrong, or a file is not what it should be.
+      ValueError: if a name or `limit` is wrong, `split` joins images of different
+        sizes, or a file is not what it should be.
       OSError: if files are missing, no source works, or the disk is full.
     """
-    builder_class, _ = parse_name(name)
-    _check_split(name, split, builder_class)
+    shape = _image_shape(name, split)
     _check_limit(limit)
     builder = prepare(name, data_dir=data_dir)
-    return _read(builder, split, limit)
+    return _read(builder, split, limit, shape)
 
 
 def test_factors(name: str) -> tuple[float, ...]:
@@ -116,9 +122,9 @@ def load_at_factor(
         split = f"test_scale_{factor_tag(prepared)}" if known else "test"
         return load(name, split, data_dir=data_dir, limit=limit)
     if not known:
+        others = " or ".join(_rescaled_sets(builder_class))
         raise ValueError(
-            f"{name} has only factor 1, not {factor}; for other sizes take "
-            "rescaled_fashion_mnist or mnist_large_scale"
+            f"{name} has only factor 1, not {factor}; for other sizes take {others}"
         )
     if builder_class.config_named(config).stored:
         sizes = ", ".join(f"{f:.3f}" for f in known)
@@ -143,12 +149,29 @@ def _resample(
     return Examples(part.stack(), part.labels.astype(np.int32))
 
 
-def _check_split(name: str, split: str, builder_class: type[ScaleBuilder]) -> None:
-    """ValueError if a term of "a+b[:10]" is not a split."""
+def _rescaled_sets(builder_class: type[ScaleBuilder]) -> list[str]:
+    """Data sets with the same originals at several sizes."""
+    same = {n: b for n, b in BUILDERS.items() if b.RELEASE is builder_class.RELEASE}
+    return [name for name, builder in same.items() if builder.test_factors()]
+
+
+def _image_shape(name: str, split: str) -> tuple[int, int, int]:
+    """Shape of the images of "a+b[:10]"; ValueError if a or b is not a split."""
+    builder_class, _ = parse_name(name)
+    shapes = {}
     for term in split.split("+"):
         stem = re.sub(r"\[.*\]$", "", term.strip())
         if stem not in builder_class.SPLITS:
             raise unknown(f"split of {name}", stem, builder_class.SPLITS)
+        subset, _ = builder_class.SPLITS[stem]
+        shapes[builder_class.image_shape(subset)] = stem
+    if len(shapes) > 1:
+        sides = ", ".join(f"{stem} {shape[0]} px" for shape, stem in shapes.items())
+        raise ValueError(
+            f"`split={split!r}` of {name} joins images of different sides ({sides}); "
+            "load them one by one"
+        )
+    return next(iter(shapes))
 
 
 def _check_limit(limit: int | None) -> None:
@@ -156,10 +179,12 @@ def _check_limit(limit: int | None) -> None:
         raise ValueError(f"`limit={limit}` must be at least 1, or None for all.")
 
 
-def _read(builder: ScaleBuilder, split: str, limit: int | None) -> Examples:
+def _read(
+    builder: ScaleBuilder, split: str, limit: int | None, shape: tuple[int, int, int]
+) -> Examples:
     """Decodes the records, or says which folder is damaged."""
     try:
-        return _decode(builder, split, limit)
+        return _decode(builder, split, limit, shape)
     except (OSError, RuntimeError, ValueError) as error:
         first_line = str(error).partition("\n")[0]
         raise DataError(
@@ -169,11 +194,13 @@ def _read(builder: ScaleBuilder, split: str, limit: int | None) -> Examples:
         ) from error
 
 
-def _decode(builder: ScaleBuilder, split: str, limit: int | None) -> Examples:
+def _decode(
+    builder: ScaleBuilder, split: str, limit: int | None, shape: tuple[int, int, int]
+) -> Examples:
     """Decodes the records once, in blocks, into one array each."""
     source: Any = builder.as_data_source(split=split)  # type: ignore
     count = len(source) if limit is None else min(limit, len(source))
-    images = np.empty((count, builder.SIDE, builder.SIDE, 1), np.uint8)
+    images = np.empty((count, *shape), np.uint8)
     labels = np.empty(count, np.int32)
     for start in range(0, count, _BLOCK):
         rows = range(start, min(start + _BLOCK, count))

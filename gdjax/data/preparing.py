@@ -18,12 +18,16 @@ import tensorflow_datasets as tfds
 
 from gdjax.data import hdf5, sources
 from gdjax.data.builder import ScaleBuilder
+from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
+from gdjax.data.rescaled_cifar10 import RescaledCifar10
 from gdjax.data.rescaled_digits import RescaledDigits
 from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
+from gdjax.data.rescaled_stl10 import RescaledStl10
 from gdjax.data.sources import Originals
+from gdjax.data.stl10 import GdjaxStl10
 
 
 BUILDERS: dict[str, type[ScaleBuilder]] = {
@@ -32,6 +36,10 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "fashion_mnist": GdjaxFashionMnist,
     "rescaled_fashion_mnist": RescaledFashionMnist,
     "mnist_large_scale": MnistLargeScale,
+    "cifar10": GdjaxCifar10,
+    "rescaled_cifar10": RescaledCifar10,
+    "stl10": GdjaxStl10,
+    "rescaled_stl10": RescaledStl10,
 }
 
 
@@ -90,7 +98,9 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     Files in `data_dir` are checked at every call, so that a folder that has become
     incomplete is never hidden by what was prepared from it. Sets made from other files
     than the published ones lie in a folder of their own, named by their SHA-256:
-    `mnist` without a `data_dir` is always MNIST.
+    `mnist` without a `data_dir` is always MNIST. Where the SHA-256 of the published
+    files is not known (CIFAR-10 and STL-10, whose sizes are checked, and the authors'
+    HDF5 files), those seen first count as the published ones.
 
     Args:
       name: the data set; see `parse_name`.
@@ -109,10 +119,10 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     if data_dir is None:
         return builder
     folder = sources.check_folder(data_dir)
-    digest = _digest(cls, config, folder, _signature(folder))
-    # There is no knowing the authors' files, so the first ones seen count as theirs.
-    known = None if builder.variant.stored else cls.RELEASE
-    published = known is None or digest == known.digest
+    digest = _digest(cls, config, folder, _signature(cls, folder))
+    stored = builder.variant.stored
+    known = cls.RELEASE.digest if cls.RELEASE and not stored else None
+    published = known is None or digest == known
     prepared = builder.data_path.exists()
     same = digest == builder.provenance.get("digest") if prepared else published
     if same:
@@ -177,9 +187,13 @@ def prepare(name: str, *, data_dir: str | Path | None = None) -> ScaleBuilder:
     return builder
 
 
-def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, size in bytes and time of change of all files in a folder."""
-    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+def _signature(
+    cls: type[ScaleBuilder], folder: Path
+) -> tuple[tuple[str, int, int], ...]:
+    """Name, size in bytes and time of change of all files that may be read."""
+    places = {folder, folder / cls.RELEASE.folder if cls.RELEASE else folder}
+    paths = sorted(p for place in places for p in place.glob("*") if p.exists())
+    stats = [(str(path), path.stat()) for path in paths]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 

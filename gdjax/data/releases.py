@@ -1,4 +1,4 @@
-"""The published files of MNIST and Fashion-MNIST: addresses, sizes, SHA-256 sums.
+"""The published files of the originals: addresses, sizes, SHA-256 sums.
 
 Addresses, sizes and sums of the packed files are those that TFDS registers for its own
 builders. The digests are of the unpacked files, which are the same from any source.
@@ -27,6 +27,13 @@ class RemoteFile(NamedTuple):
     sha256: str
 
 
+class Records(NamedTuple):
+    """A file that is nothing but equal records: how many, and the bytes of each."""
+
+    count: int
+    size: int
+
+
 @dataclass(frozen=True)
 class IdxRelease:
     """A published data set of four IDX files.
@@ -37,6 +44,7 @@ class IdxRelease:
       remote: name without .gz -> what a download must be.
       digest: `Originals.digest` of the published files.
       debian: folder and package name where Debian has them, or None.
+      folder: subfolder of the data folder in which they lie; none.
     """
 
     title: str
@@ -44,10 +52,15 @@ class IdxRelease:
     remote: Mapping[str, RemoteFile]
     digest: str
     debian: tuple[Path, str] | None = None
+    folder: str = ""
 
     def urls(self) -> dict[str, str]:
         """Part -> address of the packed file."""
         return {part: f"{self.url}{name}.gz" for part, name in FILES.items()}
+
+    def downloads(self) -> dict[str, RemoteFile]:
+        """Address -> what a download from there must be."""
+        return {f"{self.url}{name}.gz": file for name, file in self.remote.items()}
 
     def remedies(self) -> str:
         """All the ways to get the files, as the end of an error message."""
@@ -56,6 +69,53 @@ class IdxRelease:
             ways.append(f"install Debian's package {self.debian[1]}")
         ways.append(f"let it be downloaded from {self.url} (needs the network)")
         return ", or ".join(ways)
+
+
+@dataclass(frozen=True)
+class ArchiveRelease:
+    """A published data set of files of known sizes, packed in one archive.
+
+    Attributes:
+      title: its name for people.
+      url: address of the archive, a .tar.gz file.
+      remote: what a download must be.
+      folder: the folder of the files inside the archive.
+      files: name -> its records, for the files that are read; the archive may hold
+        others.
+      digest: `Originals.digest` of the published files; None if only the archive's
+        sum is published.
+    """
+
+    title: str
+    url: str
+    remote: RemoteFile
+    folder: str
+    files: Mapping[str, Records]
+    digest: str | None = None
+
+    @property
+    def archive(self) -> str:
+        """Name of the archive."""
+        return self.url.rpartition("/")[2]
+
+    def urls(self) -> dict[str, str]:
+        """The part "archive" -> address."""
+        return {"archive": self.url}
+
+    def downloads(self) -> dict[str, RemoteFile]:
+        """Address -> what a download from there must be."""
+        return {self.url: self.remote}
+
+    def remedies(self) -> str:
+        """All the ways to get the files, as the end of an error message."""
+        return (
+            f"name a folder with {self.archive} or the files of its {self.folder} "
+            f"(--data-dir, `data_dir=`), or let it be downloaded from {self.url} "
+            f"({self.remote.size / 1e6:,.0f} MB; needs the network)"
+        )
+
+
+Release = IdxRelease | ArchiveRelease
 
 
 MNIST = IdxRelease(
@@ -97,4 +157,32 @@ FASHION_MNIST = IdxRelease(
     },
     digest="daf9de4cf12669ecda2c289b235db8654ca1a41e08fab265b0fc64c56f960be8",
     debian=(Path("/usr/share/datasets/fashion-mnist"), "dataset-fashion-mnist"),
+)
+
+CIFAR10 = ArchiveRelease(
+    title="CIFAR-10 (binary version)",
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    remote=RemoteFile(
+        170052171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+    ),
+    folder="cifar-10-batches-bin",
+    files={
+        **{f"data_batch_{i}.bin": Records(10_000, 1 + 3 * 32**2) for i in range(1, 6)},
+        "test_batch.bin": Records(10_000, 1 + 3 * 32**2),
+    },
+)
+
+STL10 = ArchiveRelease(
+    title="STL-10 (binary version)",
+    url="http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
+    remote=RemoteFile(
+        2640397119, "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866"
+    ),
+    folder="stl10_binary",
+    files={
+        "train_X.bin": Records(5_000, 3 * 96**2),
+        "train_y.bin": Records(5_000, 1),
+        "test_X.bin": Records(8_000, 3 * 96**2),
+        "test_y.bin": Records(8_000, 1),
+    },
 )

@@ -50,7 +50,7 @@ class RescaledDigits(ScaleBuilder):
         from sklearn.datasets import load_digits
 
         digits: Any = load_digits()
-        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+        images = np.rint(digits.images[..., None] * (255 / 16)).astype(np.uint8)
         labels = digits.target.astype(np.uint8)
         order = np.random.default_rng(0).permutation(len(labels))
         pick = {"train": order[:_TRAIN], "test": order[_TRAIN:]}

@@ -21,6 +21,8 @@ class RescaledFashionMnist(ScaleBuilder):
     The authors' own set is given out on request; the config `hdf5` reads it from
     TFDS's manual folder. Choice: black is put around the garment before resampling;
     the order in which the authors did it is not published.
+
+    [gaussderresnet] section 4.1.1.
     """
 
     VERSION = tfds.core.Version("1.0.0")

@@ -1,7 +1,8 @@
-"""Where the four IDX files of MNIST and Fashion-MNIST come from.
+"""Where the originals come from; here, the four files of MNIST and Fashion-MNIST.
 
 In this order: a folder that the user names, Debian's package, a checked download. A
 folder that the user names is all or nothing: if it lacks a file, that is an error.
+Releases that are one archive are in `gdjax.data.archives`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from gdjax.data import idx
 from gdjax.data.idx import DataError
-from gdjax.data.releases import FASHION_MNIST, FILES, MNIST, IdxRelease
+from gdjax.data.releases import FASHION_MNIST, FILES, MNIST, IdxRelease, Release
 
 
 Download = Callable[[dict[str, str]], Mapping[str, Path]]
@@ -29,7 +30,7 @@ class Originals(NamedTuple):
     """A data set as published, before any rescaling.
 
     Attributes:
-      images: subset ("train", "validation", "test") -> uint8 [N, H, W].
+      images: subset ("train", "validation", "test") -> uint8 [N, H, W, C].
       labels: subset -> uint8 [N].
       origin: where the files were found, in words.
       sha256: part -> SHA-256 of its unpacked content.
@@ -101,15 +102,20 @@ def read_originals(
     return originals
 
 
-def _locate(
-    release: IdxRelease, folder: Path | None, download: Download
-) -> tuple[dict[str, Path], str]:
-    """Paths of the four files, and their origin in words."""
-    if folder is not None:
-        return _in_folder(release, folder), f"folder {folder}"
-    if release.debian and release.debian[0].is_dir():
-        debian, package = release.debian
-        return _in_folder(release, debian), f"Debian package {package} ({debian})"
+def fetch(release: Release, download: Download) -> dict[str, Path]:
+    """Downloads all files of a release.
+
+    Args:
+      release: the data set.
+      download: fetches {part: address} and returns {part: path}, checking sums.
+
+    Returns:
+      Part -> path.
+
+    Raises:
+      FileNotFoundError: if the download fails; names all other ways to get the files.
+      OSError: if the disk is full.
+    """
     try:
         _check_reachable(release.url)
         fetched = download(release.urls())
@@ -121,7 +127,19 @@ def _locate(
             f"no source of {release.title} works (download: {first_line}); "
             f"{release.remedies()}"
         ) from error
-    return {part: Path(fetched[part]) for part in FILES}, f"download {release.url}"
+    return {part: Path(fetched[part]) for part in release.urls()}
+
+
+def _locate(
+    release: IdxRelease, folder: Path | None, download: Download
+) -> tuple[dict[str, Path], str]:
+    """Paths of the four files, and their origin in words."""
+    if folder is not None:
+        return _in_folder(release, folder), f"folder {folder}"
+    if release.debian and release.debian[0].is_dir():
+        debian, package = release.debian
+        return _in_folder(release, debian), f"Debian package {package} ({debian})"
+    return fetch(release, download), f"download {release.url}"
 
 
 def _in_folder(release: IdxRelease, folder: Path) -> dict[str, Path]:
@@ -178,11 +196,13 @@ def _subsets(
     cut = len(arrays["train_images"]) - len(arrays["train_images"]) // 6
     split = {}
     for kind in ("images", "labels"):
-        training = arrays[f"train_{kind}"]
+        training, test = arrays[f"train_{kind}"], arrays[f"test_{kind}"]
+        if kind == "images":
+            training, test = training[..., None], test[..., None]
         split[kind] = {
             "train": training[:cut],
             "validation": training[cut:],
-            "test": arrays[f"test_{kind}"],
+            "test": test,
         }
     return Originals(split["images"], split["labels"], origin, sha256)
 

@@ -1,15 +1,28 @@
-"""A folder of its own for prepared sets, no network, and small true IDX files."""
+"""A folder of its own for prepared sets, no network, and small true files."""
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
+import hashlib
+import io
 import socket
 import struct
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from gdjax.data import GdjaxCifar10, GdjaxStl10, RescaledCifar10, RescaledStl10
+from gdjax.data.releases import (
+    CIFAR10,
+    STL10,
+    ArchiveRelease,
+    Records,
+    RemoteFile,
+)
 
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -81,3 +94,130 @@ def write_idx(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+def _cifar10_arrays(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images [6, 10, 32, 32, 3] and labels [6, 10] of the six files."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (6, 10, 32, 32, 3), dtype=np.uint8)
+    return images, np.stack([rng.permutation(10) for _ in range(6)])
+
+
+def _cifar10_files(seed: int = 0) -> dict[str, bytes]:
+    """The six files: for each image its label, its red plane, its green, its blue."""
+    names = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+    files = {}
+    for name, images, labels in zip(names, *_cifar10_arrays(seed), strict=True):
+        files[name] = b"".join(
+            bytes([label]) + b"".join(image[:, :, c].tobytes() for c in range(3))
+            for image, label in zip(images, labels, strict=True)
+        )
+    return files
+
+
+def _stl10_arrays(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images [N, 96, 96, 3] and labels [N], 1..10, of 10 + 13 images."""
+    rng = np.random.default_rng(seed)
+    return {
+        subset: (
+            rng.integers(0, 256, (count, 96, 96, 3), dtype=np.uint8),
+            np.arange(count) % 10 + 1,
+        )
+        for subset, count in (("train", 10), ("test", 13))
+    }
+
+
+def _stl10_files(seed: int = 0) -> dict[str, bytes]:
+    """The four files: planes of columns from left to right; labels apart."""
+    files = {}
+    for subset, (images, labels) in _stl10_arrays(seed).items():
+        columns = [
+            image[:, x, c].tobytes()
+            for image in images
+            for c in range(3)
+            for x in range(96)
+        ]
+        files[f"{subset}_X.bin"] = b"".join(columns)
+        files[f"{subset}_y.bin"] = bytes(labels.tolist())
+    return files
+
+
+def _pack(folder: str, files: Mapping[str, bytes]) -> bytes:
+    """A .tar.gz file with the files in a folder, as published ones have them."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        directory = tarfile.TarInfo(folder)
+        directory.type = tarfile.DIRTYPE
+        archive.addfile(directory)
+        for name, raw in files.items():
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size = len(raw)
+            archive.addfile(member, io.BytesIO(raw))
+    return stream.getvalue()
+
+
+def _write_files(
+    release: ArchiveRelease, files: Mapping[str, bytes], folder: Path, layout: str
+) -> ArchiveRelease:
+    """Writes the files in one of three ways; returns the release of just these."""
+    packed = _pack(release.folder, files)
+    folder.mkdir()
+    if layout == "archive":
+        (folder / release.archive).write_bytes(packed)
+    else:
+        place = folder / release.folder if layout == "nested" else folder
+        place.mkdir(exist_ok=True)
+        for name, raw in files.items():
+            (place / name).write_bytes(raw)
+    records = {
+        name: Records(len(files[name]) // size, size)
+        for name, (_, size) in release.files.items()
+    }
+    remote = RemoteFile(len(packed), hashlib.sha256(packed).hexdigest())
+    return dataclasses.replace(release, files=records, remote=remote)
+
+
+@pytest.fixture
+def write_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a CIFAR-10 of 6 x 10 images, which then counts as the published one."""
+
+    def write(name: str = "cifar10", *, layout: str = "plain", seed: int = 0) -> Path:
+        folder = tmp_path / name
+        release = _write_files(CIFAR10, _cifar10_files(seed), folder, layout)
+        for builder in (GdjaxCifar10, RescaledCifar10):
+            monkeypatch.setattr(builder, "RELEASE", release)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_stl10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes an STL-10 of 10 + 13 images, which then counts as the published one."""
+
+    def write(name: str = "stl10", *, layout: str = "plain", seed: int = 0) -> Path:
+        folder = tmp_path / name
+        release = _write_files(STL10, _stl10_files(seed), folder, layout)
+        for builder in (GdjaxStl10, RescaledStl10):
+            monkeypatch.setattr(builder, "RELEASE", release)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def cifar10_arrays() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """What `write_cifar10` writes, for a seed."""
+    return _cifar10_arrays
+
+
+@pytest.fixture
+def stl10_arrays() -> Callable[..., dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """What `write_stl10` writes, for a seed."""
+    return _stl10_arrays
+
+
+@pytest.fixture
+def pack() -> Callable[[str, Mapping[str, bytes]], bytes]:
+    """Makes the archive of a release."""
+    return _pack

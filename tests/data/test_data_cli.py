@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -32,12 +33,33 @@ def test_show_writes_a_sheet_and_leaves_nothing_else(tmp_path, capsys, write_idx
     assert picture.shape[1] > picture.shape[0] and picture.std() > 0.1
 
 
+def test_list_shows_sides_and_colour(capsys):
+    assert main(["list"]) == 0
+    table = capsys.readouterr().out
+    for size in ("28x28 ", "64x64 RGB", "train 96x96 RGB", "test 192x192 RGB"):
+        assert size in table
+
+
+def test_show_draws_colour_images(tmp_path, capsys, write_stl10):
+    folder, out = write_stl10(layout="archive"), tmp_path / "sheet.png"
+    arguments = ["--data-dir", str(folder), "--factors", "0.5", "1", "3"]
+    name = "rescaled_stl10/tiny"
+    assert main(["prepare", name, "--data-dir", str(folder)]) == 0
+    assert main(["show", name, "--out", str(out), "--columns", "2", *arguments]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(out)
+    picture = imread(out)
+    assert picture.std() > 0.1
+    assert np.abs(picture[..., 0] - picture[..., 2]).max() > 0.2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["prepare", "mnst"], "did you mean mnist"),
         (["prepare", "mnist", "--data-dir", "/nowhere"], "/nowhere does not exist"),
         (["prepare", "mnist"], "--data-dir"),
+        (["prepare", "rescaled_cifar10"], "no source of CIFAR-10"),
+        (["prepare", "rescaled_stl10", "--data-dir", "."], "lacks STL-10"),
         (["show", "rescaled_digits/tiny", "--out", "/nowhere/x.png"], "/nowhere"),
         (["show", "mnist", "--out", "x.png", "--factors", "2"], "only factor 1"),
         (["show", "mnist", "--out", "x.png", "--columns", "0"], "limit=0"),

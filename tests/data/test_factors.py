@@ -26,8 +26,10 @@ def test_factors_of_the_data_sets():
     assert seventeen[-1] == 8 and len(seventeen) == 17
     assert factors_of("rescaled_digits") == nine
     assert factors_of("rescaled_fashion_mnist/tiny") == nine
+    assert factors_of("rescaled_cifar10") == factors_of("rescaled_stl10") == nine
     assert factors_of("mnist_large_scale/small") == seventeen
-    assert factors_of("mnist") == factors_of("fashion_mnist") == ()
+    for plain in ("mnist", "fashion_mnist", "cifar10", "stl10"):
+        assert factors_of(plain) == ()
 
 
 def test_split_names_are_what_tfds_reads():

@@ -17,11 +17,14 @@ STEM = "fashionmnist_with_scale_variations"
 
 def write(path, side=72, **counts):
     """Images of one grey level for each index, as floating-point numbers."""
-    with h5py.File(path, "w") as file:
+    write_shaped(path, (side, side, 1), **counts)
+
+
+def write_shaped(path, shape, **counts):
+    with h5py.File(path, "a") as file:
         for subset, count in counts.items():
             values = np.arange(count, dtype=np.float32)[:, None, None, None]
-            images = np.broadcast_to(values, (count, side, side, 1))
-            file[f"x_{subset}"] = images
+            file[f"x_{subset}"] = np.broadcast_to(values, (count, *shape))
             file[f"y_{subset}"] = np.arange(count) % 10
 
 
@@ -72,6 +75,7 @@ def test_no_files_at_all(tmp_path):
 
 def test_wrong_shapes_and_unreadable_files_are_refused(folder):
     path = next(folder.glob("*scte0p500*"))
+    path.unlink()
     write(path, side=64, test=7)
     with pytest.raises(
         DataError, match=r"\(7, 64, 64, 1\), expected N images of 72x72"
@@ -96,3 +100,65 @@ def test_large_scale_training_files_have_their_own_factor(tmp_path):
     # The file of its own, with three images, and not the training file's copy.
     at_two = load_at_factor("mnist_large_scale/hdf5", 2.0, data_dir=tmp_path)
     assert len(at_two.label) == 3
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_colour_files_with_channels_last_or_first(tmp_path, channels_first):
+    images = np.zeros((4, 64, 64, 3)) + np.arange(3) * 10
+    images[2, 5, 6] = [1, 2, 3]
+    stored = np.moveaxis(images, -1, 1) if channels_first else images
+    for factor in quarter_octaves(-4, 4):
+        path = tmp_path / f"cifar10_te10000_outsize64-64_scte{factor_tag(factor)}.h5"
+        with h5py.File(path, "w") as file:
+            for key in ("train", "val", "test") if factor == 1 else ("test",):
+                file[f"x_{key}"], file[f"y_{key}"] = stored, np.arange(4)[:, None]
+    for split in ("train", "test_scale_0p500"):
+        examples = load("rescaled_cifar10/hdf5", split, data_dir=tmp_path)
+        assert examples.image.shape == (4, 64, 64, 3)
+        assert examples.image[2, 5, 6].tolist() == [1, 2, 3]
+        assert examples.image[0, 9, 1].tolist() == [0, 10, 20]
+        assert examples.label.tolist() == [0, 1, 2, 3]
+
+
+def write_stl10(folder, side=192):
+    for factor in quarter_octaves(-4, 4):
+        path = folder / f"stl10_te3600_outsize192-192_scte{factor_tag(factor)}.h5"
+        write_shaped(path, (side, side, 3), test=3)
+        if factor == 1:
+            write_shaped(path, (96, 96, 3), train=7, val=2)
+
+
+def test_sides_may_differ_between_subsets(tmp_path):
+    write_stl10(tmp_path)
+    name = "rescaled_stl10/hdf5"
+    assert load(name, "train", data_dir=tmp_path).image.shape == (7, 96, 96, 3)
+    assert load_at_factor(name, 2, data_dir=tmp_path).image.shape == (3, 192, 192, 3)
+
+
+def test_colour_files_of_other_shapes_are_refused(tmp_path):
+    write_stl10(tmp_path, side=96)
+    with pytest.raises(DataError, match="expected N images of 192x192 px with 3 chan"):
+        load("rescaled_stl10/hdf5", "train", data_dir=tmp_path)
+
+
+def test_channels_in_the_middle_are_refused(tmp_path):
+    write_shaped(tmp_path / "cifar10_scte1p000.h5", (64, 3, 64), train=2)
+    with pytest.raises(DataError, match=r"x_train has the shape \(2, 64, 3, 64\)"):
+        load("rescaled_cifar10/hdf5", "train", data_dir=tmp_path)
+
+
+def test_wrong_labels_are_refused(folder):
+    path = next(folder.glob("*scte0p500*"))
+    with h5py.File(path, "a") as file:
+        file["y_test"][3] = 10
+    with pytest.raises(DataError, match=r"y_test holds the label 10, but .* 0\.\.9"):
+        load(NAME, "train", data_dir=folder)
+    with h5py.File(path, "a") as file:
+        del file["y_test"]
+        file["y_test"] = np.arange(6)
+    with pytest.raises(DataError, match=r"y_test has the shape \(6,\), expected .* 7"):
+        load(NAME, "train", data_dir=folder)
+    with h5py.File(path, "a") as file:
+        del file["y_test"]
+    with pytest.raises(DataError, match="y_test is missing"):
+        load(NAME, "train", data_dir=folder)

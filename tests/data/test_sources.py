@@ -9,7 +9,13 @@ import importlib.resources
 import numpy as np
 import pytest
 
-from gdjax.data import DataError, GdjaxFashionMnist, GdjaxMnist
+from gdjax.data import (
+    DataError,
+    GdjaxCifar10,
+    GdjaxFashionMnist,
+    GdjaxMnist,
+    GdjaxStl10,
+)
 from gdjax.data.releases import FASHION_MNIST, FILES, MNIST
 from gdjax.data.sources import check_folder, read_originals
 
@@ -75,7 +81,7 @@ def test_debian_has_the_published_fashion_mnist():
     originals = read(None, FASHION_MNIST)
     assert originals.digest == FASHION_MNIST.digest
     assert "Debian" in originals.origin
-    assert originals.images["train"].shape == (50_000, 28, 28)
+    assert originals.images["train"].shape == (50_000, 28, 28, 1)
 
 
 def test_fashion_mnist_is_not_taken_for_mnist(fashion_mnist_folder):
@@ -92,11 +98,18 @@ def test_without_any_source_all_ways_are_named():
     assert "Debian" not in MNIST.remedies()
 
 
-@pytest.mark.parametrize("builder", [GdjaxMnist, GdjaxFashionMnist])
-def test_downloads_are_held_against_the_sums_that_tfds_registers(builder):
-    name = builder.name.removeprefix("gdjax_")
+@pytest.mark.parametrize(
+    ("builder", "sums"),
+    [
+        (GdjaxMnist, "url_checksums/mnist.txt"),
+        (GdjaxFashionMnist, "url_checksums/fashion_mnist.txt"),
+        (GdjaxCifar10, "url_checksums/cifar10.txt"),
+        (GdjaxStl10, "datasets/stl10/checksums.tsv"),
+    ],
+)
+def test_downloads_are_held_against_the_sums_that_tfds_registers(builder, sums):
     package = importlib.resources.files("tensorflow_datasets")
-    lines = package.joinpath(f"url_checksums/{name}.txt").read_text().splitlines()
+    lines = package.joinpath(sums).read_text().splitlines()
     registered = {line.split()[0]: line.split()[1:3] for line in lines}
     ours = {u: [str(int(i.size)), i.checksum] for u, i in builder.url_infos.items()}
     assert ours == registered
