@@ -47,6 +47,8 @@ def validate(recipe: Recipe) -> None:
 
 def _validate_model(recipe: Recipe) -> None:
     model = recipe.model
+    if model.pyramid is not None and not 0 < model.pyramid < float("inf"):
+        raise UserError(f"`pyramid={model.pyramid}` must be a positive number of px")
     if model.family != "gaussderresnet":
         if model.separable_from is not None:
             raise UserError(

@@ -44,7 +44,7 @@ class GaussianDerivative(nn.Module):
 
     [gaussdernet] (3), whose C_0 is one bias per output here (Choice: a bias per pair of
     channels adds nothing but parameters); 1 / a! as in the Taylor expansion.
-    Depthwise: [gaussderresnet] sec. 3.7.
+    Depthwise: [gaussderresnet] (54)-(55).
     """
 
     features: int

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.layers.norm import SharedBatchNorm
+from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.jets import Windows, spatial_windows
@@ -43,15 +44,16 @@ class ResidualBlock(nn.Module):
       padding: border rule.
       eps: mass that truncation may lose; None: no truncation.
       ndim: spatial dimensions, 1 to 3.
-      dtype: of the activations.
+      dtype: of the activations, default that of the input.
       axis_name: mapped scale axis (`over_scales`), if there is one.
 
     Raises:
-      ValueError: for another `activate`, and what `GaussianDerivative` refuses.
+      TypeError, ValueError: for what `GaussianDerivative` refuses; ValueError for
+        another `activate`.
 
-    [gaussderresnet] (28)-(29), (33)-(34); separable: sec. 3.7. Choice: the nonlinearity
-    after the sum, as in [He et al. 2016]; the biases are those of `GaussianDerivative`,
-    one per output, and one per output of a projection.
+    [gaussderresnet] (28)-(29), (33)-(34); separable: (53)-(55). Choice: the
+    nonlinearity after the sum, as in [He et al. 2016]; the biases are those of
+    `GaussianDerivative`, one per output, and one per output of a projection.
     """
 
     features: int
@@ -70,6 +72,7 @@ class ResidualBlock(nn.Module):
 
     def __post_init__(self):
         super().__post_init__()
+        check_order(self.features, name="features", lowest=1)
         if self.activate not in ("sum", "branch"):
             raise ValueError(
                 f'`activate={self.activate!r}` must be "sum" (nonlinearity after the'
@@ -97,9 +100,10 @@ class ResidualBlock(nn.Module):
         if windows is None:
             full = [spatial_windows(jnp.asarray(x), self.ndim) for x in xs]
             windows = [(plan, plan, plan) for plan in full]
+        dtype = xs[0].dtype if self.dtype is None else self.dtype
         ys = list(xs)
         for k in (0, 1):
-            layer = self._layer(k + 1, ys[0].shape[-1])
+            layer = self._layer(k + 1, ys[0].shape[-1], dtype)
             ys = [
                 layer(y, sigma=sigma, sources=plan[k], targets=plan[k + 1])
                 for y, sigma, plan in zip(ys, sigmas, windows, strict=True)
@@ -107,24 +111,29 @@ class ResidualBlock(nn.Module):
             ys = self._normalize(ys, f"norm_{k + 1}", train)
             if k == 0 or self.activate == "branch":
                 ys = [self.activation(y) for y in ys]
-        skips = [crop(x, plan[0], plan[2]) for x, plan in zip(xs, windows, strict=True)]
+        skips = [
+            crop(x, plan[0], plan[2]).astype(dtype)
+            for x, plan in zip(xs, windows, strict=True)
+        ]
         if skips[0].shape[-1] != self.features:
-            project = nn.Dense(self.features, dtype=self.dtype, name="projection")
+            project = nn.Dense(self.features, dtype=dtype, name="projection")
             skips = [project(x) for x in skips]
             skips = self._normalize(skips, "projection_norm", train)
         sums = [x + y for x, y in zip(skips, ys, strict=True)]
         return sums if self.activate == "branch" else [self.activation(y) for y in sums]
 
-    def _layer(self, number: int, channels: int) -> Callable[..., jax.Array]:
+    def _layer(
+        self, number: int, channels: int, dtype: Any
+    ) -> Callable[..., jax.Array]:
         derive = GaussianDerivative(
             channels if self.separable else self.features,
             order=self.order, zero_order=self.zero_order, padding=self.padding,
             discretisation=self.discretisation, eps=self.eps, ndim=self.ndim,
-            dtype=self.dtype, depthwise=self.separable, name=f"layer_{number}",
+            dtype=dtype, depthwise=self.separable, name=f"layer_{number}",
         )  # fmt: skip
         if not self.separable:
             return derive
-        mix = nn.Dense(self.features, dtype=self.dtype, name=f"pointwise_{number}")
+        mix = nn.Dense(self.features, dtype=dtype, name=f"pointwise_{number}")
         return lambda x, **where: mix(derive(x, **where))
 
     def _normalize(self, xs, name: str, train: bool):

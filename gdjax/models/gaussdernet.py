@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
-from gdjax.models.scale_channels import PUBLISHED_SIGMAS, ScaleChannelNet, crop_input
+from gdjax.models.scale_channels import PUBLISHED_SIGMAS, ScaleChannelNet
 from gdjax.scalespace.scales import geometric_scales
 
 
@@ -36,9 +36,8 @@ class GaussDerNet(ScaleChannelNet):
         """Where the parameters have the Gaussian derivative layers, in their order."""
         return [f"layer_{k + 1}" for k in range(len(self.widths) + 1)]
 
-    def _cascade(self, x, sigmas, windows, train: bool) -> list[jax.Array]:
+    def _cascade(self, xs, sigmas, windows, train: bool) -> list[jax.Array]:
         """Runs scale channels layer by layer, so that they share batch statistics."""
-        xs = crop_input(x, windows)
         levels = [self.levels(sigma) for sigma in sigmas]
         for k, features in enumerate((*self.widths, self.num_classes)):
             layer = GaussianDerivative(

@@ -9,7 +9,8 @@ from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.layers.over_scales import SCALE_AXIS
 from gdjax.layers.residual import ResidualBlock
 from gdjax.layers.selection import spatial_max
-from gdjax.models.scale_channels import ScaleChannelNet, crop_input
+from gdjax.models.scale_channels import ScaleChannelNet
+from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.scales import geometric_scales
 
 
@@ -33,7 +34,7 @@ class GaussDerResNet(ScaleChannelNet):
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.
 
-    [gaussderresnet] (28)-(36), secs. 3.3, 3.6-3.7; any dimension: sec. 3.1.
+    [gaussderresnet] (28)-(36), secs. 3.3, 3.6, 3.8; any dimension: sec. 3.1.
     """
 
     widths: tuple[int, ...] = (48, 24, 32, 32, 48, 48, 64, 64, 128)
@@ -51,7 +52,9 @@ class GaussDerResNet(ScaleChannelNet):
                 " first layer, and one for each residual block."
             )
         first = self.separable_from
-        if first is not None and first not in range(1, blocks + 1):
+        if first is None:
+            return
+        if not 1 <= check_order(first, name="separable_from") <= blocks:
             raise ValueError(
                 f"`separable_from={first}` must be one of the blocks 1 to {blocks}, or"
                 " None for a network without depthwise-separable blocks."
@@ -70,10 +73,10 @@ class GaussDerResNet(ScaleChannelNet):
         inner = [f"block_{b}/layer_{k}" for b in blocks for k in (1, 2)]
         return ["layer_1", *inner, f"layer_{2 * len(self.widths)}"]
 
-    def _cascade(self, x, sigmas, windows, train: bool) -> list[jax.Array]:
+    def _cascade(self, xs, sigmas, windows, train: bool) -> list[jax.Array]:
         """Runs scale channels block by block, so that they share batch statistics."""
         levels = [self.levels(sigma) for sigma in sigmas]
-        xs = self._plain(crop_input(x, windows), 0, self.widths[0], levels, windows)
+        xs = self._plain(xs, 0, self.widths[0], levels, windows)
         xs = [self.activation(y) for y in self.norm("norm_1")(xs, train=train)]
         for number in range(1, len(self.widths)):
             xs = self._block(xs, number, levels, windows, train)
@@ -129,7 +132,7 @@ def _preset(separable: bool, fields: dict[str, Any], **defaults: Any) -> GaussDe
 
 
 def gaussderresnet_fashion_mnist(
-    separable: bool = False, **fields: Any
+    *, separable: bool = False, **fields: Any
 ) -> GaussDerResNet:
     """294,802 parameters, separable 119,794. [gaussderresnet] Table 1.
 
@@ -143,7 +146,7 @@ def gaussderresnet_fashion_mnist(
     )
 
 
-def gaussderresnet_cifar10(separable: bool = False, **fields: Any) -> GaussDerResNet:
+def gaussderresnet_cifar10(*, separable: bool = False, **fields: Any) -> GaussDerResNet:
     """1,783,434 parameters, separable 547,082. [gaussderresnet] Table 1.
 
     Args:
@@ -156,7 +159,7 @@ def gaussderresnet_cifar10(separable: bool = False, **fields: Any) -> GaussDerRe
     )
 
 
-def gaussderresnet_stl10(separable: bool = False, **fields: Any) -> GaussDerResNet:
+def gaussderresnet_stl10(*, separable: bool = False, **fields: Any) -> GaussDerResNet:
     """2,072,586 parameters, separable 669,322. [gaussderresnet] Table 1.
 
     Args:

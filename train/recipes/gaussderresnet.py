@@ -195,12 +195,13 @@ def gaussderresnet_fashion_mnist_small() -> Recipe:
 
     |            |                                                               |
     |------------|---------------------------------------------------------------|
-    | data       | rescaled Fashion-MNIST 72 x 72, first 10,000 training images; |
+    | data       | rescaled Fashion-MNIST 72 x 72, first 8,000 training images;  |
     |            | first 1,000 test images of each of nine sizes                 |
     | network    | 16-24-32-10 (2 blocks), r = 1.44, eps = 0.01, centre pixel    |
-    | one channel| sigma_0 = 1 px, 5 epochs (780 steps), batch 64                |
+    | one channel| sigma_0 = 1 px, 5 epochs (625 steps), batch 64                |
     | channels   | 1/2, 1/sqrt 2, 1, sqrt 2, 2 px, 1 more epoch, learning rate   |
-    |            | 0.003, max, no scale-channel dropout                          |
+    |            | 0.003, max, no scale-channel dropout; the two coarsest on     |
+    |            | images of half the size                                       |
 
     Otherwise as the full experiment. Command:
     `gdjax-train gaussderresnet_fashion_mnist_small`, or with another flavour, such as
@@ -215,11 +216,11 @@ def gaussderresnet_fashion_mnist_small() -> Recipe:
         multi_learning_rate=0.003,
         nets=("spectral+silu",),
         data=DataConfig(
-            name="rescaled_fashion_mnist", train_images=10_000, test_images=1_000
+            name="rescaled_fashion_mnist", train_images=8_000, test_images=1_000
         ),
         model=dataclasses.replace(
             full.model, widths=(16, 24, 32), sigmas=HALF_OCTAVES, ratio=1.44,
-            scale_dropout=0.0,
+            scale_dropout=0.0, pyramid=0.7,
         ),
         checkpoint_every=50,
     )  # fmt: skip
