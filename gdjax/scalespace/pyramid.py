@@ -23,8 +23,8 @@ def subsample(x: jax.Array, octaves: int, *, ndim: int = 2) -> jax.Array:
     """Every 2^octaves-th pixel of a low-passed image, with the centre in place.
 
     Low-passed by Lanczos' kernel of radius 5 coarse px (`jax.image`), renormalised
-    where it meets the border. The centre of the image stays the centre: of two middle
-    pixels for an even size, and a pixel for an odd one.
+    where it meets the border. The centre of the image becomes a pixel, since the mean
+    of two coarse pixels around it is further from its value than that of two fine ones.
 
     Args:
       x: [..., (D,) (H,) W, C], floating point.
@@ -32,8 +32,7 @@ def subsample(x: jax.Array, octaves: int, *, ndim: int = 2) -> jax.Array:
       ndim: spatial dimensions, 1 to 3.
 
     Returns:
-      [..., (d,) (h,) w, C] with n / 2^j px per axis, rounded up to the next size of the
-      same parity as n.
+      [..., (d,) (h,) w, C] with n / 2^j px per axis, rounded up to an odd number.
     """
     if octaves == 0:
         return x
@@ -57,6 +56,5 @@ def subsample(x: jax.Array, octaves: int, *, ndim: int = 2) -> jax.Array:
 
 
 def coarse_size(size: int, octaves: int) -> int:
-    """Pixels of an axis of `size` px after `octaves` halvings, of the same parity."""
-    coarse = -(-size // 2**octaves)
-    return coarse + (coarse - size) % 2
+    """Pixels of an axis of `size` px after `octaves` > 0 halvings: an odd number."""
+    return -(-size // 2**octaves) | 1
