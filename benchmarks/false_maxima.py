@@ -1,0 +1,119 @@
+"""Where the maximum over scale channels goes wrong: accuracy channel by channel.
+
+    python benchmarks/false_maxima.py RUN_DIR [--images 1000] [--sigmas 0.5 1 2]
+
+For a finished run, at every size factor of its test data:
+
+- each scale channel alone, and the best of them ("best alone"): what the network knew;
+- max, logsumexp and mean over all channels, and max without the finest and without the
+  coarsest channel;
+- "false": images that the matched channel (sigma_0 nearest to the size factor times the
+  training scale) has right while the maximum over channels has them wrong, in %, and
+  which channel took them most often.
+
+Writes false_maxima.json into the run's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from train import predict, run_folder, session as sessions
+from train.loop import final_variables
+from train.members import build_model, members, networks
+from train.splits import factors as test_factors, load_factor
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Of logits [N, K], in %."""
+    return 100 * float((logits.argmax(-1) == labels).mean())
+
+
+def analyse(
+    per_scale: np.ndarray, labels: np.ndarray, sigmas: tuple[float, ...], matched: float
+) -> dict[str, Any]:
+    """One size factor.
+
+    Args:
+      per_scale: logits [N, S, K].
+      labels: [N].
+      sigmas: base scales of the channels, ascending, px.
+      matched: base scale that fits the size of the objects, px.
+
+    Returns:
+      Accuracies in %, and who takes the images that the matched channel has right.
+    """
+    own = int(np.abs(np.log(np.array(sigmas) / matched)).argmin())
+    everything = predict.pooled(per_scale, "max")
+    right = per_scale[:, own].argmax(-1) == labels
+    lost = right & (everything.argmax(-1) != labels)
+    winners = per_scale.max(-1).argmax(-1)[lost]
+    taken = np.bincount(winners, minlength=len(sigmas))
+    alone = [accuracy(per_scale[:, s], labels) for s in range(len(sigmas))]
+    return {
+        "alone": alone,
+        "best alone": max(alone),
+        "max": accuracy(everything, labels),
+        "logsumexp": accuracy(predict.pooled(per_scale, "logsumexp"), labels),
+        "mean": accuracy(predict.pooled(per_scale, "mean"), labels),
+        "max without finest": accuracy(predict.pooled(per_scale[:, 1:], "max"), labels),
+        "max without coarsest": accuracy(
+            predict.pooled(per_scale[:, :-1], "max"), labels
+        ),
+        "matched": sigmas[own],
+        "false": 100 * float(lost.mean()),
+        "taken by": {f"{s:.3g}": int(n) for s, n in zip(sigmas, taken, strict=True)},
+    }
+
+
+def main() -> None:
+    """Analyse all multi-scale networks of a run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run_dir")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--sigmas", type=float, nargs="*", default=())
+    options = parser.parse_args()
+    run, _, recipe = run_folder.open_run(options.run_dir)
+    session = sessions.open_session(run, recipe, Console())
+    results = []
+    for member in members(recipe):
+        for network in networks(recipe, member, sigmas=tuple(options.sigmas)):
+            if len(network.sigmas) < 3:
+                continue
+            model = build_model(recipe, member, network.sigmas)
+            variables = final_variables(session, member, network.stage)
+            own = recipe.model.single_sigma
+            rows = []
+            for factor in test_factors(recipe.data):
+                data = load_factor(
+                    recipe.data, factor, data_dir=recipe.data_dir, limit=options.images
+                )
+                per_scale = predict.per_scale_logits(
+                    model, variables, data.image, batch_size=recipe.eval_batch_size
+                )
+                row = analyse(per_scale, data.label, network.sigmas, own * factor)
+                rows.append({"factor": factor, **row})
+                print_row(member.name, rows[-1])
+            results.append({"name": member.name, "rows": rows})
+    run.write_json("false_maxima.json", results)
+
+
+def print_row(name: str, row: dict[str, Any]) -> None:
+    """A line for one size factor."""
+    alone = " ".join(f"{value:5.1f}" for value in row["alone"])
+    keys = ("max", "logsumexp", "mean", "max without finest", "max without coarsest")
+    pooled = "  ".join(f"{key} {row[key]:.1f}" for key in keys)
+    most = max(row["taken by"], key=row["taken by"].get)
+    print(
+        f"{name}, factor {row['factor']:.2f}: alone [{alone}]  {pooled}  "
+        f"false {row['false']:.1f} (most to sigma_0 = {most})",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
