@@ -118,6 +118,7 @@ class TrainingData:
             examples = _joined(
                 examples, load_split(data, rest, data_dir=folder, limit=more)
             )
+        _check_labels(split, examples.label, self._recipe.model.num_classes)
         self._note(split, examples)
         return examples
 
@@ -143,6 +144,16 @@ class TrainingData:
                 "give the --data-dir that the run was started with"
             )
         self._run.write_json("data.json", notes)
+
+
+def _check_labels(split: str, labels: np.ndarray, classes: int) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise UserError(
+            f"`num_classes={classes}`, but split {split!r} has the label "
+            f"{labels[wrong[0]]} (image {wrong[0]}): give --model.num-classes "
+            f"{labels.max() + 1}"
+        )
 
 
 def _joined(first: Any, second: Any) -> Any:

@@ -272,3 +272,21 @@ def test_tensorboard_files_are_written(stand_in, one_net, open_run):
     session, _ = open_run(dataclasses.replace(one_net, tensorboard=True, epochs=1))
     loop.train(session)
     assert len(list((session.run.path / "tensorboard").rglob("events.*"))) == 2
+
+
+def test_training_and_validation_images_are_joined(stand_in, recipe, open_run):
+    data = DataConfig(name="stand_in", train_images=35, with_validation=True)
+    session, _ = open_run(dataclasses.replace(recipe, data=data))
+    assert len(session.data.train(members(recipe)[0]).label) == 35
+    assert stand_in == ["train"]  # enough without
+    data = dataclasses.replace(data, train_images=None)
+    session, _ = open_run(dataclasses.replace(recipe, data=data), name="all")
+    assert len(session.data.train(members(recipe)[0]).label) == 20 + 20
+    assert stand_in[1:] == ["train", "validation"]
+
+
+def test_labels_outside_the_classes_are_refused(stand_in, recipe, open_run):
+    model = dataclasses.replace(recipe.model, num_classes=7)
+    session, _ = open_run(dataclasses.replace(recipe, model=model))
+    with pytest.raises(UserError, match=r"`num_classes=7`.*label [789] .*num-classes"):
+        loop.train(session)

@@ -105,9 +105,7 @@ def gaussdernet_mnist_large_scale_small() -> Recipe:
             train_images=2_000,
             test_images=100,
         ),
-        model=dataclasses.replace(
-            full.model, widths=(8, 12, 16, 16, 32), pyramid=0.7
-        ),
+        model=dataclasses.replace(full.model, widths=(8, 12, 16, 16, 32), pyramid=0.7),
         checkpoint_every=50,
     )
 
