@@ -86,7 +86,7 @@ def gaussdernet_mnist_large_scale_small() -> Recipe:
     | data       | first 2,000 training images of each size 1, 2 and 4; first    |
     |            | 100 test images of each of 17 sizes                           |
     | network    | 8-12-16-16-32-10, sigma_0 = training size, 4 epochs           |
-    | channels   | the published 8, trained 2 more epochs; from sqrt 2 px on     |
+    | channels   | the published 8, trained 4 more epochs; from sqrt 2 px on     |
     |            | images halved until sigma_0 is 0.71 or 1 px there             |
     | training   | batch 32, otherwise as the full experiment                    |
 
@@ -97,8 +97,7 @@ def gaussdernet_mnist_large_scale_small() -> Recipe:
         full,
         epochs=4,
         batch_size=32,
-        multi_epochs=2,
-        multi_learning_rate=0.003,
+        multi_epochs=4,
         data=dataclasses.replace(
             full.data,
             name="mnist_large_scale/small",
