@@ -22,7 +22,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 
 RAW = idx_bytes(IMAGES)
-PACKED = gzip.compress(RAW)
+PACKED = gzip.compress(RAW, mtime=0)
 
 
 @pytest.mark.parametrize("name", ["images", "images.gz"])

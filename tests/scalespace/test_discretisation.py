@@ -59,7 +59,9 @@ def test_kernels_match_their_closed_forms(x64, taps_oracle, discretisation, orde
         assert peak_error(kernel, expected) <= tolerance
 
 
-@pytest.mark.parametrize(("discretisation", "make"), PYSCSP, ids=str)
+@pytest.mark.parametrize(
+    ("discretisation", "make"), PYSCSP, ids=lambda x: getattr(x, "__name__", str(x))
+)
 @pytest.mark.parametrize("order", range(5))
 def test_kernels_are_the_flip_of_those_of_pyscsp(x64, discretisation, make, order):
     for sigma in (0.5, 1.0, 2.0, 4.0):
