@@ -138,7 +138,12 @@ def publish(monkeypatch, path, builder=GdjaxCifar10):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"no archive at all", gzip.compress(b"no tar file"), gzip.compress(b"")],
+    [
+        b"",
+        b"no archive at all",
+        gzip.compress(b"no tar file", mtime=0),
+        gzip.compress(b"", mtime=0),
+    ],
 )
 def test_what_is_no_archive_is_refused(raw, write_cifar10, monkeypatch):
     path = write_cifar10(layout="archive") / CIFAR10.archive
