@@ -26,7 +26,8 @@ timeout --signal=INT --kill-after=20 "$seconds" "${command[@]}" || status=$?
 import json, pathlib, statistics, sys
 
 run = pathlib.Path(sys.argv[1])
-lines = (run / "metrics.jsonl").read_text().splitlines()
+metrics = run / "metrics.jsonl"
+lines = metrics.read_text().splitlines() if metrics.exists() else []
 speeds, steps = {}, {}
 for line in lines:
     try:

@@ -73,7 +73,7 @@ class Journal:
             data.image,
             batch_size=self._session.recipe.eval_batch_size,
         )
-        pooling = self._session.recipe.model.scale_pooling
+        pooling = self.plan.recipe.model.scale_pooling
         found = predict.pooled(per_scale, pooling).argmax(-1)
         self._write(done, {"validation_accuracy": float((found == data.label).mean())})
 

@@ -68,7 +68,8 @@ class ModelConfig:
       separable_from: gaussderresnet: the first block, counted from 1, with
         depthwise-separable layers; None: no block has them.
       activate: gaussderresnet: nonlinearity after the sum of a block, or in its branch.
-      remat: gaussderresnet: less memory for more time in the backward pass.
+      remat: gaussderresnet: compute blocks again in the backward pass, instead of
+        keeping what is inside them.
     """
 
     family: Family = "gaussdernet"

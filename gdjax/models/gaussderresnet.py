@@ -29,7 +29,8 @@ class GaussDerResNet(ScaleChannelNet):
         None: no block has them.
       activate: where blocks apply the nonlinearity, see `ResidualBlock`.
       remat: whether blocks are computed again in the backward pass instead of keeping
-        what is inside them: less memory, more time.
+        what is inside them. What JAX keeps falls to about an eighth; on CPUs XLA's
+        temporary memory doesn't fall with it.
 
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.

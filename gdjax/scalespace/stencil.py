@@ -32,8 +32,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def convolve_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Correlation of every channel with a kernel of its own, without padding.
 
-    Shifted copies are added up: XLA fuses them into one pass, where its grouped
-    convolution takes many times longer on CPUs.
+    Shifted copies are added up, which XLA can fuse into one pass.
 
     Args:
       x: [B, (D,) (H,) W, C].

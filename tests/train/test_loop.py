@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train import export, loop, session as sessions, step as steps
+from train import export, loop, predict, session as sessions, step as steps
 from train.checkpoints import Checkpoints, whole_steps
 from train.errors import UserError
 from train.members import members
@@ -290,3 +290,19 @@ def test_labels_outside_the_classes_are_refused(stand_in, recipe, open_run):
     session, _ = open_run(dataclasses.replace(recipe, model=model))
     with pytest.raises(UserError, match=r"`num_classes=7`.*label [789] .*num-classes"):
         loop.train(session)
+
+
+def test_a_variant_is_validated_with_its_own_pooling(
+    stand_in, recipe, open_run, monkeypatch
+):
+    data = dataclasses.replace(recipe.data, validation_images=5)
+    recipe = dataclasses.replace(recipe, data=data, nets=("discrete+relu+mean",))
+    used, pooled = [], predict.pooled
+
+    def spy(per_scale, pooling):
+        used.append(pooling)
+        return pooled(per_scale, pooling)
+
+    monkeypatch.setattr(predict, "pooled", spy)
+    loop.train(open_run(recipe)[0])
+    assert set(used) == {"mean"}
