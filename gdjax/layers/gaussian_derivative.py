@@ -10,7 +10,8 @@ from gdjax.scalespace.checks import check_image, check_order, check_sigma
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
-from gdjax.scalespace.jets import Windows, make_filter, mix_njet
+from gdjax.scalespace.jets import Windows, make_filter
+from gdjax.scalespace.mixing import mix_njet
 from gdjax.scalespace.operators import Filter
 
 

@@ -1,6 +1,7 @@
 """Batch normalisation shared by the scale channels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,13 +11,16 @@ import jax.numpy as jnp
 class SharedBatchNorm(nn.Module):
     """Batch normalisation with one set of statistics for all scale channels.
 
+      y = (x - mean) / sqrt(var + epsilon) * scale + bias
+
     Mean and variance are pooled over scale channels, batch and pixels, each pixel with
     the same weight: channels with larger windows count more. One update of the
-    running statistics per step.
+    running statistics per step. Parameters `scale` [C], `bias` [C]; statistics `mean`
+    [C], `var` [C] (collection `batch_stats`).
 
     Attributes:
       axis_name: mapped scale axis (`over_scales`), if there is one.
-      momentum: of the running averages (Flax's sense).
+      momentum: of the running averages, as in Flax: what stays of the old value.
       epsilon: added to the variance.
 
     [gaussdernet] sec. 5 shares the stage between channels; Choice: pooled over the
@@ -30,20 +34,37 @@ class SharedBatchNorm(nn.Module):
     @nn.compact
     def __call__(self, xs: Sequence[jax.Array], *, train: bool) -> list[jax.Array]:
         """Normalises arrays [..., C], one per scale channel, by common statistics."""
-        norm = nn.BatchNorm(
-            use_running_average=not train,
-            axis_name=self.axis_name if train else None,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            dtype=xs[0].dtype,
-        )
-        if len(xs) == 1:
-            return [norm(xs[0])]
-        flat = jnp.concatenate([x.reshape(-1, x.shape[-1]) for x in xs])
-        flat = norm(flat)
-        pieces, start = [], 0
+        shape = xs[0].shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
+        var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
+        now = mean.value, var.value
+        if train:
+            now = self._statistics(xs)
+            if not self.is_initializing():
+                for old, new in zip((mean, var), now, strict=True):
+                    new = new.astype(old.value.dtype)
+                    old.value = self.momentum * old.value + (1 - self.momentum) * new
+        factor = jax.lax.rsqrt(now[1] + self.epsilon) * scale
+        return [_normalize(x, now[0], factor, bias) for x in xs]
+
+    def _statistics(self, xs: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """Mean and variance over all pixels of all arrays, at least in float32."""
+        sums, squares, pixels = [], [], 0
         for x in xs:
-            stop = start + x.size // x.shape[-1]
-            pieces.append(flat[start:stop].reshape(x.shape))
-            start = stop
-        return pieces
+            x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            axes = tuple(range(x.ndim - 1))
+            sums.append(x.sum(axes))
+            squares.append((x * x).sum(axes))
+            pixels += x.size // x.shape[-1]
+        mean, square = sum(sums) / pixels, sum(squares) / pixels
+        if self.axis_name is not None and not self.is_initializing():
+            mean, square = jax.lax.pmean((mean, square), self.axis_name)
+        return mean, jnp.maximum(square - mean * mean, 0)
+
+
+@jax.checkpoint  # one map less to keep: x alone
+def _normalize(x: Any, mean: Any, factor: Any, bias: Any) -> jax.Array:
+    y = (x.astype(mean.dtype) - mean) * factor + bias
+    return y.astype(x.dtype)

@@ -7,6 +7,7 @@ import jax
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.layers.over_scales import SCALE_AXIS
+from gdjax.layers.remat import recompute
 from gdjax.layers.residual import ResidualBlock
 from gdjax.layers.selection import spatial_max
 from gdjax.models.scale_channels import ScaleChannelNet
@@ -29,8 +30,7 @@ class GaussDerResNet(ScaleChannelNet):
         None: no block has them.
       activate: where blocks apply the nonlinearity, see `ResidualBlock`.
       remat: whether blocks are computed again in the backward pass instead of keeping
-        what is inside them. What JAX keeps falls to about an eighth; on CPUs XLA's
-        temporary memory doesn't fall with it.
+        what is inside them: less memory, more time. Reverse mode only.
 
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.
@@ -111,15 +111,16 @@ class GaussDerResNet(ScaleChannelNet):
         )
         k = 2 * number - 1
 
-        def run(block, xs):
-            return block(
-                xs,
-                sigmas=[level[k] for level in levels],
-                windows=[tuple(plan[k : k + 3]) for plan in windows],
-                train=train,
-            )
+        sigmas = [level[k] for level in levels]
+        windows = [tuple(plan[k : k + 3]) for plan in windows]
 
-        return (nn.remat(run) if self.remat else run)(block, xs)
+        def run(block, xs):
+            return block(xs, sigmas=sigmas, windows=windows, train=train)
+
+        if self.remat:
+            # The mapped axis is unknown to a gradient of one's own.
+            run = nn.remat(run) if self.mapped else recompute(run)
+        return run(block, xs)
 
 
 # sqrt 2 apart, from 1/(2 sqrt 2) to 2 px: [gaussderresnet] sec. 5.1.

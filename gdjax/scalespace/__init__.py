@@ -25,10 +25,10 @@ from gdjax.scalespace.hybrids import (
     SampledGaussian as SampledGaussian,
 )
 from gdjax.scalespace.jets import (
-    mix_njet as mix_njet,
     njet as njet,
     smooth as smooth,
 )
+from gdjax.scalespace.mixing import mix_njet as mix_njet
 from gdjax.scalespace.scales import geometric_scales as geometric_scales
 from gdjax.scalespace.truncation import truncation_radius as truncation_radius
 from gdjax.scalespace.windows import (

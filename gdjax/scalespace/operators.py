@@ -1,10 +1,7 @@
-"""1-D filtering along an axis as matrix products (gdjax).
+"""1-D filters as matrices (gdjax).
 
-The response at pixel i of the axis is sum_n k[n] f(i + n), with f extended by the
-border rule. For a short axis that is a matrix A[i, j] = sum over all positions m that
-show pixel j of k[m - i]; for a long axis and a short kernel the axis is cut into
-tiles, which share one small Toeplitz matrix. Both are matrix products, which every
-accelerator does best.
+The response at pixel i of an axis is sum_n k[n] f(i + n), with f extended by the
+border rule: a matrix A[i, j] = sum over all positions m that show pixel j of k[m - i].
 """
 
 import dataclasses
@@ -23,13 +20,6 @@ from gdjax.scalespace.discretisation import (
 )
 from gdjax.scalespace.windows import Window, extend
 
-
-# Longer axes are tiled where the kernel is short: what the tiles cost in overlap is
-# then less than what a dense matrix wastes on zeros.
-TILE = 128
-LONGEST_DENSE_AXIS = 512
-# What an axis too long for a dense matrix loses when no truncation was asked for.
-TILED_EPS = 1e-8
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -191,86 +181,3 @@ def scaled_matrix(
         return s**order * _host_matrix(filter_, float(s), order, source, start, stop)
 
     return np.stack([look_up(s) for s in sigma]) if sigma.ndim else look_up(sigma)
-
-
-def filter_axis(
-    x: jax.Array,
-    sigma: Any,
-    *,
-    filter_: Filter,
-    order: int,
-    axis: int,
-    source: Window,
-    start: int,
-    stop: int,
-) -> jax.Array:
-    """Scale-normalised responses sigma^order k_order along one axis.
-
-    Args:
-      x: [..., C], `source.length` px along `axis`.
-      sigma: px; a scalar, or [C] for one per channel; checked before.
-      filter_: kernels and border rule.
-      order: derivative order along this axis.
-      axis: negative index of the axis, not the channel axis.
-      source: which pixels of the axis `x` holds.
-      start: first wanted position, may be < 0 (response on the extended image).
-      stop: one past the last wanted position, may be > source.size.
-
-    Returns:
-      [..., stop - start, ..., C], in the dtype of `x` (at least float32 inside).
-    """
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
-    lead, rest = x.shape[:axis], x.shape[axis + 1 :]
-    flat = x.astype(dtype).reshape(-1, x.shape[axis], int(np.prod(rest)))
-    tiling = _tiling(filter_, sigma, source, stop - start)
-    if tiling is not None:
-        y = _filter_tiles(flat, sigma, tiling, order, source, start, stop)
-    else:
-        matrix = scaled_matrix(filter_, sigma, order, source, start, stop)
-        matrix = jnp.asarray(matrix, dtype)
-        if matrix.ndim == 3:
-            flat = flat.reshape(*flat.shape[:2], -1, rest[-1])
-            y = jnp.einsum("coi,birc->borc", matrix, flat, precision=HIGHEST)
-        else:
-            y = jnp.einsum("oi,bir->bor", matrix, flat, precision=HIGHEST)
-    return y.reshape(*lead, stop - start, *rest).astype(x.dtype)
-
-
-def _tiling(filter_: Filter, sigma: Any, source: Window, rows: int) -> Filter | None:
-    """The filter to tile with, or None for a dense matrix."""
-    if max(rows, source.length) <= LONGEST_DENSE_AXIS:
-        return None
-    if is_traced(sigma) or sigma.ndim:
-        return None
-    if filter_.eps is None:
-        filter_ = dataclasses.replace(filter_, eps=TILED_EPS)
-    return filter_ if 4 * filter_.cut_reach(sigma) <= source.length else None
-
-
-def _filter_tiles(
-    flat: jax.Array,
-    sigma: Any,
-    filter_: Filter,
-    order: int,
-    source: Window,
-    start: int,
-    stop: int,
-) -> jax.Array:
-    """[B, n, R] -> [B, stop - start, R] in tiles that overlap by the kernel."""
-    reach = filter_.cut_reach(sigma)
-    tile = max(TILE, 2 * reach)
-    count = -(-(stop - start) // tile)
-    firsts = start + tile * np.arange(count)
-    positions = firsts[:, None] + np.arange(-reach, tile + reach)
-    # Positions past the last wanted row only fill the last tile.
-    positions = np.minimum(positions, stop - 1 + reach)
-    pixels = extend(positions, source.size, filter_.padding)
-    # One past the end reads as 0: nothing there.
-    pixels = np.where(pixels < 0, flat.shape[1], pixels - source.start)
-    tiles = jnp.take(flat, pixels, axis=1, mode="fill", fill_value=0)
-    open_ended = dataclasses.replace(filter_, padding="zero")
-    inner = Window(tile + 2 * reach, 0, tile + 2 * reach)
-    matrix = scaled_matrix(open_ended, sigma, order, inner, reach, reach + tile)
-    matrix = jnp.asarray(matrix, flat.dtype)
-    y = jnp.einsum("oi,bnir->bnor", matrix, tiles, precision=HIGHEST)
-    return y.reshape(flat.shape[0], count * tile, -1)[:, : stop - start]

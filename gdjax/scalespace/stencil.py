@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -29,6 +30,24 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return y[(slice(None), *[slice(reach, n - reach) for n in x.shape[1:-1]])]
 
 
+def convolve_by_products(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`convolve` as matrix products: on CPUs its gradient is faster.
+
+    Pixels side by side along the last axis become channels; one product for every
+    shift along the other axes.
+    """
+    size, shape = kernel.shape[0], [n - kernel.shape[0] + 1 for n in x.shape[1:-1]]
+    near = jnp.concatenate([x[..., k : k + shape[-1], :] for k in range(size)], -1)
+    total = 0.0
+    for shift in itertools.product(range(size), repeat=len(shape) - 1):
+        cut = [slice(k, k + n) for k, n in zip(shift, shape[:-1], strict=True)]
+        weights = kernel[shift].reshape(-1, kernel.shape[-1])
+        total = total + jnp.matmul(
+            near[(slice(None), *cut)], weights, precision=jax.lax.Precision.HIGHEST
+        )
+    return jnp.asarray(total)
+
+
 def convolve_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Correlation of every channel with a kernel of its own, without padding.
 
@@ -46,4 +65,4 @@ def convolve_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     for shift in itertools.product(range(size), repeat=len(shape)):
         cut = [slice(k, k + n - size + 1) for k, n in zip(shift, shape, strict=True)]
         total = total + x[(slice(None), *cut)] * kernel[shift]
-    return jax.numpy.asarray(total)
+    return jnp.asarray(total)

@@ -32,7 +32,7 @@ def test_statistics_are_pooled_over_channels_and_pixels(channels):
         assert y.shape == x.shape
         expected = (x - mean) / np.sqrt(variance + 1e-5)
         np.testing.assert_allclose(y, expected, atol=1e-5)
-    statistics = updated["batch_stats"]["BatchNorm_0"]
+    statistics = updated["batch_stats"]
     # One update, not one per channel.
     np.testing.assert_allclose(statistics["mean"], 0.25 * mean, atol=1e-5)
     np.testing.assert_allclose(statistics["var"], 0.75 + 0.25 * variance, atol=1e-5)
@@ -45,7 +45,7 @@ def test_running_statistics_serve_any_number_of_channels(channels):
     norm = SharedBatchNorm()
     variables = norm.init(jax.random.key(0), channels, train=False)
     mean, variance = noise(4, seed=3), 1 + abs(noise(4))
-    variables["batch_stats"]["BatchNorm_0"] = {"mean": mean, "var": variance}
+    variables["batch_stats"] = {"mean": mean, "var": variance}
     expected = (channels[1] - mean) / np.sqrt(variance + 1e-5)
     for xs, index in [(channels, 1), (channels[1:2], 0)]:
         y = norm.apply(variables, xs, train=False)[index]
@@ -65,5 +65,5 @@ def test_mapped_statistics_are_pooled_over_the_scale_axis():
     expected = (xs - mean) / np.sqrt(variance + 1e-5)
     np.testing.assert_allclose(ys, expected, atol=1e-5)
     for s in range(2):
-        statistics = updated["batch_stats"]["BatchNorm_0"]
+        statistics = updated["batch_stats"]
         np.testing.assert_allclose(statistics["mean"][s], 0.1 * mean, atol=1e-5)

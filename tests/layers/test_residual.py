@@ -53,8 +53,8 @@ def run(block, variables, x, sigma=1.2, **options):
 
 
 def normalize(x, variables, name):
-    norm = variables["params"][name]["BatchNorm_0"]
-    running = variables["batch_stats"][name]["BatchNorm_0"]
+    norm = variables["params"][name]
+    running = variables["batch_stats"][name]
     x = (x - running["mean"]) / np.sqrt(running["var"] + 1e-5)
     return x * norm["scale"] + norm["bias"]
 
@@ -125,9 +125,9 @@ def test_a_block_without_weights_passes_its_input_on(train, separable):
     last = "pointwise_2" if separable else "layer_2"
     for name in ("norm_1", "norm_2"):
         # Zeros stay zeros only with a running mean of 0.
-        running = variables["batch_stats"][name]["BatchNorm_0"]
+        running = variables["batch_stats"][name]
         running["mean"] = np.zeros_like(running["mean"])
-    variables["params"]["norm_2"]["BatchNorm_0"]["bias"] = np.zeros(3, np.float32)
+    variables["params"]["norm_2"]["bias"] = np.zeros(3, np.float32)
     variables["params"][last] = jax.tree.map(np.zeros_like, variables["params"][last])
     options = {"train": train, "mutable": ["batch_stats"]}
     for activate, expected in [("sum", np.maximum(x, 0)), ("branch", x)]:
@@ -223,8 +223,8 @@ def test_scale_channels_share_weights_and_batch_statistics():
     projection = variables["params"]["projection"]
     pooled = np.concatenate([x.reshape(-1, 2) for x in xs])
     pooled = pooled @ projection["kernel"] + projection["bias"]
-    before = variables["batch_stats"]["projection_norm"]["BatchNorm_0"]
-    after = updated["batch_stats"]["projection_norm"]["BatchNorm_0"]
+    before = variables["batch_stats"]["projection_norm"]
+    after = updated["batch_stats"]["projection_norm"]
     for name, value in [("mean", pooled.mean(0)), ("var", pooled.var(0))]:
         expected = 0.9 * before[name] + 0.1 * value  # one update, not one a channel
         np.testing.assert_allclose(after[name], expected, rtol=1e-4, atol=1e-5)
@@ -236,7 +236,7 @@ def test_parameters_have_the_documented_names_and_shapes(separable):
     for channels in (2, 3):
         variables = variables_of(block, channels)
         shapes = jax.tree.map(np.shape, variables["params"])
-        norm = {"BatchNorm_0": {"bias": (3,), "scale": (3,)}}
+        norm = {"bias": (3,), "scale": (3,)}
         expected = {"norm_1": norm, "norm_2": norm}
         if separable:
             for k, inputs in [(1, channels), (2, 3)]:

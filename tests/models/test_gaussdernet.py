@@ -149,7 +149,7 @@ def by_hand(net, variables, x, sigmas_of_windows):
         pooled = np.concatenate([y.reshape(-1, width) for y in seen])
         mean, variance = pooled.mean(0), pooled.var(0)
         statistics.append((mean, variance))
-        norm = variables["params"][f"norm_{k + 1}"]["BatchNorm_0"]
+        norm = variables["params"][f"norm_{k + 1}"]
         gain = norm["scale"] / np.sqrt(variance + 1e-5)
         channels = [np.maximum((y - mean) * gain + norm["bias"], 0) for y in channels]
     middle = [slice((n - 1) // 2, n // 2 + 1) for n in x.shape[1:3]]
@@ -178,8 +178,8 @@ def test_batch_statistics_are_pooled_over_scale_batch_and_computed_pixels(
     statistics, per_scale = by_hand(net, variables, x, sigmas_of_windows)
     np.testing.assert_allclose(aux["per_scale"], per_scale, rtol=0, atol=1e-4)
     for k, (mean, variance) in enumerate(statistics):
-        before = variables["batch_stats"][f"norm_{k + 1}"]["BatchNorm_0"]
-        after = updated["batch_stats"][f"norm_{k + 1}"]["BatchNorm_0"]
+        before = variables["batch_stats"][f"norm_{k + 1}"]
+        after = updated["batch_stats"][f"norm_{k + 1}"]
         # One step of the running average, whatever the number of channels; the
         # difference of float32 layers is what is left.
         expected = 0.9 * before["mean"] + 0.1 * mean
@@ -241,8 +241,8 @@ def test_a_network_is_the_pooled_cascade_of_its_layers(variables):
             {"params": variables["params"][f"layer_{k + 1}"]}, y
         )
         if k < 2:
-            norm = variables["params"][f"norm_{k + 1}"]["BatchNorm_0"]
-            running = variables["batch_stats"][f"norm_{k + 1}"]["BatchNorm_0"]
+            norm = variables["params"][f"norm_{k + 1}"]
+            running = variables["batch_stats"][f"norm_{k + 1}"]
             y = (y - running["mean"]) / np.sqrt(running["var"] + 1e-5)
             y = jnp.maximum(y * norm["scale"] + norm["bias"], 0)
     expected = y[:, 5:7, 5:7].mean((1, 2))

@@ -120,10 +120,9 @@ def twin(net, variables, x, windows=None):
     def normalize(xs, path, k):
         """BN over all scale channels, after layer k."""
         norm = functools.reduce(lambda tree, key: tree[key], path, params)
-        norm = norm["BatchNorm_0"]
         if windows is None:
             known = functools.reduce(lambda tree, key: tree[key], path, running)
-            mean, var = known["BatchNorm_0"]["mean"], known["BatchNorm_0"]["var"]
+            mean, var = known["mean"], known["var"]
         else:
             seen = [
                 y[:, rows.start : rows.stop, columns.start : columns.stop]
@@ -225,7 +224,7 @@ def test_batch_statistics_are_pooled_and_updated_once_in_a_step(
     assert len(statistics) == 6  # two a block, one after layer 1, one projection
     for path, (mean, variance) in statistics.items():
         before, after = variables["batch_stats"], updated["batch_stats"]
-        for key in (*path, "BatchNorm_0"):
+        for key in path:
             before, after = before[key], after[key]
         for name, value in [("mean", mean), ("var", variance)]:
             # One step of the running average, whatever the number of channels.

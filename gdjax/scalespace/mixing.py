@@ -1,0 +1,197 @@
+"""Learned combinations of the N-jet."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.scalespace.axes import apply_along, axis_filter
+from gdjax.scalespace.checks import is_traced
+from gdjax.scalespace.chunks import over_images, worth_chunks
+from gdjax.scalespace.derivatives import (
+    Orders,
+    difference_stencils,
+    stencil_reach,
+    taylor_factors,
+)
+from gdjax.scalespace.jets import Windows, spatial_windows
+from gdjax.scalespace.operators import HIGHEST, Filter
+from gdjax.scalespace.stencil import (
+    convolve,
+    convolve_by_products,
+    convolve_depthwise,
+)
+from gdjax.scalespace.windows import full_window
+
+
+# [B, ..., C_in], weights, a small convolution -> [B, ..., C_out].
+Mixing = Callable[[jax.Array, jax.Array, Any], jax.Array]
+
+
+def mix_njet(
+    x: jax.Array,
+    kernel: jax.Array,
+    sigma: Any,
+    *,
+    filter_: Filter,
+    orders: Orders,
+    taylor: bool = True,
+    sources: Windows | None = None,
+    targets: Windows | None = None,
+    dtype: Any = None,
+) -> jax.Array:
+    """Learned combinations of the N-jet.
+
+      y_o = sum_c sum_a w[a, c, o] / a! sigma^|a| d_a L_c
+
+    Equals `njet` followed by the mixing, without storing the jet: one smoothing and
+    one small convolution where the discretisation shares a smoothing kernel, else
+    matrix products along one axis, mixing, matrix products along the next. Large
+    layers take a few images at a time on CPUs, which fit into the cache; what is
+    between input and output is computed again in the backward pass there.
+
+    Args:
+      x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
+      kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself.
+      sigma: px, a scalar, checked before (`check_sigma`).
+      filter_: kernels, border rule and truncation.
+      orders: the multi-indices of the J terms.
+      taylor: whether terms are multiplied by 1 / a!.
+      sources: which pixels of each spatial axis `x` holds (default: all).
+      targets: which pixels are computed (default: all).
+      dtype: of the result; default that of `x`. A smoothed map and its differences
+        are never below float32, since they cancel; the mixing in the separable order,
+        where every factor is well scaled, runs in `dtype`.
+
+    Returns:
+      [..., (D,) (H,) W, C_out] on the pixels of `targets`.
+
+    [gaussdernet] (3); design: gdjax.
+    """
+    ndim = filter_.ndim
+    sources = sources or spatial_windows(x, ndim)
+    targets = targets or tuple(full_window(w.size) for w in sources)
+    dtype = jnp.dtype(x.dtype if dtype is None else dtype)
+    if taylor:
+        kernel = _scale_terms(kernel, taylor_factors(orders))
+    kernel = kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
+    lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
+    traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
+    y = _mix_images(
+        images, kernel, traced, known, filter_, orders, sources, targets, dtype
+    )
+    return y.reshape(*lead, *y.shape[1:])
+
+
+# Compiled as a whole, so that calls outside of `jit` are fast too.
+@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6, 7, 8))
+def _mix_images(x, kernel, traced, known, filter_, orders, sources, targets, dtype):
+    sigma = np.float64(known) if traced is None else traced
+    prepare = prepare_separable
+    if filter_.discretisation.shared_smoothing:
+        prepare = prepare_smoothing
+    run, weights = prepare(kernel, sigma, filter_, orders, sources, targets, dtype)
+    if not worth_chunks(x.shape, weights.shape[-1]):
+        return mix_at_once(run, x, weights)
+    return jax.lax.platform_dependent(
+        x,
+        weights,
+        cpu=functools.partial(mix_in_chunks, run),
+        default=functools.partial(mix_at_once, run),
+    )
+
+
+def mix_at_once(run: Mixing, x: jax.Array, weights: jax.Array) -> jax.Array:
+    """All images together, with the device's convolution."""
+    return run(x, weights, convolve)
+
+
+def mix_in_chunks(run: Mixing, x: jax.Array, weights: jax.Array) -> jax.Array:
+    """A few images at a time, as matrix products alone."""
+    return over_images(lambda some: run(some, weights, convolve_by_products), x)
+
+
+def prepare_smoothing(
+    kernel, sigma, filter_, orders, sources, targets, dtype
+) -> tuple[Mixing, jax.Array]:
+    """Smoothing, then one convolution with the sum of weighted difference stencils."""
+    reach = stencil_reach(orders)
+    smoothings = [
+        axis_filter(
+            sigma, filter_=filter_, order=0, source=source,
+            start=target.start - reach, stop=target.stop + reach,
+        )
+        for source, target in zip(sources, targets, strict=True)
+    ]  # fmt: skip
+    sigma = jnp.asarray(sigma, kernel.dtype)
+    powers = jnp.stack([sigma ** sum(n) for n in orders])
+    stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
+    weights = jnp.tensordot(
+        jnp.moveaxis(stencils, 0, -1),
+        _scale_terms(kernel, powers),
+        axes=1,
+        precision=HIGHEST,
+    )
+
+    def run(x, weights, convolution):
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        for axis, smoothing in enumerate(smoothings, start=-filter_.ndim - 1):
+            x = apply_along(smoothing, x, axis)
+        if kernel.ndim == 2:
+            convolution = convolve_depthwise
+        return convolution(x, weights).astype(dtype)
+
+    return run, weights
+
+
+def prepare_separable(
+    kernel, sigma, filter_, orders, sources, targets, dtype
+) -> tuple[Mixing, jax.Array]:
+    """Filter along x; mix the channels into one map per remaining orders; and so on."""
+    filters = {
+        (depth, n): axis_filter(
+            sigma, filter_=filter_, order=n, source=sources[-depth],
+            start=targets[-depth].start, stop=targets[-depth].stop,
+        )
+        for depth in range(1, filter_.ndim + 1)
+        for n in sorted({a[depth - 1] for a in orders})
+    }  # fmt: skip
+
+    def along(x, depth, n):
+        return apply_along(filters[depth, n], x, -1 - depth)
+
+    def run(x, weights, convolution):
+        del convolution
+        along_x = {n: along(x, 1, n) for n in sorted({a[0] for a in orders})}
+        maps = {}
+        for rest in sorted({a[1:] for a in orders}):
+            terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
+            inputs = [along_x[n].astype(dtype) for n, _ in terms]
+            maps[rest] = _mix(inputs, weights[np.array([j for _, j in terms])])
+        for depth in range(2, filter_.ndim + 1):
+            merged = {}
+            for rest, z in maps.items():
+                z = along(z, depth, rest[0])
+                merged[rest[1:]] = merged[rest[1:]] + z if rest[1:] in merged else z
+            maps = merged
+        return maps[()]
+
+    return run, kernel.astype(dtype)
+
+
+def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
+    """Multiplies the J terms of a kernel [J, ...] by factors [J]."""
+    factors = jnp.asarray(factors, kernel.dtype)
+    return kernel * factors.reshape(-1, *[1] * (kernel.ndim - 1))
+
+
+def _mix(inputs: list[jax.Array], weights: jax.Array) -> jax.Array:
+    """Sum over j of inputs[j] [..., C] times weights[j] ([C, C_out] or [C])."""
+    if weights.ndim == 2:
+        return sum((x * w for x, w in zip(inputs, weights, strict=True)), start=0.0)
+    stacked = jnp.concatenate(inputs, axis=-1)
+    weights = weights.reshape(-1, weights.shape[-1])
+    return jnp.matmul(stacked, weights, precision=HIGHEST)

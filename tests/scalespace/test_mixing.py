@@ -1,0 +1,133 @@
+"""Both ways to mix the N-jet, and the chunks of images of one of them."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gdjax
+from gdjax.scalespace import chunks, mixing
+from gdjax.scalespace.jets import make_filter
+from gdjax.scalespace.stencil import convolve, convolve_by_products
+from gdjax.scalespace.windows import full_window
+
+
+def noise(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("count", "pixels", "size"),
+    [
+        (64, 72 * 72, 1),
+        (64, 22 * 22, 16),
+        (64, 10 * 10, 64),
+        (60, 1000, 6),
+        (7, 2000, 4),
+        (5, 10**6, 1),
+        (1, 3, 1),
+    ],
+)
+def test_chunks_fit_and_divide_the_batch_where_that_costs_little(count, pixels, size):
+    assert chunks.chunk_size(count, pixels) == size
+
+
+@pytest.mark.parametrize("count", [1, 4, 6, 7])
+def test_every_image_is_seen_once_and_in_its_place(monkeypatch, count):
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: min(count, 3))
+    x = noise(count, 2, 5, 3)
+    y = chunks.over_images(lambda some: 2 * some[:, 0], x)
+    np.testing.assert_array_equal(y, 2 * x[:, 0])
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_products_are_the_convolution_with_its_gradients(x64, ndim, size):
+    x = noise(2, *(8, 7, 6)[:ndim], 3, dtype=np.float64)
+    kernel = noise(*[size] * ndim, 3, 4, seed=1, dtype=np.float64)
+    expected, pull_back = jax.vjp(convolve, x, kernel)
+    found, pull_back_too = jax.vjp(convolve_by_products, x, kernel)
+    # Sums of up to 375 products of numbers of order 1.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    gradient = noise(*expected.shape, seed=2, dtype=np.float64)
+    for one, other in zip(
+        pull_back_too(gradient), pull_back(gradient), strict=True
+    ):  # fmt: skip
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+
+
+def mix(how, discretisation, x, kernel, sigma, *, ndim=2):
+    """`mix_njet` without its choice of the way."""
+    filter_ = make_filter(
+        discretisation, padding="zero", eps=0.01, ndim=ndim, max_order=2
+    )
+    windows = tuple(full_window(n) for n in x.shape[1:-1])
+    prepare = mixing.prepare_separable
+    if discretisation.shared_smoothing:
+        prepare = mixing.prepare_smoothing
+    orders = gdjax.derivative_orders(2, ndim=ndim)
+    run, weights = prepare(
+        kernel, sigma, filter_, orders, windows, windows, jnp.dtype(x.dtype)
+    )
+    return how(run, x, weights)
+
+
+@pytest.mark.parametrize(
+    "discretisation", [gdjax.DiscreteGaussian(), gdjax.SpectralGaussian()], ids=str
+)
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_both_ways_agree_in_value_and_gradient(
+    x64, monkeypatch, discretisation, depthwise
+):
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
+    x = noise(5, 9, 8, 3, dtype=np.float64)
+    kernel = noise(*((5, 3) if depthwise else (5, 3, 4)), dtype=np.float64)
+
+    def loss(how, x, kernel, sigma):
+        y = mix(how, discretisation, x, kernel, sigma)
+        return (jnp.sin(y)).sum(), y
+
+    results = []
+    for how in (mixing.mix_at_once, mixing.mix_in_chunks):
+        run = functools.partial(loss, how)
+        run = jax.jit(jax.value_and_grad(run, (0, 1, 2), has_aux=True))
+        results.append(run(x, kernel, 1.3))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), *results
+    )
+
+
+def test_forward_mode_and_vmap_work_in_chunks(x64, monkeypatch):
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
+    x, kernel = noise(4, 9, 8, 3, dtype=np.float64), noise(5, 3, 4, dtype=np.float64)
+
+    def run(how, sigma):
+        return mix(how, gdjax.DiscreteGaussian(), x, kernel, sigma)
+
+    one, other = (
+        jax.jvp(functools.partial(run, how), (1.3,), (1.0,))
+        for how in (mixing.mix_in_chunks, mixing.mix_at_once)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), one, other)
+    sigmas = jnp.array([0.8, 1.3])
+    mapped = jax.vmap(functools.partial(run, mixing.mix_in_chunks))(sigmas)
+    for sigma, y in zip(sigmas, mapped, strict=True):
+        np.testing.assert_allclose(y, run(mixing.mix_at_once, sigma), atol=1e-12)
+
+
+def test_large_layers_take_chunks_on_cpus_and_small_ones_do_not():
+    assert chunks.worth_chunks((16, 72, 72, 32), 32)
+    assert not chunks.worth_chunks((8, 72, 72, 12), 16)
+    assert chunks.worth_chunks((64, 72, 72, 16), 24)
+
+
+def test_calls_outside_of_jit_compile_once():
+    layer = gdjax.layers.GaussianDerivative(32, sigma=1.0)
+    x = noise(2, 12, 12, 32)
+    variables = layer.init(jax.random.key(0), x)
+    before = mixing._mix_images._cache_size()
+    for _ in range(2):
+        layer.apply(variables, x)
+    assert mixing._mix_images._cache_size() <= before + 1
