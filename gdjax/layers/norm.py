@@ -58,7 +58,8 @@ class SharedBatchNorm(nn.Module):
             sums.append(x.sum(axes))
             squares.append((x * x).sum(axes))
             pixels += x.size // x.shape[-1]
-        mean, square = sum(sums) / pixels, sum(squares) / pixels
+        mean = jnp.sum(jnp.stack(sums), 0) / pixels
+        square = jnp.sum(jnp.stack(squares), 0) / pixels
         if self.axis_name is not None and not self.is_initializing():
             mean, square = jax.lax.pmean((mean, square), self.axis_name)
         return mean, jnp.maximum(square - mean * mean, 0)

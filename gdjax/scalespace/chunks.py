@@ -26,7 +26,8 @@ def chunk_size(count: int, pixels: int, limit: int = PIXELS) -> int:
 
 def worth_chunks(shape: tuple[int, ...], features: int) -> bool:
     """Whether a layer from [B, ..., C_in] to C_out = `features` is faster in chunks."""
-    return shape[-1] * features >= LEAST_PRODUCTS or np.prod(shape) >= LEAST_VALUES
+    many = int(np.prod(shape)) >= LEAST_VALUES
+    return many or shape[-1] * features >= LEAST_PRODUCTS
 
 
 def over_images(run: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:

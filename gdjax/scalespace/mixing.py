@@ -191,7 +191,8 @@ def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
 def _mix(inputs: list[jax.Array], weights: jax.Array) -> jax.Array:
     """Sum over j of inputs[j] [..., C] times weights[j] ([C, C_out] or [C])."""
     if weights.ndim == 2:
-        return sum((x * w for x, w in zip(inputs, weights, strict=True)), start=0.0)
+        terms = [x * w for x, w in zip(inputs, weights, strict=True)]
+        return functools.reduce(jnp.add, terms)
     stacked = jnp.concatenate(inputs, axis=-1)
     weights = weights.reshape(-1, weights.shape[-1])
     return jnp.matmul(stacked, weights, precision=HIGHEST)

@@ -1,0 +1,233 @@
+"""Speed of training steps, as ratios within one run.
+
+    python benchmarks/speed.py --out benchmarks/results/speed
+
+Layers: one step is the output and all gradients. Networks: loss, gradients, an update
+by gradient descent; batch normalisation with batch statistics. float32, medians over
+interleaved repeats; compiling apart. Without PyTorch its rows are left out, which the
+table says.
+
+Writes speed.json and speed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from plain import PlainResNet
+from steps import Timed, layer_step, medians, network_step
+
+import gdjax
+from gdjax.layers import GaussianDerivative
+from gdjax.models import GaussDerNet, gaussderresnet_fashion_mnist
+from train.run_folder import versions
+
+
+try:
+    import torch
+    import torch_twins
+except ImportError:
+    torch = torch_twins = None
+
+SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0)
+EIGHT = tuple(2 ** (k / 2) for k in range(-1, 7))
+WIDTHS = (12, 16, 24, 32, 64)
+
+
+def flax_layer(module: Any) -> Any:
+    """(init, apply) of a Linen layer."""
+    return functools.partial(jax.jit(module.init), jax.random.key(0)), module.apply
+
+
+def convolution(size: int, inputs: int, features: int) -> Any:
+    """A plain convolution."""
+    kernel = jax.random.normal(jax.random.key(2), (size, size, inputs, features))
+
+    def apply(kernel: jax.Array, x: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    return (lambda x: kernel / size), apply
+
+
+def dense_filter(sigma: float, inputs: int, features: int) -> Any:
+    """The dense-filter formulation: a weighted sum of 2-D kernels, one convolution."""
+    radius = int(np.ceil(2 * sigma)) + 1
+    discretisation = gdjax.NormalizedSampledGaussianDerivatives()
+    taps = [
+        sigma**n * np.asarray(discretisation.kernel(sigma, n, radius=radius))
+        for n in range(3)
+    ]
+    orders = gdjax.derivative_orders(2)
+    basis = jnp.asarray([np.outer(taps[y], taps[x]) for x, y in orders], jnp.float32)
+    _, apply = convolution(1, inputs, features)
+    kernel = jax.random.normal(jax.random.key(2), (5, inputs, features))
+    return (lambda x: kernel), lambda k, x: apply(
+        jnp.einsum("jhw,jco->hwco", basis, k), x
+    )
+
+
+def torch_step(module: Any, *shape: int) -> Timed:
+    """Output and all gradients of a PyTorch module on [B, C, H, W]."""
+    x = torch.randn(*shape, requires_grad=True)
+
+    def run() -> None:
+        module.zero_grad()
+        x.grad = None
+        y = module(x)
+        (0.5 * y * y).sum().backward()
+
+    return run
+
+
+def torch_network_step(net: Any, *shape: int) -> Timed:
+    """Loss, gradients, an update by gradient descent."""
+    x, labels = torch.randn(*shape), torch.zeros(shape[0], dtype=torch.long)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def run() -> None:
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(net(x), labels).backward()
+        optimiser.step()
+
+    return run
+
+
+class AtSigma(torch.nn.Module if torch else object):
+    """A layer of the PyTorch twin at one sigma."""
+
+    def __init__(self, layer: Any, sigma: float):
+        super().__init__()
+        self.layer, self.sigma = layer, sigma
+
+    def forward(self, x: Any) -> Any:
+        """[B, C, H, W] -> [B, C_out, H, W]."""
+        return self.layer(x, self.sigma)
+
+
+def layers(size: int, width: int, batch: int, repeats: int) -> dict[str, float]:
+    """Seconds of one layer, `width` to `width` channels, every way."""
+    shape = (batch, size, size, width)
+    cases = {"3x3 convolution": convolution(3, width, width)}
+    for sigma in SIGMAS:
+        for name, kind in [
+            ("discrete", gdjax.DiscreteGaussian()),
+            ("spectral", gdjax.SpectralGaussian()),
+        ]:
+            module = GaussianDerivative(width, sigma=sigma, discretisation=kind)
+            cases[f"gdjax {name}, sigma {sigma:g}"] = flax_layer(module)
+    for sigma in SIGMAS[1:3]:
+        cases[f"dense filter in JAX, sigma {sigma:g}"] = dense_filter(
+            sigma, width, width
+        )
+    timed = {name: layer_step(case, shape, width) for name, case in cases.items()}
+    if torch:
+        nchw = batch, width, size, size
+        for sigma in SIGMAS[1:4]:
+            dense = torch_twins.DenseNJet(width, width, sigma)
+            timed[f"PyTorch dense N-jet, sigma {sigma:g}"] = torch_step(dense, *nchw)
+            twin = AtSigma(torch_twins.GaussianDerivative(width, width), sigma)
+            timed[f"PyTorch separable, sigma {sigma:g}"] = torch_step(twin, *nchw)
+    return medians(timed, repeats)
+
+
+def gaussdernet(batch: int, size: int, repeats: int) -> dict[str, Any]:
+    """GaussDerNet with 8 scale channels: whole, pyramid, two finest, twin."""
+    net = GaussDerNet(widths=WIDTHS, sigmas=EIGHT)
+    nets = {
+        "gdjax, 8 channels": net,
+        "gdjax, 8 channels, spectral": net.clone(
+            discretisation=gdjax.SpectralGaussian()
+        ),
+        "gdjax, 8 channels, pyramid": net.clone(pyramid=0.7),
+        "gdjax, the 2 finest": net.clone(sigmas=EIGHT[:2]),
+    }
+    twin = torch_twins and (lambda: torch_twins.GaussDerNet(WIDTHS, EIGHT))
+    return networks(nets, {}, twin, (batch, size, size, 1), repeats)
+
+
+def gaussderresnet(batch: int, size: int, repeats: int) -> dict[str, Any]:
+    """GaussDerResNet with 6 scale channels, its twin, and a plain ResNet."""
+    net = gaussderresnet_fashion_mnist()
+    nets = {"gdjax, 6 channels": net, "gdjax, 6 channels, remat": net.clone(remat=True)}
+    plain = {"plain ResNet, 6 times the images": PlainResNet(net.widths)}
+    twin = torch_twins and (lambda: torch_twins.GaussDerResNet(net.widths, net.sigmas))
+    return networks(nets, plain, twin, (batch, size, size, 1), repeats)
+
+
+def networks(nets, plain, twin, shape, repeats) -> dict[str, Any]:
+    """Seconds of a step and of compiling, for every network."""
+    timed: dict[str, Timed] = {}
+    compiled = {}
+    for name, net in (nets | plain).items():
+        given = shape if name in nets else (6 * shape[0], *shape[1:])
+        timed[name], _, compiled[name] = network_step(net, given)
+    if twin:
+        timed["PyTorch twin"] = torch_network_step(twin(), shape[0], 1, *shape[1:3])
+    return {"step_s": medians(timed, repeats), "compile_s": compiled}
+
+
+def table(
+    seconds: dict[str, float], base: str, compiled: dict[str, float]
+) -> list[str]:
+    """Rows of a Markdown table."""
+    lines = ["| | ms | ratio | compiling, s |", "|---|---|---|---|"]
+    for name, value in seconds.items():
+        ratio = value / seconds[base]
+        made = f"{compiled[name]:.0f}" if name in compiled else ""
+        lines.append(f"| {name} | {1e3 * value:.1f} | {ratio:.2f} | {made} |")
+    return [*lines, ""]
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """All tables."""
+    lines = [] if result["torch"] else ["PyTorch was not installed: no rows of it.", ""]
+    lines += [f"## One layer, {result['layer']}", ""]
+    lines += table(result["layers"], "3x3 convolution", {})
+    for name, base in [
+        ("gaussdernet", "gdjax, 8 channels"),
+        ("gaussderresnet", "gdjax, 6 channels"),
+    ]:
+        found = result[name]
+        lines += [f"## {found['what']}", ""]
+        lines += table(found["step_s"], base, found["compile_s"])
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--small", action="store_true", help="to try it out")
+    options = parser.parse_args()
+    size, batch, width = (16, 2, 4) if options.small else (72, 16, 32)
+    few = max(1, options.repeats // 3)
+    result: dict[str, Any] = {
+        "torch": torch.__version__ if torch else None,
+        "layer": f"{size} x {size} px, {width} to {width} channels, batch {batch}",
+        "layers": layers(size, width, batch, options.repeats),
+    }
+    size, batch = (16, 2) if options.small else (112, 8)
+    what = f"GaussDerNet 12-16-24-32-64-10, {size} x {size} px, batch {batch}"
+    result["gaussdernet"] = {"what": what, **gaussdernet(batch, size, few)}
+    size, batch = (12, 1) if options.small else (72, 4)
+    what = f"GaussDerResNet (Fashion-MNIST), {size} x {size} px, batch {batch}"
+    result["gaussderresnet"] = {"what": what, **gaussderresnet(batch, size, few)}
+    result |= versions("float32")
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
+    (options.out / "speed.md").write_text(markdown(result))
+    print(markdown(result))
+
+
+if __name__ == "__main__":
+    main()
