@@ -79,37 +79,41 @@ def mix_njet(
         kernel = _scale_terms(kernel, taylor_factors(orders))
     kernel = kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
     lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
-    traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
-    y = _mix_images(
-        images, kernel, traced, known, filter_, orders, sources, targets, dtype
-    )
+    where = filter_, orders, sources, targets, dtype
+    if worth_chunks(images.shape, kernel.shape[-1]):
+        traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
+        y = _mix_large(images, kernel, traced, known, *where)
+    else:
+        y = mix_at_once(*_prepare(kernel, sigma, *where), images)
     return y.reshape(*lead, *y.shape[1:])
 
 
-# Compiled as a whole, so that calls outside of `jit` are fast too.
+# A loop over chunks is compiled at every call otherwise, outside of `jit`.
 @functools.partial(jax.jit, static_argnums=(3, 4, 5, 6, 7, 8))
-def _mix_images(x, kernel, traced, known, filter_, orders, sources, targets, dtype):
+def _mix_large(x, kernel, traced, known, *where):
     sigma = np.float64(known) if traced is None else traced
-    prepare = prepare_separable
-    if filter_.discretisation.shared_smoothing:
-        prepare = prepare_smoothing
-    run, weights = prepare(kernel, sigma, filter_, orders, sources, targets, dtype)
-    if not worth_chunks(x.shape, weights.shape[-1]):
-        return mix_at_once(run, x, weights)
+    run, weights = _prepare(kernel, sigma, *where)
     return jax.lax.platform_dependent(
-        x,
         weights,
+        x,
         cpu=functools.partial(mix_in_chunks, run),
         default=functools.partial(mix_at_once, run),
     )
 
 
-def mix_at_once(run: Mixing, x: jax.Array, weights: jax.Array) -> jax.Array:
+def _prepare(kernel, sigma, filter_, *where) -> tuple[Mixing, jax.Array]:
+    prepare = prepare_separable
+    if filter_.discretisation.shared_smoothing:
+        prepare = prepare_smoothing
+    return prepare(kernel, sigma, filter_, *where)
+
+
+def mix_at_once(run: Mixing, weights: jax.Array, x: jax.Array) -> jax.Array:
     """All images together, with the device's convolution."""
     return run(x, weights, convolve)
 
 
-def mix_in_chunks(run: Mixing, x: jax.Array, weights: jax.Array) -> jax.Array:
+def mix_in_chunks(run: Mixing, weights: jax.Array, x: jax.Array) -> jax.Array:
     """A few images at a time, as matrix products alone."""
     return over_images(lambda some: run(some, weights, convolve_by_products), x)
 
