@@ -77,21 +77,25 @@ def test_nothing_executes_data(path):
             assert isinstance(node.value, ast.Constant) and node.value.value is False
 
 
-def calls(path, name):
-    return [
-        node
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute)
+def mentions(path, owner, name):
+    return any(
+        isinstance(node, ast.Attribute)
         and node.attr == name
         and isinstance(node.value, ast.Name)
-        and node.value.id == "nn"
-    ]
+        and node.value.id == owner
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "home"),
-    [("vmap", "gdjax/layers/over_scales.py"), ("BatchNorm", "gdjax/layers/norm.py")],
+    ("owner", "name", "homes"),
+    [
+        ("nn", "vmap", {"gdjax/layers/over_scales.py"}),
+        # Batch statistics are pooled over scale channels, as no layer of Flax does.
+        ("self", "variable", {"gdjax/layers/norm.py"}),
+        ("nn", "BatchNorm", set()),
+    ],
 )
-def test_sharing_over_scales_is_declared_in_one_file(name, home):
-    users = {place(p) for p in FILES if calls(p, name)}
-    assert {user for user in users if user.startswith("gdjax/")} == {home}
+def test_sharing_over_scales_is_declared_in_one_file(owner, name, homes):
+    users = {place(p) for p in FILES if mentions(p, owner, name)}
+    assert {user for user in users if user.startswith("gdjax/")} == homes
