@@ -4,7 +4,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from gdjax.scalespace.checks import check_image, check_order, check_sigma
 from gdjax.scalespace.derivatives import derivative_orders
@@ -105,14 +104,13 @@ class GaussianDerivative(nn.Module):
             self.order, zero_order=self.zero_order, ndim=self.ndim
         )
         kernel = self._kernel(len(orders), x.shape[-1])
-        y = mix_njet(
-            x, kernel, sigma, filter_=self.filter(), orders=orders,
-            sources=sources, targets=targets, dtype=self.dtype,
-        )  # fmt: skip
+        bias = None
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            y = y + jnp.asarray(bias, y.dtype)
-        return y
+        return mix_njet(
+            x, kernel, sigma, filter_=self.filter(), orders=orders,
+            sources=sources, targets=targets, dtype=self.dtype, bias=bias,
+        )  # fmt: skip
 
     def _kernel(self, terms: int, channels: int) -> jax.Array:
         if self.depthwise and channels != self.features:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.operators import HIGHEST, Filter, scaled_matrix
+from gdjax.scalespace.products import multiply
 from gdjax.scalespace.windows import Window, extend
 
 
@@ -81,11 +82,10 @@ def axis_filter(
         return lambda x: _multiply("coi,birc->borc", matrix, x)
 
     def run(x: jax.Array) -> jax.Array:
-        # What doesn't take part in the product is one axis: no copy for its sake.
-        flat = x.reshape(*x.shape[:2], -1)
-        return _multiply("oi,bir->bor", matrix, flat).reshape(
-            -1, len(matrix), *x.shape[2:]
-        )
+        # The axis first, and all else in one axis: nothing is copied for one image.
+        flat = jnp.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
+        y = multiply(jnp.asarray(matrix, x.dtype), flat)
+        return jnp.moveaxis(y.reshape(-1, x.shape[0], *x.shape[2:]), 0, 1)
 
     return run
 

@@ -11,23 +11,14 @@ import numpy as np
 from gdjax.scalespace.axes import apply_along, axis_filter
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.chunks import over_images, worth_chunks
-from gdjax.scalespace.derivatives import (
-    Orders,
-    difference_stencils,
-    stencil_reach,
-    taylor_factors,
-)
+from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
 from gdjax.scalespace.jets import Windows, spatial_windows
 from gdjax.scalespace.operators import HIGHEST, Filter
-from gdjax.scalespace.stencil import (
-    convolve,
-    convolve_by_products,
-    convolve_depthwise,
-)
+from gdjax.scalespace.stencil import combine, combine_by_products
 from gdjax.scalespace.windows import full_window
 
 
-# [B, ..., C_in], weights, a small convolution -> [B, ..., C_out].
+# [B, ..., C_in], weights, how to take differences and mix -> [B, ..., C_out].
 Mixing = Callable[[jax.Array, jax.Array, Any], jax.Array]
 
 
@@ -42,6 +33,7 @@ def mix_njet(
     sources: Windows | None = None,
     targets: Windows | None = None,
     dtype: Any = None,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
     """Learned combinations of the N-jet.
 
@@ -65,6 +57,7 @@ def mix_njet(
       dtype: of the result; default that of `x`. A smoothed map and its differences
         are never below float32, since they cancel; the mixing in the separable order,
         where every factor is well scaled, runs in `dtype`.
+      bias: [C_out], added to the result.
 
     Returns:
       [..., (D,) (H,) W, C_out] on the pixels of `targets`.
@@ -82,19 +75,20 @@ def mix_njet(
     where = filter_, orders, sources, targets, dtype
     if worth_chunks(images.shape, kernel.shape[-1]):
         traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
-        y = _mix_large(images, kernel, traced, known, *where)
+        y = _mix_large(images, kernel, bias, traced, known, *where)
     else:
-        y = mix_at_once(*_prepare(kernel, sigma, *where), images)
+        y = mix_at_once(*_prepare(kernel, sigma, *where), bias, images)
     return y.reshape(*lead, *y.shape[1:])
 
 
 # A loop over chunks is compiled at every call otherwise, outside of `jit`.
-@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6, 7, 8))
-def _mix_large(x, kernel, traced, known, *where):
+@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9))
+def _mix_large(x, kernel, bias, traced, known, *where):
     sigma = np.float64(known) if traced is None else traced
     run, weights = _prepare(kernel, sigma, *where)
     return jax.lax.platform_dependent(
         weights,
+        bias,
         x,
         cpu=functools.partial(mix_in_chunks, run),
         default=functools.partial(mix_at_once, run),
@@ -108,20 +102,30 @@ def _prepare(kernel, sigma, filter_, *where) -> tuple[Mixing, jax.Array]:
     return prepare(kernel, sigma, filter_, *where)
 
 
-def mix_at_once(run: Mixing, weights: jax.Array, x: jax.Array) -> jax.Array:
-    """All images together, with the device's convolution."""
-    return run(x, weights, convolve)
+def mix_at_once(
+    run: Mixing, weights: jax.Array, bias: jax.Array | None, x: jax.Array
+) -> jax.Array:
+    """All images together, with one small convolution of the device."""
+    return _add(run(x, weights, combine), bias)
 
 
-def mix_in_chunks(run: Mixing, weights: jax.Array, x: jax.Array) -> jax.Array:
+def mix_in_chunks(
+    run: Mixing, weights: jax.Array, bias: jax.Array | None, x: jax.Array
+) -> jax.Array:
     """A few images at a time, as matrix products alone."""
-    return over_images(lambda some: run(some, weights, convolve_by_products), x)
+    return over_images(
+        lambda some: _add(run(some, weights, combine_by_products), bias), x
+    )
+
+
+def _add(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+    return y if bias is None else y + bias.astype(y.dtype)
 
 
 def prepare_smoothing(
     kernel, sigma, filter_, orders, sources, targets, dtype
 ) -> tuple[Mixing, jax.Array]:
-    """Smoothing, then one convolution with the sum of weighted difference stencils."""
+    """Smoothing, then weighted differences of the smoothed map."""
     reach = stencil_reach(orders)
     smoothings = [
         axis_filter(
@@ -131,22 +135,13 @@ def prepare_smoothing(
         for source, target in zip(sources, targets, strict=True)
     ]  # fmt: skip
     sigma = jnp.asarray(sigma, kernel.dtype)
-    powers = jnp.stack([sigma ** sum(n) for n in orders])
-    stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
-    weights = jnp.tensordot(
-        jnp.moveaxis(stencils, 0, -1),
-        _scale_terms(kernel, powers),
-        axes=1,
-        precision=HIGHEST,
-    )
+    weights = _scale_terms(kernel, jnp.stack([sigma ** sum(n) for n in orders]))
 
-    def run(x, weights, convolution):
+    def run(x, weights, combination):
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         for axis, smoothing in enumerate(smoothings, start=-filter_.ndim - 1):
             x = apply_along(smoothing, x, axis)
-        if kernel.ndim == 2:
-            convolution = convolve_depthwise
-        return convolution(x, weights).astype(dtype)
+        return combination(x, weights, orders).astype(dtype)
 
     return run, weights
 
@@ -167,8 +162,8 @@ def prepare_separable(
     def along(x, depth, n):
         return apply_along(filters[depth, n], x, -1 - depth)
 
-    def run(x, weights, convolution):
-        del convolution
+    def run(x, weights, combination):
+        del combination
         along_x = {n: along(x, 1, n) for n in sorted({a[0] for a in orders})}
         maps = {}
         for rest in sorted({a[1:] for a in orders}):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import gdjax
+from gdjax.layers import GaussianDerivative
 from gdjax.scalespace import chunks, mixing
 from gdjax.scalespace.jets import make_filter
-from gdjax.scalespace.stencil import convolve, convolve_by_products
+from gdjax.scalespace.stencil import combine, combine_by_products
 from gdjax.scalespace.windows import full_window
 
 
@@ -43,22 +44,25 @@ def test_every_image_is_seen_once_and_in_its_place(monkeypatch, count):
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
-@pytest.mark.parametrize("size", [1, 3, 5])
-def test_products_are_the_convolution_with_its_gradients(x64, ndim, size):
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_products_are_the_convolution_with_its_gradients(x64, ndim, order):
+    orders = gdjax.derivative_orders(order, zero_order=order % 2 == 0, ndim=ndim)
     x = noise(2, *(8, 7, 6)[:ndim], 3, dtype=np.float64)
-    kernel = noise(*[size] * ndim, 3, 4, seed=1, dtype=np.float64)
-    expected, pull_back = jax.vjp(convolve, x, kernel)
-    found, pull_back_too = jax.vjp(convolve_by_products, x, kernel)
-    # Sums of up to 375 products of numbers of order 1.
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    kernel = noise(len(orders), 3, 4, seed=1, dtype=np.float64)
+    one, other = (
+        functools.partial(way, orders=orders) for way in (combine_by_products, combine)
+    )
+    expected, pull_back = jax.vjp(other, x, kernel)
+    found, pull_back_too = jax.vjp(one, x, kernel)
+    # Sums of up to 375 products of numbers of order 10.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
     gradient = noise(*expected.shape, seed=2, dtype=np.float64)
-    for one, other in zip(
-        pull_back_too(gradient), pull_back(gradient), strict=True
-    ):  # fmt: skip
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+    found, expected = pull_back_too(gradient), pull_back(gradient)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
 
 
-def mix(how, discretisation, x, kernel, sigma, *, ndim=2):
+def mix(how, discretisation, x, kernel, sigma, *, bias=None, ndim=2):
     """`mix_njet` without its choice of the way."""
     filter_ = make_filter(
         discretisation, padding="zero", eps=0.01, ndim=ndim, max_order=2
@@ -71,7 +75,7 @@ def mix(how, discretisation, x, kernel, sigma, *, ndim=2):
     run, weights = prepare(
         kernel, sigma, filter_, orders, windows, windows, jnp.dtype(x.dtype)
     )
-    return how(run, weights, x)
+    return how(run, weights, bias, x)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +89,17 @@ def test_both_ways_agree_in_value_and_gradient(
     x = noise(5, 9, 8, 3, dtype=np.float64)
     kernel = noise(*((5, 3) if depthwise else (5, 3, 4)), dtype=np.float64)
 
-    def loss(how, x, kernel, sigma):
-        y = mix(how, discretisation, x, kernel, sigma)
+    bias = noise(kernel.shape[-1], seed=4, dtype=np.float64)
+
+    def loss(how, x, kernel, sigma, bias):
+        y = mix(how, discretisation, x, kernel, sigma, bias=bias)
         return (jnp.sin(y)).sum(), y
 
     results = []
     for how in (mixing.mix_at_once, mixing.mix_in_chunks):
         run = functools.partial(loss, how)
-        run = jax.jit(jax.value_and_grad(run, (0, 1, 2), has_aux=True))
-        results.append(run(x, kernel, 1.3))
+        run = jax.jit(jax.value_and_grad(run, (0, 1, 2, 3), has_aux=True))
+        results.append(run(x, kernel, 1.3, bias))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), *results
     )
@@ -124,7 +130,7 @@ def test_large_layers_take_chunks_on_cpus_and_small_ones_do_not():
 
 
 def test_calls_outside_of_jit_compile_once():
-    layer = gdjax.layers.GaussianDerivative(32, sigma=1.0)
+    layer = GaussianDerivative(32, sigma=1.0)
     x = noise(2, 12, 12, 32)
     variables = layer.init(jax.random.key(0), x)
     before = mixing._mix_large._cache_size()
