@@ -1,37 +1,41 @@
-"""Scale covariance error of whole networks with random weights, layer by layer.
+"""Scale covariance errors of operators, layers and networks, on natural photographs.
 
     python benchmarks/equivariance.py --out benchmarks/results/equivariance
 
-An image f with a 1/f spectrum on a wrapped grid, and the same enlarged twice by Fourier
-interpolation: the maps of a network at sigma_0 on f and at 2 sigma_0 on the enlarged
-image should be the same function. Error per layer: relative L2 difference at the points
-of the small grid, median over the feature channels. Batch statistics are those of each
-image, so every layer's input is standardised. Full support, float32, precision highest.
+An operator at sigma_0 on an image and at S sigma_0 on the image enlarged S times should
+give the same function. Photographs are band-limited and windowed, and enlarged by
+Fourier interpolation, which is exact for them; rows with `bicubic` show what cubic
+convolution adds. Networks have random weights; batch statistics are those of the
+photographs. Full support (no truncation), precision highest; operators in float32 and
+in float64, all else in float32.
 
-Writes networks.json and networks.md.
+Writes equivariance.json, equivariance.md and one plot per part.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
+from covariance import errors, medians, reduced_error
+from equivariance_report import markdown, plots
+from photographs import bicubic, photographs
+from stages import NETWORKS, PLAIN, stage_maps
 
 import gdjax
-from gdjax.layers import GaussianDerivative, ResidualBlock, SharedBatchNorm, spatial_max
-from gdjax.metrics import scale_covariance_error
-from gdjax.models import GaussDerNet, GaussDerResNet
+from gdjax.layers import GaussianDerivative
+from gdjax.metrics import enlarge, scale_covariance_maps
 from train.run_folder import versions
 
 
-SIGMAS = (0.71, 1.0, 2.0)
-ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}
+Row = dict[str, Any]
 DISCRETISATIONS = {
     "discrete": gdjax.DiscreteGaussian(),
     "sampled": gdjax.SampledGaussian(),
@@ -43,127 +47,179 @@ DISCRETISATIONS = {
     "normalized sampled derivatives": gdjax.NormalizedSampledGaussianDerivatives(),
     "spectral": gdjax.SpectralGaussian(),
 }
-COMMON: dict[str, Any] = {
-    "padding": "wrap", "eps": None, "windowed": False, "spatial_selection": spatial_max,
+ACTIVATIONS = {
+    "relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "softplus": nn.softplus,
 }  # fmt: skip
-# To add a network is to add a line.
-NETWORKS = {
-    "GaussDerNet, 16 x 4, r = 1.25": GaussDerNet(
-        widths=(16,) * 4, ratio=1.25, **COMMON
-    ),
-    "GaussDerResNet, 16 x 5 (4 blocks), r = 1.25": GaussDerResNet(
-        widths=(16,) * 5, ratio=1.25, **COMMON
-    ),
-}
+ENLARGEMENTS = {"fourier": enlarge, "bicubic": bicubic}
+SIGMAS = (0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 5.66, 8.0)
+FACTORS = (2**0.25, 2**0.5, 2.0, 4.0)
+MAIN_FLAVOURS = (("discrete", "relu"), ("spectral", "silu"))
 
 
-def natural_image(size: int, seed: int = 0) -> np.ndarray:
-    """[size, size], 1/f spectrum below Nyquist's circle, mean 0, variance 1."""
-    rng = np.random.default_rng(seed)
-    f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
-    weight = np.where((f > 0) & (f < 0.5), 1 / np.maximum(f, 1 / size), 0)
-    image = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * weight).real
-    return (image / image.std()).astype(np.float32)
+def operators(images: np.ndarray) -> Iterator[Row]:
+    """Single derivatives: every discretisation, order, sigma and size factor."""
+    orders = np.array([sum(n) for n in gdjax.derivative_orders(4)])
+    orders = np.repeat(orders, images.shape[-1])
+    for (kind, discretisation), factor, sigma in itertools.product(
+        DISCRETISATIONS.items(), FACTORS, SIGMAS
+    ):
+
+        def run(x: np.ndarray, sigma: float, discretisation=discretisation) -> Any:
+            jet = gdjax.njet(x, sigma, order=4, discretisation=discretisation)
+            return jet.reshape(*jet.shape[:2], -1)
+
+        for name, enlargement in _enlargements(images, factor):
+            found = errors(
+                *scale_covariance_maps(
+                    run, images, sigma=sigma, factor=factor, enlargement=enlargement
+                )
+            )
+            for order in range(1, 5):
+                these = orders == order
+                row = {key: found[key][these] for key in ("interior", "border")}
+                yield {
+                    "discretisation": kind, "order": order, "sigma": sigma,
+                    "factor": factor, "enlargement": name, "dtype": images.dtype.name,
+                    **medians(row),
+                }  # fmt: skip
 
 
-def _is_stage(module: nn.Module, method: str) -> bool:
-    kinds = (ResidualBlock, SharedBatchNorm, GaussianDerivative)
-    top_level = len(module.path) == 1
-    return method == "__call__" and top_level and isinstance(module, kinds)
+def _enlargements(images: np.ndarray, factor: float) -> list[tuple[str, Any]]:
+    both = images.dtype == np.float32 and factor == 2
+    return list(ENLARGEMENTS.items()) if both else [("fourier", enlarge)]
 
 
-def stage_maps(net: Any, variables: Any, image: np.ndarray, sigma: float) -> jax.Array:
-    """Outputs of the stages of one scale channel: [H, W, all features].
+def layers(images: np.ndarray) -> Iterator[Row]:
+    """One layer with random weights, standardised, without and with an activation."""
+    functions = {"none": lambda x: x, **ACTIVATIONS}
+    for (kind, discretisation), sigma, (name, function) in itertools.product(
+        DISCRETISATIONS.items(), (0.5, 0.71, 1.0, 1.41, 2.0, 4.0), functions.items()
+    ):
 
-    Stages are normalised layers, residual blocks, and the last layer.
+        def run(x, sigma, discretisation=discretisation, function=function):
+            layer = GaussianDerivative(
+                16, sigma=sigma, discretisation=discretisation, eps=None
+            )
+            x = np.moveaxis(x, -1, 0)[..., None]
+            y, _ = layer.init_with_output(jax.random.key(0), x)
+            y = function((y - y.mean((0, 1, 2))) / y.std((0, 1, 2)))
+            y = np.moveaxis(np.asarray(y), 0, 2)
+            return y.reshape(*y.shape[:2], -1)
+
+        found = scale_covariance_maps(run, images, sigma=sigma, factor=2)
+        yield {
+            "discretisation": kind, "activation": name, "sigma": sigma, "factor": 2,
+            **medians(errors(*found)),
+        }  # fmt: skip
+
+
+def networks(images: np.ndarray) -> Iterator[Row]:
+    """Whole networks, per stage: activations and scales, then size factors."""
+    for name, net in NETWORKS.items():
+        for flavour in _flavours(net):
+            yield from _stages(name, _flavoured(net, *flavour[:2]), images, flavour)
+
+
+def _flavours(net: Any) -> Iterator[tuple[str, str, float, float, str]]:
+    if isinstance(net, PLAIN):
+        for activation in ACTIVATIONS:
+            yield "", activation, 1.0, 2.0, "fourier"
+        return
+    for kind in ("discrete", "spectral"):
+        for activation, sigma in itertools.product(ACTIVATIONS, (0.71, 1.0, 2.0)):
+            yield kind, activation, sigma, 2.0, "fourier"
+    for flavour in MAIN_FLAVOURS:
+        for factor in FACTORS[:2] + FACTORS[3:]:
+            yield *flavour, 1.0, factor, "fourier"
+        yield *flavour, 1.0, 2.0, "bicubic"
+    for kind in [k for k in DISCRETISATIONS if k not in ("discrete", "spectral")]:
+        yield kind, "relu", 1.0, 2.0, "fourier"
+
+
+def _flavoured(net: Any, kind: str, activation: str) -> Any:
+    net = net.clone(activation=ACTIVATIONS[activation])
+    return net.clone(discretisation=DISCRETISATIONS[kind]) if kind else net
+
+
+def _stages(name: str, net: Any, images: np.ndarray, flavour: Any) -> Iterator[Row]:
+    kind, activation, sigma, factor, enlargement = flavour
+    sizes: list[int] = []
+
+    def run(x: np.ndarray, sigma: float) -> np.ndarray:
+        maps = stage_maps(net, x, sigma)
+        sizes[:] = [y.shape[-1] for y in maps]
+        return np.concatenate(maps, axis=-1)
+
+    pair = scale_covariance_maps(
+        run, images, sigma=sigma, factor=factor, enlargement=ENLARGEMENTS[enlargement]
+    )
+    ends = np.cumsum([0, *sizes])
+    for k, (a, b) in enumerate(itertools.pairwise(ends), start=1):
+        yield {
+            "network": name, "discretisation": kind, "activation": activation,
+            "sigma": sigma, "factor": factor, "enlargement": enlargement, "stage": k,
+            **medians(errors(*(y[..., a:b] for y in pair))),
+        }  # fmt: skip
+
+
+def channels(images: np.ndarray) -> Iterator[Row]:
+    """Neighbouring scale channels, in the last layer, by two definitions.
+
+    `shift`: channel i + 1 on the image enlarged by sqrt 2 against channel i, without
+    normalisation. `dss`: [dss] (25), sigma on the reduced image, 2 sigma on the image.
     """
-    channel = net.clone(sigmas=(sigma,))
+    for name, net in NETWORKS.items():
+        if isinstance(net, PLAIN):
+            continue
+        for kind, activation in MAIN_FLAVOURS:
+            flavoured = _flavoured(net, kind, activation)
 
-    def run(variables: Any, x: jax.Array) -> jax.Array:
-        _, updated = channel.apply(
-            variables, x, train=True, mutable=["batch_stats", "intermediates"],
-            capture_intermediates=_is_stage,
-        )  # fmt: skip
-        found = updated["intermediates"]
-        maps = [_output(found, name) for name in stage_names(net)]
-        return jnp.concatenate([y[0] for y in maps], axis=-1)
+            def run(x: np.ndarray, sigma: float, net: Any = flavoured) -> np.ndarray:
+                return stage_maps(net, x, sigma, train=False)[-1]
 
-    return jax.jit(run)(variables, image[None, ..., None])
-
-
-def _output(intermediates: Any, name: str) -> jax.Array:
-    (value,) = intermediates[name]["__call__"]
-    return value[0] if isinstance(value, list) else value
-
-
-def stage_names(net: Any) -> list[str]:
-    """Names of the modules whose outputs are compared, first to last."""
-    if isinstance(net, GaussDerResNet):
-        blocks = [f"block_{b}" for b in range(1, len(net.widths))]
-        return ["norm_1", *blocks, net.layer_names()[-1]]
-    return [f"norm_{k + 1}" for k in range(len(net.widths))] + [net.layer_names()[-1]]
+            for k, sigma in enumerate(2 ** (j / 2) for j in range(-1, 4)):
+                pair = scale_covariance_maps(
+                    run, images, sigma=sigma, factor=2**0.5
+                )  # fmt: skip
+                yield {
+                    "network": name, "discretisation": kind, "activation": activation,
+                    "channel": k, "sigma": sigma,
+                    "shift": medians(errors(*pair))["interior"],
+                    "dss": reduced_error(run, images, sigma=sigma),
+                }  # fmt: skip
 
 
-def errors_of(net: Any, image: np.ndarray, sigma: float) -> list[float]:
-    """Median error of every stage."""
-    # The same weights for every sigma: these depend on the key alone.
-    blank = np.zeros((1, 8, 8, 1), np.float32)
-    variables = jax.jit(net.clone(sigmas=(1.0,)).init)(jax.random.key(0), blank)
-
-    def at(image: np.ndarray, sigma: float) -> jax.Array:
-        return stage_maps(net, variables, image, sigma)
-
-    errors = scale_covariance_error(at, image, sigma=sigma, factor=2)
-    sizes = [*net.widths, net.num_classes]
-    pieces = np.split(errors, np.cumsum(sizes)[:-1])
-    return [float(np.median(piece)) for piece in pieces]
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """One table per network: rows discretisation and activation, columns stages."""
-    lines = []
-    for name, rows in result["networks"].items():
-        count = len(rows[0]["errors"])
-        stages = " | ".join(f"stage {k + 1}" for k in range(count))
-        lines += [f"## {name}", "", f"| | sigma_0 | {stages} |"]
-        lines += ["|---" * (count + 2) + "|"]
-        for row in rows:
-            values = " | ".join(f"{e:.2g}" for e in row["errors"])
-            flavour = f"{row['discretisation']}, {row['activation']}"
-            lines.append(f"| {flavour} | {row['sigma']:g} | {values} |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def measure(net: Any, image: np.ndarray) -> list[dict[str, Any]]:
-    """All flavours and scales of a network; smooth activations for two flavours."""
+def measure(part: Callable[[np.ndarray], Iterator[Row]], images: np.ndarray) -> Any:
+    """All rows of a part; a progress line per hundred."""
     rows = []
-    for kind, discretisation in DISCRETISATIONS.items():
-        for activation, function in ACTIVATIONS.items():
-            if activation != "relu" and kind not in ("discrete", "spectral"):
-                continue
-            flavoured = net.clone(discretisation=discretisation, activation=function)
-            for sigma in SIGMAS:
-                errors = errors_of(flavoured, image, sigma)
-                row = {"discretisation": kind, "activation": activation}
-                rows.append(row | {"sigma": sigma, "errors": errors})
-                print(rows[-1], flush=True)
+    with jax.default_matmul_precision("highest"):
+        for row in part(images):
+            rows.append(row)
+            if len(rows) % 100 == 0:
+                print(part.__name__, len(rows), flush=True)
     return rows
 
 
 def main() -> None:
-    """Measure all networks."""
+    """Measure all parts, or those that were named."""
+    parts = {p.__name__: p for p in (operators, layers, networks, channels)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--size", type=int, default=48)
+    parser.add_argument("--size", type=int, default=64, help="px of the small image")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     options = parser.parse_args()
-    image = natural_image(options.size)
-    networks = {name: measure(net, image) for name, net in NETWORKS.items()}
-    result = {"size": options.size, "factor": 2, "networks": networks}
-    result |= versions("float32")
+    double = photographs(options.size)
+    result: dict[str, Any] = {"size": options.size, **versions("float32, float64")}
+    for name in options.parts:
+        result[name] = measure(parts[name], double.astype(np.float32))
+    if "operators" in options.parts:
+        with jax.enable_x64(True):
+            result["operators"] += measure(operators, double)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "networks.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.out / "networks.md").write_text(markdown(result))
+    path = options.out / "equivariance.json"
+    path.write_text(json.dumps(result, indent=0) + "\n")
+    (options.out / "equivariance.md").write_text(markdown(result))
+    plots(json.loads(path.read_text()), options.out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ by gradient descent; batch normalisation with batch statistics. float32, medians
 interleaved repeats; compiling apart. Without PyTorch its rows are left out, which the
 table says.
 
-Writes speed.json and speed.md.
+Writes speed.json, speed.md and speed.png.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from plain import PlainResNet
+from speed_report import figure, markdown
 from steps import Timed, layer_step, medians, network_step
 
 import gdjax
@@ -139,7 +140,7 @@ def layers(size: int, width: int, batch: int, repeats: int) -> dict[str, float]:
     return medians(timed, repeats)
 
 
-def gaussdernet(batch: int, size: int, repeats: int) -> dict[str, Any]:
+def gaussdernet(batch: int, size: int, repeats: int, half: bool) -> dict[str, Any]:
     """GaussDerNet with 8 scale channels: whole, pyramid, two finest, twin."""
     net = GaussDerNet(widths=WIDTHS, sigmas=EIGHT)
     nets = {
@@ -150,14 +151,18 @@ def gaussdernet(batch: int, size: int, repeats: int) -> dict[str, Any]:
         "gdjax, 8 channels, pyramid": net.clone(pyramid=0.7),
         "gdjax, the 2 finest": net.clone(sigmas=EIGHT[:2]),
     }
+    if half:
+        nets["gdjax, 8 channels, bfloat16"] = net.clone(dtype=jnp.bfloat16)
     twin = torch_twins and (lambda: torch_twins.GaussDerNet(WIDTHS, EIGHT))
     return networks(nets, {}, twin, (batch, size, size, 1), repeats)
 
 
-def gaussderresnet(batch: int, size: int, repeats: int) -> dict[str, Any]:
+def gaussderresnet(batch: int, size: int, repeats: int, half: bool) -> dict[str, Any]:
     """GaussDerResNet with 6 scale channels, its twin, and a plain ResNet."""
     net = gaussderresnet_fashion_mnist()
     nets = {"gdjax, 6 channels": net, "gdjax, 6 channels, remat": net.clone(remat=True)}
+    if half:
+        nets["gdjax, 6 channels, bfloat16"] = net.clone(dtype=jnp.bfloat16)
     plain = {"plain ResNet, 6 times the images": PlainResNet(net.widths)}
     twin = torch_twins and (lambda: torch_twins.GaussDerResNet(net.widths, net.sigmas))
     return networks(nets, plain, twin, (batch, size, size, 1), repeats)
@@ -175,41 +180,17 @@ def networks(nets, plain, twin, shape, repeats) -> dict[str, Any]:
     return {"step_s": medians(timed, repeats), "compile_s": compiled}
 
 
-def table(
-    seconds: dict[str, float], base: str, compiled: dict[str, float]
-) -> list[str]:
-    """Rows of a Markdown table."""
-    lines = ["| | ms | ratio | compiling, s |", "|---|---|---|---|"]
-    for name, value in seconds.items():
-        ratio = value / seconds[base]
-        made = f"{compiled[name]:.0f}" if name in compiled else ""
-        lines.append(f"| {name} | {1e3 * value:.1f} | {ratio:.2f} | {made} |")
-    return [*lines, ""]
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """All tables."""
-    lines = [] if result["torch"] else ["PyTorch was not installed: no rows of it.", ""]
-    lines += [f"## One layer, {result['layer']}", ""]
-    lines += table(result["layers"], "3x3 convolution", {})
-    for name, base in [
-        ("gaussdernet", "gdjax, 8 channels"),
-        ("gaussderresnet", "gdjax, 6 channels"),
-    ]:
-        found = result[name]
-        lines += [f"## {found['what']}", ""]
-        lines += table(found["step_s"], base, found["compile_s"])
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Measure everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--times", type=int, default=1, help="times the images")
+    parser.add_argument("--bfloat16", action="store_true", help="networks in it, too")
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
     size, batch, width = (16, 2, 4) if options.small else (72, 16, 32)
+    batch *= options.times
     few = max(1, options.repeats // 3)
     result: dict[str, Any] = {
         "torch": torch.__version__ if torch else None,
@@ -217,15 +198,25 @@ def main() -> None:
         "layers": layers(size, width, batch, options.repeats),
     }
     size, batch = (16, 2) if options.small else (112, 8)
+    batch *= options.times
     what = f"GaussDerNet 12-16-24-32-64-10, {size} x {size} px, batch {batch}"
-    result["gaussdernet"] = {"what": what, **gaussdernet(batch, size, few)}
+    result["gaussdernet"] = {
+        "what": what,
+        **gaussdernet(batch, size, few, options.bfloat16),
+    }
     size, batch = (12, 1) if options.small else (72, 4)
+    batch *= options.times
     what = f"GaussDerResNet (Fashion-MNIST), {size} x {size} px, batch {batch}"
-    result["gaussderresnet"] = {"what": what, **gaussderresnet(batch, size, few)}
+    result["gaussderresnet"] = {
+        "what": what,
+        **gaussderresnet(batch, size, few, options.bfloat16),
+    }
     result |= versions("float32")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
     (options.out / "speed.md").write_text(markdown(result))
+    made = figure(json.loads((options.out / "speed.json").read_text()))
+    made.savefig(options.out / "speed.png", dpi=110, bbox_inches="tight")
     print(markdown(result))
 
 

@@ -5,6 +5,7 @@ from gdjax.metrics.covariance import (
     enlarge as enlarge,
     fourier_resample as fourier_resample,
     scale_covariance_error as scale_covariance_error,
+    scale_covariance_maps as scale_covariance_maps,
 )
 from gdjax.metrics.generalisation import (
     accuracy_per_factor as accuracy_per_factor,

@@ -57,6 +57,46 @@ def enlarge(image: Any, factor: float) -> np.ndarray:
     return fourier_resample(image, new_width, axis=1)
 
 
+def scale_covariance_maps(
+    fn_at_sigma: Callable[[np.ndarray, float], Any],
+    image: Any,
+    *,
+    sigma: float,
+    factor: float,
+    enlargement: Callable[[Any, float], Any] = enlarge,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Responses to the enlarged and to the small image, which should be the same.
+
+    Args:
+      fn_at_sigma: the operator, (image, sigma in px) -> [H, W, ...]; it gets images of
+        the dtype of `image`.
+      image: [H, W, ...], best periodic or windowed, and band-limited.
+      sigma: px, on the small image; S sigma on the large one.
+      factor: S; the sizes are rounded to whole pixels, and S with them.
+      enlargement: (image, S) -> the large image, whose pixel i lies at i / S px of the
+        small one; default: `enlarge`, exact for periodic band-limited images.
+
+    Returns:
+      F(E f; S sigma)(S x) and F(f; sigma)(x): float64, [H, W, ...] on the small grid.
+      Responses to the large image are interpolated there where the grids differ.
+
+    Raises:
+      ValueError: if the responses don't have the image's height and width, or `factor`
+        fits the two axes differently.
+
+    [gaussdernet] (7)-(9), measured. For accelerators, let `fn_at_sigma` compute with
+    precision "highest": TF32 alone makes errors of 1e-3.
+    """
+    image = np.asarray(image)
+    height, width = image.shape[:2]
+    large = np.asarray(enlargement(image, factor))
+    expected = _response(fn_at_sigma, image, sigma)
+    actual_factor = large.shape[0] / height
+    found = _response(fn_at_sigma, large.astype(image.dtype), sigma * actual_factor)
+    found = fourier_resample(found, height, axis=0)
+    return fourier_resample(found, width, axis=1), expected
+
+
 def scale_covariance_error(
     fn_at_sigma: Callable[[np.ndarray, float], Any],
     image: Any,
@@ -73,8 +113,7 @@ def scale_covariance_error(
     covariant operator.
 
     Args:
-      fn_at_sigma: the operator, (image, sigma in px) -> [H, W, ...]; it gets images of
-        the dtype of `image`.
+      fn_at_sigma: the operator, (image, sigma in px) -> [H, W, ...].
       image: [H, W, ...], best periodic or windowed, and band-limited.
       sigma: px, on the small image; S sigma on the large one.
       factor: S; the sizes are rounded to whole pixels, and S with them.
@@ -87,23 +126,16 @@ def scale_covariance_error(
       ValueError: if the responses don't have the image's height and width, nothing is
         left inside `border`, or `factor` fits the two axes differently.
 
-    [gaussdernet] (7)-(9), measured. Responses are compared at the points of the small
-    grid; those of the large image are interpolated there where the grids differ. For
-    accelerators, let `fn_at_sigma` compute with precision "highest": TF32 alone
-    makes errors of 1e-3.
+    [gaussdernet] (7)-(9), measured: `scale_covariance_maps`.
     """
-    image = np.asarray(image)
-    height, width = image.shape[:2]
+    height, width = np.shape(image)[:2]
     if border < 0 or 2 * border >= min(height, width):
         raise ValueError(
             f"`border={border}` leaves nothing of an image of {height} x {width} px."
         )
-    large = enlarge(image, factor)
-    expected = _response(fn_at_sigma, image, sigma)
-    actual_factor = large.shape[0] / height
-    found = _response(fn_at_sigma, large.astype(image.dtype), sigma * actual_factor)
-    found = fourier_resample(found, height, axis=0)
-    found = fourier_resample(found, width, axis=1)
+    found, expected = scale_covariance_maps(
+        fn_at_sigma, image, sigma=sigma, factor=factor
+    )
     inside = (slice(border, height - border), slice(border, width - border))
     difference = np.sum((found - expected)[inside] ** 2, axis=(0, 1))
     energy = np.sum(expected[inside] ** 2, axis=(0, 1))

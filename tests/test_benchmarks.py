@@ -1,0 +1,108 @@
+"""What the benchmarks measure with: images, enlargements and errors."""
+
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+import gdjax
+from gdjax.metrics import enlarge, scale_covariance_error, scale_covariance_maps
+
+
+BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """The folder's modules can be imported."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if (BENCHMARKS / f"{name}.py").exists():
+            del sys.modules[name]
+
+
+def test_photographs_are_windowed_and_band_limited(benchmarks):
+    import photographs
+
+    images = photographs.photographs(48)
+    assert images.shape == (48, 48, len(photographs.NAMES))
+    for image in np.moveaxis(images, -1, 0):
+        edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        # The band limit lets a little through the window's zeros.
+        assert np.abs(edge).max() < 0.15 < 0.9 < image.std() <= 1
+        np.testing.assert_allclose(photographs.band_limited(image), image, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1.25, 2, 4])
+def test_bicubic_puts_pixels_where_fourier_does(benchmarks, factor):
+    import photographs
+
+    n = 48
+    wave = np.cos(2 * np.pi * 2 * np.arange(n) / n)
+    images = (wave[:, None] * np.roll(wave, 5))[..., None]
+    difference = photographs.bicubic(images, factor) - enlarge(images, factor)
+    inner = slice(n // 4, -n // 4)
+    # Cubic convolution errs by O(h^3) here: h = 2 pi 2 / 48 = 0.26.
+    assert 1e-6 < np.abs(difference[inner, inner]).max() < 0.26**3 / 4
+
+
+def test_errors_of_known_maps(benchmarks):
+    import covariance
+
+    expected = np.ones((8, 8, 2))
+    found = expected.copy()
+    found[2:6, 2:6, 0] += 0.5
+    found[0, 0, 1] += np.sqrt(48)
+    errors = covariance.errors(found, expected)
+    np.testing.assert_allclose(errors["interior"], [0.5, 0])
+    np.testing.assert_allclose(errors["border"], [0, 1])
+    assert errors["sesn"] == pytest.approx(0.25 / 2)
+    assert covariance.medians(errors)["interior"] == pytest.approx(0.25)
+
+
+def test_spectral_derivatives_are_covariant_under_reduction_too(benchmarks):
+    import covariance
+    import photographs
+
+    def run(images, sigma):
+        kind = gdjax.SpectralGaussian()
+        return gdjax.njet(images, sigma, discretisation=kind).reshape(
+            *images.shape[:2], -1
+        )
+
+    images = photographs.photographs(64).astype(np.float32)
+    errors = [covariance.reduced_error(run, images, sigma=s) for s in (1, 2, 4)]
+    # Blur by 3/4 px^2 is a relative change of 3 / (16 sigma^2) of the variance, which
+    # changes derivatives of order up to 2 at their own scale by about as much.
+    for error, sigma in zip(errors, (1, 2, 4), strict=True):
+        assert error < 3 / (16 * sigma**2) * 3
+
+
+def test_maps_are_what_the_error_is_made_of():
+    image = np.random.default_rng(0).normal(size=(12, 12, 1)).astype(np.float32)
+
+    def run(x, sigma):
+        return gdjax.smooth(x, sigma, padding="wrap")
+
+    found, expected = scale_covariance_maps(run, image, sigma=1.0, factor=2)
+    error = scale_covariance_error(run, image, sigma=1.0, factor=2)
+    norms = [np.linalg.norm(y) for y in (found - expected, expected)]
+    np.testing.assert_allclose(error, norms[0] / norms[1])
+
+
+def test_tables_have_a_row_per_case(benchmarks):
+    import equivariance_report
+
+    rows = [
+        {"kind": kind, "sigma": sigma, "interior": sigma}
+        for kind in "ab"
+        for sigma in (0.5, 1.0)
+    ]
+    lines = equivariance_report.table(rows, "sigma", "interior", "kind")
+    assert lines == [
+        "| kind | sigma 0.5 | sigma 1 |", "|---|---|---|",
+        "| a | 5.0e-01 | 1.0e+00 |", "| b | 5.0e-01 | 1.0e+00 |", "",
+    ]  # fmt: skip
