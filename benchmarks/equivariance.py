@@ -126,8 +126,9 @@ def _flavours(net: Any) -> Iterator[tuple[str, str, float, float, str]]:
             yield "", activation, 1.0, 2.0, "fourier"
         return
     for kind in ("discrete", "spectral"):
-        for activation, sigma in itertools.product(ACTIVATIONS, (0.71, 1.0, 2.0)):
-            yield kind, activation, sigma, 2.0, "fourier"
+        for activation in ACTIVATIONS:
+            for sigma in (0.71, 1.0, 2.0) if activation in ("relu", "silu") else (1.0,):
+                yield kind, activation, sigma, 2.0, "fourier"
     for flavour in MAIN_FLAVOURS:
         for factor in FACTORS[:2] + FACTORS[3:]:
             yield *flavour, 1.0, factor, "fourier"
