@@ -148,6 +148,10 @@ def gaussdernet(batch: int, size: int, repeats: int, half: bool) -> dict[str, An
         "gdjax, 8 channels, spectral": net.clone(
             discretisation=gdjax.SpectralGaussian()
         ),
+        "gdjax, 8 channels, whole kernels": net.clone(truncated=False),
+        "gdjax, 8 channels, spectral, whole kernels": net.clone(
+            discretisation=gdjax.SpectralGaussian(), truncated=False
+        ),
         "gdjax, 8 channels, pyramid": net.clone(pyramid=0.7),
         "gdjax, the 2 finest": net.clone(sigmas=EIGHT[:2]),
     }
@@ -160,7 +164,11 @@ def gaussdernet(batch: int, size: int, repeats: int, half: bool) -> dict[str, An
 def gaussderresnet(batch: int, size: int, repeats: int, half: bool) -> dict[str, Any]:
     """GaussDerResNet with 6 scale channels, its twin, and a plain ResNet."""
     net = gaussderresnet_fashion_mnist()
-    nets = {"gdjax, 6 channels": net, "gdjax, 6 channels, remat": net.clone(remat=True)}
+    nets = {
+        "gdjax, 6 channels": net,
+        "gdjax, 6 channels, whole kernels": net.clone(truncated=False),
+        "gdjax, 6 channels, remat": net.clone(remat=True),
+    }
     if half:
         nets["gdjax, 6 channels, bfloat16"] = net.clone(dtype=jnp.bfloat16)
     plain = {"plain ResNet, 6 times the images": PlainResNet(net.widths)}

@@ -226,6 +226,7 @@ def build_model(recipe: Recipe, member: Member, sigmas: tuple[float, ...]) -> An
         activation=getattr(nn, member.activation),
         padding=model.padding,
         eps=model.eps,
+        truncated=model.truncated,
         pyramid=model.pyramid,
         spatial_selection=getattr(
             gdjax.layers, SPATIAL_SELECTIONS[model.spatial_selection]

@@ -60,6 +60,8 @@ class ModelConfig:
       zero_order: whether layers also use the smoothed image itself.
       padding: border rule.
       eps: mass of the kernel that truncation may cut off; None: full support.
+      truncated: whether kernels are cut there; false: windows alone are, which is
+        faster for coarse scale channels.
       pyramid: scale channels run on subsampled images, on which their base scale is at
         least so many px; None: all on the full grid.
       spatial_selection: where the logits are read out.
@@ -82,6 +84,7 @@ class ModelConfig:
     zero_order: bool = False
     padding: Literal["zero", "symmetric", "edge", "wrap"] = "zero"
     eps: float | None = 0.005
+    truncated: bool = True
     pyramid: float | None = None
     spatial_selection: Literal["centre", "max", "mean"] = "centre"
     scale_pooling: Pooling = "max"

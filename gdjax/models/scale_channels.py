@@ -54,6 +54,9 @@ class ScaleChannelNet(nn.Module):
       zero_order: whether the smoothed image is a term, in all layers but the first.
       padding: border rule.
       eps: mass that truncation may lose; None: no truncation.
+      truncated: whether kernels are cut by `eps`, as published, or windows alone: each
+        layer then filters the pixels at hand with whole kernels. Faster for coarse
+        channels (`gdjax.scalespace.low_rank`); scores differ by about `eps`.
       spatial_selection: `centre_pixel`, `spatial_max` or `spatial_mean`.
       scale_pooling: `max_over_scales`, `logsumexp_over_scales`, `mean_over_scales`.
       scale_dropout: probability that a scale channel is left out in training.
@@ -83,6 +86,7 @@ class ScaleChannelNet(nn.Module):
     zero_order: bool = False
     padding: str = "zero"
     eps: float | None = 0.005
+    truncated: bool = True
     spatial_selection: Callable[..., jax.Array] = centre_pixel
     scale_pooling: Callable[[jax.Array, jax.Array], jax.Array] = max_over_scales
     scale_dropout: float = 0.0
@@ -154,7 +158,7 @@ class ScaleChannelNet(nn.Module):
             "order": self.order,
             "discretisation": self.discretisation,
             "padding": self.padding,
-            "eps": self.eps,
+            "eps": self.eps if self.truncated else None,
             "ndim": self.ndim,
             "dtype": self.dtype,
         }

@@ -77,7 +77,11 @@ def axis_filter(
     tiling = _tiling(filter_, sigma, source, stop - start)
     if tiling is not None:
         return _tiled(sigma, tiling, order, source, start, stop)
-    matrix = scaled_matrix(filter_, sigma, order, source, start, stop)
+    return matrix_filter(scaled_matrix(filter_, sigma, order, source, start, stop))
+
+
+def matrix_filter(matrix: Any) -> AxisFilter:
+    """A filter from its matrix, [rows, columns], or [C, rows, columns]."""
     if matrix.ndim == 3:
         return lambda x: _multiply("coi,birc->borc", matrix, x)
 

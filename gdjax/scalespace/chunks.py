@@ -30,19 +30,29 @@ def worth_chunks(shape: tuple[int, ...], features: int) -> bool:
     return many or shape[-1] * features >= LEAST_PRODUCTS
 
 
-def over_images(run: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+def on_cpu() -> bool:
+    """Whether what is traced now will run on a CPU, as far as can be known."""
+    device = jax.config.jax_default_device
+    return (getattr(device, "platform", device) or jax.default_backend()) == "cpu"
+
+
+def over_images(
+    run: Callable[[jax.Array], jax.Array], x: jax.Array, *, recompute: bool = True
+) -> jax.Array:
     """`run` on [B, ..., C], a few images at a time.
 
-    Nothing that `run` computes in between is kept for the backward pass.
+    With `recompute`, nothing that `run` computes in between is kept for the backward
+    pass.
     """
     count = x.shape[0]
     size = chunk_size(count, int(np.prod(x.shape[1:-1])))
     if size == count:
         return run(x)
+    once = jax.checkpoint(run) if recompute else run
     if size == 1:
-        return jax.lax.map(jax.checkpoint(lambda image: run(image[None])[0]), x)
+        return jax.lax.map(lambda image: once(image[None])[0], x)
     whole = count - count % size
     chunks = x[:whole].reshape(-1, size, *x.shape[1:])
-    y = jax.lax.map(jax.checkpoint(run), chunks)
+    y = jax.lax.map(once, chunks)
     y = y.reshape(whole, *y.shape[2:])
     return y if whole == count else jnp.concatenate([y, run(x[whole:])])

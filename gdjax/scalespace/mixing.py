@@ -8,11 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.axes import apply_along, axis_filter
+from gdjax.scalespace.axes import (
+    AxisFilter,
+    apply_along,
+    axis_filter,
+    matrix_filter,
+)
 from gdjax.scalespace.checks import is_traced
-from gdjax.scalespace.chunks import over_images, worth_chunks
+from gdjax.scalespace.chunks import on_cpu, over_images, worth_chunks
 from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
 from gdjax.scalespace.jets import Windows, spatial_windows
+from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
 from gdjax.scalespace.operators import HIGHEST, Filter
 from gdjax.scalespace.stencil import combine, combine_by_products
 from gdjax.scalespace.windows import full_window
@@ -77,7 +83,8 @@ def mix_njet(
         traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
         y = _mix_large(images, kernel, bias, traced, known, *where)
     else:
-        y = mix_at_once(*_prepare(kernel, sigma, *where), bias, images)
+        prepare = _choose(kernel.shape, sigma, *where)
+        y = mix_at_once(*prepare(kernel, sigma, *where), bias, images)
     return y.reshape(*lead, *y.shape[1:])
 
 
@@ -85,21 +92,20 @@ def mix_njet(
 @functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9))
 def _mix_large(x, kernel, bias, traced, known, *where):
     sigma = np.float64(known) if traced is None else traced
-    run, weights = _prepare(kernel, sigma, *where)
-    return jax.lax.platform_dependent(
-        weights,
-        bias,
-        x,
-        cpu=functools.partial(mix_in_chunks, run),
-        default=functools.partial(mix_at_once, run),
-    )
+    prepare = _choose(kernel.shape, sigma, *where)
+    run, weights = prepare(kernel, sigma, *where)
+    # Not `jax.lax.platform_dependent`, which differentiates both: half of all tracing.
+    if not on_cpu():
+        return mix_at_once(run, weights, bias, x)
+    recompute = prepare is not prepare_low_rank  # it has little to keep
+    return mix_in_chunks(run, weights, bias, x, recompute=recompute)
 
 
-def _prepare(kernel, sigma, filter_, *where) -> tuple[Mixing, jax.Array]:
-    prepare = prepare_separable
-    if filter_.discretisation.shared_smoothing:
-        prepare = prepare_smoothing
-    return prepare(kernel, sigma, filter_, *where)
+def _choose(kernel_shape, sigma, filter_, *where) -> Callable[..., Any]:
+    if worth_low_rank(kernel_shape, sigma, filter_, *where):
+        return prepare_low_rank
+    shared = filter_.discretisation.shared_smoothing
+    return prepare_smoothing if shared else prepare_separable
 
 
 def mix_at_once(
@@ -110,11 +116,18 @@ def mix_at_once(
 
 
 def mix_in_chunks(
-    run: Mixing, weights: jax.Array, bias: jax.Array | None, x: jax.Array
+    run: Mixing,
+    weights: jax.Array,
+    bias: jax.Array | None,
+    x: jax.Array,
+    *,
+    recompute: bool = True,
 ) -> jax.Array:
     """A few images at a time, as matrix products alone."""
     return over_images(
-        lambda some: _add(run(some, weights, combine_by_products), bias), x
+        lambda some: _add(run(some, weights, combine_by_products), bias),
+        x,
+        recompute=recompute,
     )
 
 
@@ -159,6 +172,37 @@ def prepare_separable(
         for n in sorted({a[depth - 1] for a in orders})
     }  # fmt: skip
 
+    return separable_order(filters, orders, dtype), kernel.astype(dtype)
+
+
+def prepare_low_rank(
+    kernel, sigma, filter_, orders, sources, targets, dtype
+) -> tuple[Mixing, jax.Array]:
+    """The separable order on the coefficients of a subspace (`LowRank`)."""
+    parts = low_rank_parts(filter_, float(sigma), orders, sources, targets, dtype)
+    filters = {
+        (depth, n): matrix_filter(jet)
+        for depth in range(1, filter_.ndim + 1)
+        for n, jet in parts[-depth].jets
+    }
+    mix = separable_order(filters, orders, dtype)
+
+    def run(x, weights, combination):
+        for depth in range(1, filter_.ndim + 1):
+            x = apply_along(matrix_filter(parts[-depth].down), x, -1 - depth)
+        y = mix(x, weights, combination)
+        for depth in range(1, filter_.ndim + 1):
+            y = apply_along(matrix_filter(parts[-depth].up), y, -1 - depth)
+        return y
+
+    return run, kernel.astype(dtype)
+
+
+def separable_order(
+    filters: dict[tuple[int, int], AxisFilter], orders: Orders, dtype: Any
+) -> Mixing:
+    """Mixing between the axes; `filters` by depth (1: x) and order along that axis."""
+
     def along(x, depth, n):
         return apply_along(filters[depth, n], x, -1 - depth)
 
@@ -170,7 +214,7 @@ def prepare_separable(
             terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
             inputs = [along_x[n].astype(dtype) for n, _ in terms]
             maps[rest] = _mix(inputs, weights[np.array([j for _, j in terms])])
-        for depth in range(2, filter_.ndim + 1):
+        for depth in range(2, len(orders[0]) + 1):
             merged = {}
             for rest, z in maps.items():
                 z = along(z, depth, rest[0])
@@ -178,7 +222,7 @@ def prepare_separable(
             maps = merged
         return maps[()]
 
-    return run, kernel.astype(dtype)
+    return run
 
 
 def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:

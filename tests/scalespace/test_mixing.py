@@ -109,6 +109,7 @@ def test_forward_mode_and_vmap_work_in_chunks(x64, monkeypatch):
     monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
     x, kernel = noise(4, 9, 8, 3, dtype=np.float64), noise(5, 3, 4, dtype=np.float64)
 
+    @functools.partial(jax.jit, static_argnums=0)
     def run(how, sigma):
         return mix(how, gdjax.DiscreteGaussian(), x, kernel, sigma)
 

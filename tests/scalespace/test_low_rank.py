@@ -1,0 +1,144 @@
+"""Coarse N-jets on the coefficients of a subspace, beside the direct way."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gdjax
+from gdjax.layers import GaussianDerivative
+from gdjax.models import GaussDerNet
+from gdjax.scalespace import low_rank, mixing
+from gdjax.scalespace.jets import make_filter
+from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
+from gdjax.scalespace.windows import Window, full_window
+
+
+KINDS = [
+    gdjax.DiscreteGaussian(),
+    gdjax.SpectralGaussian(),
+    gdjax.NormalizedSampledGaussianDerivatives(),
+]
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def place(kind, shape, *, order=2, eps=None, windows=None, dtype=np.float32):
+    """Filter, orders, sources, targets and dtype, as `mix_njet` hands them on."""
+    ndim = len(shape)
+    filter_ = make_filter(kind, padding="zero", eps=eps, ndim=ndim, max_order=order)
+    orders = gdjax.derivative_orders(order, ndim=ndim)
+    full = tuple(full_window(n) for n in shape)
+    sources, targets = windows or (full, full)
+    return filter_, orders, sources, targets, jnp.dtype(dtype)
+
+
+@pytest.mark.parametrize("padding", ["zero", "symmetric", "edge", "wrap"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_layers_equal_dense_filters(x64, monkeypatch, layer_oracle, kind, padding):
+    monkeypatch.setattr(low_rank, "WORTH", np.inf)
+    x, kernel, bias = noise(1, 24, 20, 2), noise(5, 2, 3, seed=1), noise(3, seed=2)
+    layer = GaussianDerivative(
+        3, sigma=5.0, discretisation=kind, padding=padding, eps=None
+    )
+    variables = {"params": {"kernel": kernel, "bias": bias}}
+    expected = layer_oracle(
+        x, kernel, bias, 5.0, order=2, discretisation=kind, padding=padding
+    )
+    # 8 roundings of float64 per filter, times sums of 10 terms of order 1.
+    np.testing.assert_allclose(layer.apply(variables, x), expected, atol=1e-12)
+    single = layer.apply(
+        jax.tree.map(lambda a: a.astype(np.float32), variables), x.astype(np.float32)
+    )
+    np.testing.assert_allclose(single, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "order"), [((30,), 4), ((20, 26), 3), ((16,) * 3, 2)]
+)
+def test_values_and_gradients_are_those_of_the_direct_way(x64, shape, order, depthwise):
+    sources = tuple(Window(n, 1, n) for n in shape)
+    targets = tuple(Window(n, 3, n - 2) for n in shape)
+    where = place(KINDS[1], shape, order=order, windows=(sources, targets), dtype=float)
+    x = noise(2, *(w.length for w in sources), 2)
+    kernel = noise(*((len(where[1]), 2) if depthwise else (len(where[1]), 2, 3)))
+
+    def loss(prepare, x, kernel):
+        run, weights = prepare(kernel, np.float64(6.0), *where)
+        return jnp.sin(mixing.mix_at_once(run, weights, None, x)).sum()
+
+    one, other = (
+        jax.jit(jax.value_and_grad(functools.partial(loss, prepare), (0, 1)))(x, kernel)
+        for prepare in (mixing.prepare_separable, mixing.prepare_low_rank)
+    )
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11),
+        one,
+        other,
+    )
+
+
+def test_ranks_fall_with_sigma():
+    ranks = []
+    for sigma in (2.0, 4.0, 8.0, 16.0):
+        (part,) = low_rank_parts(
+            *(place(KINDS[1], (112,))[0], sigma, ((1,), (2,))),
+            *((full_window(112),),) * 2,
+            jnp.float32,
+        )
+        close = functools.partial(np.testing.assert_allclose, atol=1e-12)
+        close(part.down @ part.down.T, np.eye(len(part.down)))
+        close(part.up.T @ part.up, np.eye(part.up.shape[1]))
+        assert [n for n, _ in part.jets] == [1, 2]
+        ranks.append(len(part.down))
+        # u^2 exp(-u^2 / 2) is 1e-6 at u = sigma w = 6; some for the two ends.
+        assert len(part.down) <= 112 * 6 / np.pi / sigma + 10
+    assert ranks == sorted(ranks, reverse=True)
+
+
+def test_only_known_coarse_kernels_that_are_not_cut_take_it():
+    def worth(sigma, **fields):
+        return worth_low_rank((5, 8, 8), sigma, *place(KINDS[0], (72, 72), **fields))
+
+    assert worth(8.0)
+    assert not worth(8.0, eps=0.01)
+    assert not worth(1.0)
+    assert not worth(0.0)
+
+    jax.jit(lambda s: None if not worth(s) else 1 / 0)(8.0)
+
+
+def test_jit_eager_chunks_and_vmap_agree():
+    layer = GaussianDerivative(32, sigma=6.0, eps=None)
+    x = noise(3, 40, 40, 32).astype(np.float32)
+    variables = layer.init(jax.random.key(0), x)
+    eager = layer.apply(variables, x)
+    close = functools.partial(np.testing.assert_allclose, atol=1e-5)
+    close(jax.jit(layer.apply)(variables, x), eager)
+    close(jax.vmap(layer.apply, (None, 0))(variables, x), eager)
+    traced = jax.jit(lambda s: layer.apply(variables, x, sigma=s))(6.0)
+    # The direct way in float32 takes differences of a smoothed map: 36 times rounding.
+    close(traced, eager, atol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.0])
+def test_networks_with_whole_kernels_keep_their_windows(sigma):
+    y, x = np.mgrid[:48, :48] / 48
+    x = np.stack([np.sin(9 * x * (1 + y)), np.cos(5 * y) * x])[..., None]
+    x = x.astype(np.float32)
+    net = GaussDerNet(widths=(4, 5), num_classes=3, sigmas=(sigma,), truncated=False)
+    cut, whole = net.clone(truncated=True), net.clone(windowed=False, eps=None)
+    assert net.windows(sigma, (48, 48)) == cut.windows(sigma, (48, 48))
+    variables = jax.jit(whole.init)(jax.random.key(0), x)
+    expected = jax.jit(whole.apply)(variables, x)[0]
+    found = jax.jit(net.apply)(variables, x)[0]
+    published = jax.jit(cut.apply)(variables, x)[0]
+    # What the windows leave out is what truncation cuts from the outermost pixels.
+    assert abs(found - expected).max() <= 2 * abs(published - expected).max()
+    full = net.clone(windowed=False)
+    np.testing.assert_array_equal(jax.jit(full.apply)(variables, x)[0], expected)
