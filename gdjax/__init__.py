@@ -20,6 +20,7 @@ from gdjax.scalespace import (
     directional_derivative as directional_derivative,
     discrete_gaussian as discrete_gaussian,
     effective_filters as effective_filters,
+    fit_njet as fit_njet,
     geometric_scales as geometric_scales,
     njet as njet,
     scaled_bessel as scaled_bessel,

@@ -11,6 +11,7 @@ from gdjax.scalespace.derivatives import (
 )
 from gdjax.scalespace.discretisation import Discretisation as Discretisation
 from gdjax.scalespace.effective import effective_filters as effective_filters
+from gdjax.scalespace.fitting import JetFit as JetFit, fit_njet as fit_njet
 from gdjax.scalespace.gaussian_derivatives import (
     IntegratedGaussianDerivatives as IntegratedGaussianDerivatives,
     NormalizedSampledGaussianDerivatives as NormalizedSampledGaussianDerivatives,

@@ -104,7 +104,7 @@ def _tiling(filter_: Filter, sigma: Any, source: Window, rows: int) -> Filter | 
         return None
     if is_traced(sigma) or sigma.ndim:
         return None
-    if filter_.eps is None:
+    if not filter_.is_cut:
         filter_ = dataclasses.replace(filter_, eps=TILED_EPS)
     return filter_ if 4 * filter_.cut_reach(sigma) <= source.length else None
 

@@ -12,7 +12,7 @@ from gdjax.scalespace.checks import (
     check_padding,
     check_sigma,
 )
-from gdjax.scalespace.derivatives import derivative_orders
+from gdjax.scalespace.derivatives import Orders, derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.operators import Filter
@@ -34,6 +34,7 @@ def make_filter(
     eps: float | None,
     ndim: int,
     max_order: int,
+    extent: float | None = None,
 ) -> Filter:
     """A checked `Filter`; raises TypeError or ValueError for what it can't be."""
     if not isinstance(discretisation, Discretisation):
@@ -43,7 +44,7 @@ def make_filter(
         )
     check_padding(padding)
     check_eps(eps)
-    return Filter(discretisation, padding, eps, ndim, max_order)
+    return Filter(discretisation, padding, eps, ndim, max_order, extent)
 
 
 def _check_scale(sigma: Any, filter_: Filter, channels: int) -> Any:
@@ -140,10 +141,17 @@ def njet(
         discretisation, padding=padding, eps=eps, ndim=ndim, max_order=order
     )
     sigma = _check_scale(sigma, filter_, x.shape[-1])
-    windows = spatial_windows(x, ndim)
+    return jnp.stack(partial_derivatives(x, sigma, filter_, orders), axis=-2)
+
+
+def partial_derivatives(
+    x: jax.Array, sigma: Any, filter_: Filter, orders: Orders
+) -> list[jax.Array]:
+    """sigma^|a| d_a L for every multi-index a: J of the shape of `x`, [..., C]."""
+    windows = spatial_windows(x, filter_.ndim)
     known: dict[tuple[int, ...], jax.Array] = {(): x}
     for multi_index in orders:
-        for depth in range(1, ndim + 1):
+        for depth in range(1, filter_.ndim + 1):
             prefix = multi_index[:depth]
             if prefix not in known:  # x first, and every partial result once
                 window = windows[-depth]
@@ -151,4 +159,4 @@ def njet(
                     known[prefix[:-1]], sigma, filter_=filter_, order=prefix[-1],
                     axis=-1 - depth, source=window, start=0, stop=window.size,
                 )  # fmt: skip
-    return jnp.stack([known[n] for n in orders], axis=-2)
+    return [known[n] for n in orders]

@@ -98,7 +98,7 @@ def worth_low_rank(
     The jumps at the ends of a truncated kernel have all frequencies.
     """
     lengths = [w.length for w in (*sources, *targets)]
-    if filter_.eps is not None or is_traced(sigma) or max(lengths) > LONGEST_AXIS:
+    if filter_.is_cut or is_traced(sigma) or max(lengths) > LONGEST_AXIS:
         return False
     if sigma < 1:  # the rank is full there, or nearly so
         return False

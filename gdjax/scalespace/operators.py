@@ -32,6 +32,7 @@ class Filter:
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
       eps: mass lost by truncation; None: full support.
+      extent: kernels end at extent sigma px instead ([njet] sec. 3.2), whatever `eps`.
       ndim: number of spatial dimensions, which share `eps`.
       max_order: highest total derivative order of the operator; kernels with a radius
         of their own are cut by it.
@@ -42,9 +43,20 @@ class Filter:
     eps: float | None
     ndim: int
     max_order: int
+    extent: float | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether kernels end somewhere."""
+        return self.eps is not None or self.extent is not None
 
     def radius(self, sigma: Any, limit: int = 0) -> Any:
-        """Half-width in px of the (smoothing) kernel; needs `eps`."""
+        """Half-width in px of the (smoothing) kernel, if it `is_cut`."""
+        if self.extent is not None:
+            xp = jnp if is_traced(sigma) else np
+            # The slack: rounding of a learned sigma of 6 must not add a tap.
+            reach = xp.ceil(self.extent * sigma - 1e-4).astype(int)
+            return jnp.minimum(reach, limit) if xp is jnp else int(reach)
         assert self.eps is not None
         return self.discretisation.radius(
             sigma, self.eps, ndim=self.ndim, order=self.max_order, limit=limit
@@ -52,10 +64,10 @@ class Filter:
 
     def reach(self, sigma: float) -> int | None:
         """How far in px the combined kernel looks; None: everywhere."""
-        return None if self.eps is None else self.cut_reach(sigma)
+        return self.cut_reach(sigma) if self.is_cut else None
 
     def cut_reach(self, sigma: float) -> int:
-        """`reach` where there is an `eps`."""
+        """`reach` of a filter that `is_cut`."""
         extra = 0
         if self.discretisation.shared_smoothing:
             extra = difference_reach(self.max_order)
@@ -113,7 +125,7 @@ def axis_matrix(
     discretisation, padding = filter_.discretisation, filter_.padding
     size = source.size
     pixels = np.arange(source.start, source.stop)
-    if filter_.eps is None and padding in ("wrap", "symmetric"):
+    if not filter_.is_cut and padding in ("wrap", "symmetric"):
         period = size if padding == "wrap" else 2 * size
         taps = discretisation.periodic_taps(xp, sigma, order, period)
         matrix = taps[(pixels[None, :] - rows[:, None]) % period]
@@ -121,7 +133,7 @@ def axis_matrix(
             matrix = matrix + taps[(-1 - pixels[None, :] - rows[:, None]) % period]
         return matrix
     width = _width(xp, filter_, sigma, rows, size)
-    if filter_.eps is None:
+    if not filter_.is_cut:
         taps = discretisation.taps(xp, sigma, order, width)
     else:
         cut = filter_.radius(sigma, limit=width)
@@ -139,7 +151,7 @@ def axis_matrix(
 def _width(xp: Any, filter_: Filter, sigma: Any, rows: np.ndarray, size: int) -> int:
     """Half-width of the taps that a dense matrix is built from."""
     furthest = int(max(size - 1 - rows.min(), rows.max()))
-    if filter_.eps is not None and xp is np:
+    if filter_.is_cut and xp is np:
         # Differences of a shared kernel reach beyond it.
         return filter_.cut_reach(sigma)
     if filter_.padding == "zero" and not filter_.discretisation.normalized:

@@ -1,0 +1,212 @@
+"""The N-Jet layer, whose sigma is learned."""
+
+import math
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.layers.gaussian_derivative import he_uniform
+from gdjax.scalespace.channelwise import mix_per_input, mix_per_output
+from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.derivatives import derivative_orders
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.gaussian_derivatives import NormalizedSampledGaussianDerivatives
+from gdjax.scalespace.jets import make_filter
+from gdjax.scalespace.mixing import mix_njet
+from gdjax.scalespace.operators import Filter
+
+
+Sharing = Literal["layer", "input", "output", "group"]
+
+
+class LearnedSigma(nn.Module):
+    """A sigma, or several, that training moves between two bounds.
+
+      sigma = 2^p,  p = lo + (hi - lo) / (1 + exp(-q)),  (lo, hi) = log2 of the bounds
+
+    Parameter `logit` q, of `shape`. One instance, called by several layers, ties their
+    sigmas.
+
+    Attributes:
+      initial: sigma at the start, px.
+      bounds: lowest and highest sigma, px; never reached, whatever q is.
+      shape: () for one sigma.
+
+    Raises:
+      TypeError, ValueError: unless 0 < lowest < initial < highest.
+
+    sigma = 2^p: [njet] sec. 3.3; the bounds: gdjax.
+    """
+
+    initial: float = 1.0
+    bounds: tuple[float, float] = (0.25, 16.0)
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_bounds(self.initial, self.bounds)
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        """Sigma in px, [*shape]."""
+        low, high = (math.log2(bound) for bound in self.bounds)
+        share = (math.log2(self.initial) - low) / (high - low)
+        start = nn.initializers.constant(math.log(share / (1 - share)))
+        logit = self.param("logit", start, self.shape)
+        return jnp.exp2(low + (high - low) * jax.nn.sigmoid(logit))
+
+
+def check_bounds(initial: Any, bounds: Any) -> None:
+    """Raises TypeError or ValueError unless 0 < bounds[0] < initial < bounds[1]."""
+    if np.shape(bounds) != (2,):
+        raise ValueError(
+            f"`bounds={bounds!r}` must be the lowest and the highest sigma in px."
+        )
+    check_sigma(bounds, name="bounds", positive=True)
+    value = check_sigma(initial, name="sigma", positive=True)
+    if not np.all((bounds[0] < value) & (value < bounds[1])):
+        raise ValueError(
+            f"`sigma={initial}` must lie between the bounds {tuple(bounds)} px of"
+            " learning: widen `bounds`, or start inside."
+        )
+
+
+class NJetConv(nn.Module):
+    """A convolution whose filters are N-jets of learned scale.
+
+      y_o = b_o + sum_c sum_a w[a, c, o] sigma^|a| d_a (g_sigma * x_c),  0 <= |a| <= N
+
+    Parameters `kernel` [J, C_in / groups, C_out], J as `derivative_orders` with the
+    zero order, `bias` [C_out], and `sigma/logit` (`LearnedSigma`). Stride 1. Whatever
+    sigma does, no shape changes and nothing is compiled again.
+
+    Attributes:
+      features: C_out.
+      order: N, highest total order, >= 0.
+      sigma: px, at the start (where it isn't learned: always).
+      learn_sigma: whether sigma is a parameter.
+      bounds: lowest and highest sigma, px.
+      sharing: which channels have one sigma: "layer", all; "input", each input channel
+        has its own; "output", each output channel; "group", each group.
+      groups: C_in and C_out are cut into so many groups, mixed by themselves; C_in
+        groups: depthwise.
+      zero_order: whether the smoothed image is a term.
+      discretisation: the kernels.
+      extent: k, kernels end at ceil(k sigma) px; None: they cover the image.
+      padding: "zero", "symmetric", "edge" or "wrap".
+      use_bias: whether there is a bias.
+      ndim: spatial dimensions, 1 to 3.
+      dtype: of the output, default that of the input.
+
+    Raises:
+      TypeError, ValueError: at construction or call, for arguments out of range.
+
+    [njet] (1)-(4). Choice: no 1 / a!, as there; weights start uniform over the fan-in,
+    J C_in / groups, not N(0, 1). sigma per channel: future work there.
+    """
+
+    features: int
+    order: int = 3
+    sigma: float = 1.0
+    learn_sigma: bool = True
+    bounds: tuple[float, float] = (0.25, 16.0)
+    sharing: Sharing = "layer"
+    groups: int = 1
+    zero_order: bool = True
+    discretisation: Discretisation = NormalizedSampledGaussianDerivatives()  # noqa: RUF009
+    extent: float | None = 2.0
+    padding: str = "zero"
+    use_bias: bool = True
+    ndim: int = 2
+    dtype: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_order(self.features, name="features", lowest=1)
+        check_order(self.order, lowest=0 if self.zero_order else 1)
+        check_order(self.groups, name="groups", lowest=1)
+        if self.features % self.groups:
+            raise ValueError(
+                f"`groups={self.groups}` must divide `features={self.features}`."
+            )
+        if self.sharing not in ("layer", "input", "output", "group"):
+            raise ValueError(
+                f'`sharing={self.sharing!r}` must be "layer", "input", "output" or'
+                ' "group".'
+            )
+        if self.learn_sigma:
+            check_bounds(self.sigma, self.bounds)
+        else:
+            check_sigma(self.sigma, positive=not self.discretisation.impulse_limit)
+        if self.extent is not None:
+            check_sigma(self.extent, name="extent", positive=True)
+        self.filter()
+
+    def filter(self) -> Filter:
+        """The operator without its sigma."""
+        return make_filter(
+            self.discretisation, padding=self.padding, eps=None,
+            ndim=self.ndim, max_order=self.order, extent=self.extent,
+        )  # fmt: skip
+
+    @nn.compact
+    def __call__(self, x: Any, *, sigma: Any = None) -> jax.Array:
+        """[..., (D,) (H,) W, C_in] -> [..., (D,) (H,) W, C_out].
+
+        Args:
+          x: floating point.
+          sigma: px, instead of the layer's own: for sigmas tied over layers. A scalar,
+            or one per channel or group, as `sharing` says.
+        """
+        x = check_image(x, ndim=self.ndim)
+        channels = x.shape[-1]
+        if channels % self.groups:
+            raise ValueError(
+                f"the input has {channels} channels, which `groups={self.groups}`"
+                " doesn't divide."
+            )
+        orders = derivative_orders(
+            self.order, zero_order=self.zero_order, ndim=self.ndim
+        )
+        shape = len(orders), channels // self.groups, self.features
+        kernel = self.param("kernel", he_uniform, shape)
+        sigma = self._sigma(channels, sigma)
+        x = x if self.dtype is None else x.astype(self.dtype)
+        y = self._mix(x, kernel, sigma, orders)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            y = y + bias.astype(y.dtype)
+        return y
+
+    def _sigma(self, channels: int, given: Any) -> Any:
+        count = {
+            "layer": (), "input": (channels,), "output": (self.features,),
+            "group": (self.groups,),
+        }[self.sharing]  # fmt: skip
+        if given is None and self.learn_sigma:
+            return LearnedSigma(self.sigma, self.bounds, count, name="sigma")()
+        positive = not self.discretisation.impulse_limit
+        sigma = check_sigma(self.sigma if given is None else given, positive=positive)
+        if sigma.shape not in ((), count):
+            raise ValueError(
+                f'`sigma` has shape {sigma.shape}; with `sharing="{self.sharing}"` it'
+                f" has shape {count}, or is one number."
+            )
+        return sigma if sigma.shape == count else jnp.broadcast_to(sigma, count)
+
+    def _mix(self, x, kernel, sigma, orders) -> jax.Array:
+        where = {"filter_": self.filter(), "orders": orders}
+        depthwise = self.groups == x.shape[-1] == self.features
+        if self.sharing == "layer" and depthwise:
+            return mix_njet(x, kernel[:, 0], sigma, taylor=False, **where)
+        if self.sharing == "layer" and self.groups == 1:
+            return mix_njet(x, kernel, sigma, taylor=False, **where)
+        where["groups"] = self.groups
+        if self.sharing == "output":
+            return mix_per_output(x, kernel, sigma, **where)
+        each = x.shape[-1] // (1 if self.sharing == "layer" else sigma.shape[0])
+        sigma = jnp.repeat(jnp.atleast_1d(sigma), each)
+        return mix_per_input(x, kernel, sigma, **where)

@@ -1,0 +1,97 @@
+"""Least-squares fits of filters by N-jets. [njet] (4), Figs. 2-3."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.derivatives import derivative_orders
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.effective import effective_filters
+from gdjax.scalespace.gaussian_derivatives import NormalizedSampledGaussianDerivatives
+
+
+class JetFit(NamedTuple):
+    """What `fit_njet` found.
+
+    Attributes:
+      coefficients: alpha, [J, C].
+      approximation: the combination of derivatives, the shape of the patch.
+      residual: the norm of patch - approximation, relative to that of the patch;
+        one number per colour, [C].
+    """
+
+    coefficients: jax.Array
+    approximation: jax.Array
+    residual: jax.Array
+
+
+def fit_njet(
+    patch: Any,
+    order: int,
+    sigma: Any,
+    *,
+    margin: int = 0,
+    discretisation: Discretisation = NormalizedSampledGaussianDerivatives(),  # noqa: B008
+) -> JetFit:
+    """The combination of Gaussian derivatives that is nearest to a patch.
+
+      F(x, y, c) = sum_a alpha[a, c] sigma^|a| d_a g(x, y; sigma) + R,  0 <= |a| <= N
+
+    about the middle pixel, with the least sum of squares of R.
+
+    Args:
+      patch: [size, size, C], or [size, size]; `size` odd.
+      order: N, highest total order, >= 0.
+      sigma: px, a scalar; traced and differentiable.
+      margin: so many pixels on every side don't count, 0 to (size - 1) / 2.
+      discretisation: the kernels.
+
+    Returns:
+      `JetFit`: coefficients [J, C], J as `derivative_orders(order, zero_order=True)`,
+      approximation, residual [C].
+
+    Raises:
+      ValueError: if the patch isn't square with odd sides, has fewer pixels that count
+        than there are derivatives, or another argument is out of range.
+
+    [njet] (3)-(4). Filters in correlation form, x to the right, y down.
+    """
+    orders = derivative_orders(order, zero_order=True)
+    patch = jnp.asarray(patch)
+    if patch.ndim not in (2, 3) or patch.shape[0] != patch.shape[1]:
+        raise ValueError(
+            f"`patch` has shape {patch.shape}; a square is needed, [size, size, C]."
+        )
+    size, check = patch.shape[0], check_order(margin, name="margin")
+    if size % 2 == 0:
+        raise ValueError(
+            f"`patch` of shape {patch.shape} has no middle pixel: give an odd size."
+        )
+    inner = size - 2 * check
+    if inner < 1 or inner**2 < len(orders):
+        raise ValueError(
+            f"{max(inner, 0)} x {max(inner, 0)} px of `patch` count, too few for the"
+            f" {len(orders)} derivatives of `order={order}`: give a larger patch, a"
+            " smaller `margin` or a lower order."
+        )
+    dtype = jnp.promote_types(patch.dtype, jnp.float32)
+    flat = patch.reshape(size, size, -1).astype(dtype)
+    basis = effective_filters(
+        jnp.eye(len(orders), dtype=dtype)[:, None], sigma, radius=size // 2,
+        order=order, zero_order=True, discretisation=discretisation, taylor=False,
+    )[:, :, 0]  # fmt: skip
+    rows = slice(margin, size - margin)
+    wanted, seen = (y[rows, rows].reshape(inner**2, -1) for y in (flat, basis))
+    # Columns of one length: high orders are small, and the cut would drop them.
+    lengths = jnp.linalg.norm(seen, axis=0)
+    coefficients = jnp.linalg.lstsq(seen / lengths, wanted)[0] / lengths[:, None]
+    fitted = jnp.einsum("yxj,jc->yxc", basis, coefficients, precision="highest")
+    norms = (
+        jnp.linalg.norm(y[rows, rows].reshape(inner**2, -1), axis=0)
+        for y in (flat - fitted, flat)
+    )
+    missed, whole = norms
+    residual = missed / jnp.where(whole == 0, 1, whole)
+    return JetFit(coefficients, fitted.reshape(patch.shape), residual)
