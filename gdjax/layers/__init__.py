@@ -1,5 +1,9 @@
 """Flax Linen layers: one learnable idea a file."""
 
+from gdjax.layers.convolutions import (
+    njet_convolution as njet_convolution,
+    plain_convolution as plain_convolution,
+)
 from gdjax.layers.gaussian_derivative import (
     GaussianDerivative as GaussianDerivative,
     he_uniform as he_uniform,
@@ -11,6 +15,10 @@ from gdjax.layers.over_scales import (
     over_scales as over_scales,
 )
 from gdjax.layers.residual import ResidualBlock as ResidualBlock
+from gdjax.layers.safe_subsampling import (
+    safe_sizes as safe_sizes,
+    subsample_to as subsample_to,
+)
 from gdjax.layers.selection import (
     centre_pixel as centre_pixel,
     keep_scales as keep_scales,

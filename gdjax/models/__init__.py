@@ -15,4 +15,15 @@ from gdjax.models.gaussderresnet import (
     gaussderresnet_stl10 as gaussderresnet_stl10,
     gaussderresnet_stl10_single as gaussderresnet_stl10_single,
 )
+from gdjax.models.njet_classifiers import (
+    ConvolutionNet as ConvolutionNet,
+    NJetAllCNN as NJetAllCNN,
+    NJetNIN as NJetNIN,
+    NJetToy as NJetToy,
+)
+from gdjax.models.njet_resnet import (
+    NJetResNet as NJetResNet,
+    njet_resnet32 as njet_resnet32,
+    njet_resnet110 as njet_resnet110,
+)
 from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS

@@ -1,0 +1,50 @@
+"""The convolutions that networks are built from: N-Jets, and their plain twins (gdjax).
+
+Networks name a layer's `size` in pixels, which only the plain twin needs.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+
+from gdjax.layers.gaussian_derivative import he_uniform
+from gdjax.layers.njet_conv import NJetConv
+
+
+# Makes a layer: (features, *, size, groups, use_bias, ndim, dtype, name).
+Convolution = Callable[..., nn.Module]
+
+
+def njet_convolution(features: int, *, size: int, **fields: Any) -> NJetConv:
+    """An `NJetConv`, whose extent is learned: what `size` the twin has doesn't matter.
+
+    Other discretisations, orders and sharings by `functools.partial`:
+    `convolution=partial(njet_convolution, order=2, sharing="input")`.
+    """
+    del size
+    return NJetConv(features, **fields)
+
+
+def plain_convolution(
+    features: int,
+    *,
+    size: int,
+    groups: int = 1,
+    use_bias: bool = True,
+    dilation: int = 1,
+    ndim: int = 2,
+    dtype: Any = None,
+    name: str | None = None,
+) -> nn.Conv:
+    """A convolution with `size`^ndim weights per pair of channels, zeros outside."""
+    return nn.Conv(
+        features,
+        (size,) * ndim,
+        feature_group_count=groups,
+        use_bias=use_bias,
+        kernel_dilation=dilation,
+        kernel_init=he_uniform,
+        dtype=dtype,
+        name=name,
+    )

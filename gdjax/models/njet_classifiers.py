@@ -1,0 +1,226 @@
+"""N-Jet networks for classification, and their plain twins."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.safe_subsampling import subsample_to
+from gdjax.scalespace.checks import check_image, check_order
+
+
+# Spatial size after every layer that may subsample.
+Sizes = tuple[int, ...]
+Subsampling = Literal["none", "published", "safe"]
+
+
+class ConvolutionNet(nn.Module):
+    """Base of classifiers whose convolutions are N-Jets, or plain ones.
+
+    Convolutions have no bias and are followed by batch normalisation and the
+    activation; 1 x 1 convolutions stay what they are.
+
+    Attributes:
+      num_classes: K.
+      convolution: makes the layers: `njet_convolution`, `plain_convolution`, or a
+        partial of them.
+      subsampling: "none": stride 1 and no pooling anywhere; "published": as the plain
+        network was published; "safe": to `sizes`.
+      sizes: sides in px after every N-Jet layer that may subsample
+        (`safe_sizes(sigmas, size)`), for "safe".
+      activation: pointwise nonlinearity.
+      dtype: of the activations, default the input's.
+
+    Raises:
+      TypeError, ValueError: at construction or call, for arguments out of range.
+
+    [njet] sec. 4.1.
+    """
+
+    num_classes: int = 10
+    convolution: Convolution = njet_convolution
+    subsampling: Subsampling = "none"
+    sizes: Sizes = ()
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    dtype: Any = None
+
+    spots = 0  # layers that may subsample
+
+    def __post_init__(self):
+        self.sizes = tuple(self.sizes)
+        super().__post_init__()
+        check_order(self.num_classes, name="num_classes", lowest=1)
+        if self.subsampling not in ("none", "published", "safe"):
+            raise ValueError(
+                f'`subsampling={self.subsampling!r}` must be "none", "published" or'
+                ' "safe".'
+            )
+        wanted = self.spots if self.subsampling == "safe" else 0
+        if len(self.sizes) != wanted:
+            raise ValueError(
+                f"`sizes={self.sizes}` must have {wanted} sides with"
+                f' `subsampling="{self.subsampling}"`: make them with `safe_sizes`.'
+            )
+
+    @nn.compact
+    def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
+        """Classifies a batch [B, H, W, C], floating point.
+
+        Returns:
+          Logits [B, K], and a dict: `sizes`, the spatial size after every layer.
+        """
+        x = check_image(x, ndim=2)
+        if x.ndim != 4:
+            raise ValueError(f"the images have shape {x.shape}; give [B, H, W, C].")
+        seen: list[tuple[int, ...]] = []
+        logits = self._layers(x, train, seen)
+        return logits.astype(jnp.promote_types(x.dtype, jnp.float32)), {"sizes": seen}
+
+    def _layers(self, x: jax.Array, train: bool, seen: list) -> jax.Array:
+        raise NotImplementedError
+
+    def _filtered(self, x, features: int, size: int, number: int) -> jax.Array:
+        """Layer `number` by the convolution that was asked for."""
+        layer = self.convolution(
+            features, size=size, use_bias=False, dtype=self.dtype, name=f"conv_{number}"
+        )
+        return layer(x)
+
+    def _pointwise(self, x, features: int, number: int) -> jax.Array:
+        dense = nn.Dense(
+            features, use_bias=False, dtype=self.dtype, name=f"conv_{number}",
+            kernel_init=nn.initializers.he_uniform(),
+        )  # fmt: skip
+        return dense(x)
+
+    def _activated(self, x, number: int, train: bool, seen: list) -> jax.Array:
+        norm = nn.BatchNorm(
+            use_running_average=not train, momentum=0.9, dtype=self.dtype,
+            name=f"norm_{number}",
+        )  # fmt: skip
+        x = self.activation(norm(x))
+        seen.append(x.shape[1:3])
+        return x
+
+    def _subsampled(self, x, spot: int, pool: Callable[..., jax.Array] | None):
+        """After the layer of number `spot` of those that may subsample."""
+        if self.subsampling == "safe":
+            return subsample_to(x, self.sizes[spot])
+        if self.subsampling == "published" and pool is not None:
+            return pool(x)
+        return x
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+    """3 x 3, stride 2."""
+    return nn.max_pool(x, (3, 3), (2, 2), "SAME")
+
+
+def mean_pool(x: jax.Array) -> jax.Array:
+    """3 x 3, stride 2."""
+    return nn.avg_pool(x, (3, 3), (2, 2), "SAME", count_include_pad=False)
+
+
+def every_second(x: jax.Array) -> jax.Array:
+    """What a convolution with stride 2 would have computed."""
+    return x[:, ::2, ::2]
+
+
+class NJetNIN(ConvolutionNet):
+    """Network in network: three N-Jet layers, each followed by two 1 x 1 layers.
+
+    720,151 parameters (order 3, three input channels), 496,663 with order 2; plain
+    968,404. "published" pools 3 x 3 px after the first two blocks.
+
+    Attributes:
+      kernel_sizes: of the plain twin, px.
+      dropout: rate after the first two blocks (stream `dropout`).
+      ...: those of `ConvolutionNet`.
+
+    [njet] sec. 4.1; Network in network: [Lin et al. 2014].
+    """
+
+    kernel_sizes: tuple[int, int, int] = (5, 5, 3)
+    dropout: float = 0.5
+
+    spots = 3
+
+    def _layers(self, x, train, seen):
+        blocks = ((192, 160, 96), (192, 192, 192), (192, 192, self.num_classes))
+        pools = (max_pool, mean_pool, None)
+        for k, (features, *points) in enumerate(blocks):
+            number = 3 * k + 1
+            x = self._filtered(x, features, self.kernel_sizes[k], number)
+            if self.subsampling == "safe":
+                x = self._subsampled(x, k, None)
+            x = self._activated(x, number, train, seen)
+            for offset, width in enumerate(points, start=1):
+                x = self._pointwise(x, width, number + offset)
+                x = self._activated(x, number + offset, train, seen)
+            if self.subsampling == "published":
+                x = self._subsampled(x, k, pools[k])
+            if k < 2:
+                x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return x.mean((1, 2))
+
+
+class NJetAllCNN(ConvolutionNet):
+    """Convolutions alone: 96-96-192-192-192, 1 x 1 with 192, 1 x 1 with K.
+
+    1,074,829 parameters with 100 classes (order 3), plain 973,160. Choice: "published"
+    takes every second pixel after layers 2 and 4; seven layers are the reading of
+    ALL-CNN that has the published counts.
+
+    [njet] sec. 4.1; ALL-CNN: [Springenberg et al. 2015].
+    """
+
+    spots = 5
+
+    def _layers(self, x, train, seen):
+        for k, features in enumerate((96, 96, 192, 192, 192)):
+            x = self._filtered(x, features, 3, k + 1)
+            x = self._subsampled(x, k, every_second if k in (1, 3) else None)
+            x = self._activated(x, k + 1, train, seen)
+        for number, features in ((6, 192), (7, self.num_classes)):
+            x = self._pointwise(x, features, number)
+            x = self._activated(x, number, train, seen)
+        return x.mean((1, 2))
+
+
+class NJetToy(nn.Module):
+    """Convolutions and ReLU alone, the maximum over the image, a linear readout.
+
+    Attributes:
+      widths: output channels of the layers; two or four layers in the paper.
+      num_classes: K.
+      convolution: as of `ConvolutionNet`.
+      kernel_size: of the plain twin.
+      dtype: of the activations, default the input's.
+
+    [njet] Fig. 5a, experiments 1.2(A), 4(A). Choice: widths, the spatial maximum and
+    the linear readout, which the paper doesn't give.
+    """
+
+    widths: tuple[int, ...] = (16, 32)
+    num_classes: int = 10
+    convolution: Convolution = njet_convolution
+    kernel_size: int = 3
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
+        """[B, H, W, C] -> logits [B, K], and a dict: `sizes`."""
+        del train
+        x = check_image(x, ndim=2)
+        dtype = jnp.promote_types(x.dtype, jnp.float32)
+        for k, width in enumerate(self.widths):
+            layer = self.convolution(
+                width, size=self.kernel_size, dtype=self.dtype, name=f"conv_{k + 1}"
+            )
+            x = nn.relu(layer(x))
+        sizes = [x.shape[1:3]] * len(self.widths)
+        logits = nn.Dense(self.num_classes, name="readout")(x.max((1, 2)))
+        return logits.astype(dtype), {"sizes": sizes}
