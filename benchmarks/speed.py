@@ -167,6 +167,7 @@ def gaussderresnet(batch: int, size: int, repeats: int, half: bool) -> dict[str,
     nets = {
         "gdjax, 6 channels": net,
         "gdjax, 6 channels, whole kernels": net.clone(truncated=False),
+        "gdjax, 6 channels, pyramid": net.clone(pyramid=0.7),
         "gdjax, 6 channels, remat": net.clone(remat=True),
     }
     if half:

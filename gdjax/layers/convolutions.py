@@ -16,13 +16,15 @@ from gdjax.layers.njet_conv import NJetConv
 Convolution = Callable[..., nn.Module]
 
 
-def njet_convolution(features: int, *, size: int, **fields: Any) -> NJetConv:
-    """An `NJetConv`, whose extent is learned: what `size` the twin has doesn't matter.
+def njet_convolution(
+    features: int, *, size: int, dilation: int = 1, **fields: Any
+) -> NJetConv:
+    """An `NJetConv`; its extent is learned, whatever `size` and `dilation` a twin has.
 
     Other discretisations, orders and sharings by `functools.partial`:
     `convolution=partial(njet_convolution, order=2, sharing="input")`.
     """
-    del size
+    del size, dilation
     return NJetConv(features, **fields)
 
 

@@ -12,3 +12,9 @@ from gdjax.metrics.generalisation import (
     scale_contributions as scale_contributions,
     scale_selection_histogram as scale_selection_histogram,
 )
+from gdjax.metrics.segmentation import (
+    confusion_matrix as confusion_matrix,
+    intersection_over_union as intersection_over_union,
+    inverse_frequency_weights as inverse_frequency_weights,
+    mean_iou as mean_iou,
+)

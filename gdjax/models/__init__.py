@@ -26,4 +26,8 @@ from gdjax.models.njet_resnet import (
     njet_resnet32 as njet_resnet32,
     njet_resnet110 as njet_resnet110,
 )
+from gdjax.models.njet_segmentation import (
+    NJetASPP as NJetASPP,
+    NJetUNet as NJetUNet,
+)
 from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS

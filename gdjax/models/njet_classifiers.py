@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.safe_subsampling import subsample_to
 from gdjax.scalespace.checks import check_image, check_order
 
@@ -97,11 +98,8 @@ class ConvolutionNet(nn.Module):
         return dense(x)
 
     def _activated(self, x, number: int, train: bool, seen: list) -> jax.Array:
-        norm = nn.BatchNorm(
-            use_running_average=not train, momentum=0.9, dtype=self.dtype,
-            name=f"norm_{number}",
-        )  # fmt: skip
-        x = self.activation(norm(x))
+        (x,) = SharedBatchNorm(name=f"norm_{number}")([x], train=train)
+        x = self.activation(x)
         seen.append(x.shape[1:3])
         return x
 

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.norm import SharedBatchNorm
 from gdjax.models.njet_classifiers import ConvolutionNet, every_second
 
 
@@ -96,10 +97,7 @@ class ResNetBlock(nn.Module):
         )(x)  # fmt: skip
 
     def _norm(self, x, number, train):
-        return nn.BatchNorm(
-            use_running_average=not train, momentum=0.9, dtype=self.dtype,
-            name=f"norm_{number}",
-        )(x)  # fmt: skip
+        return SharedBatchNorm(name=f"norm_{number}")([x], train=train)[0]
 
 
 def njet_resnet32(**fields: Any) -> NJetResNet:

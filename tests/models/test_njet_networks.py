@@ -8,12 +8,22 @@ import numpy as np
 import pytest
 
 from gdjax.layers import njet_convolution, plain_convolution, safe_sizes, subsample_to
-from gdjax.models import NJetAllCNN, NJetNIN, NJetResNet, NJetToy, njet_resnet32
-from gdjax.models.njet_resnet import njet_resnet110
+from gdjax.models import (
+    NJetAllCNN,
+    NJetASPP,
+    NJetNIN,
+    NJetResNet,
+    NJetToy,
+    NJetUNet,
+    njet_resnet32,
+    njet_resnet110,
+)
 
 
 PLAIN = {"convolution": plain_convolution}
-ORDER_2 = {"convolution": functools.partial(njet_convolution, order=2)}
+ORDER_1, ORDER_2, ORDER_4 = (
+    {"convolution": functools.partial(njet_convolution, order=n)} for n in (1, 2, 4)
+)
 
 
 def outcome(net, side=32, channels=3):
@@ -54,6 +64,50 @@ def test_parameter_counts(net, count):
 
 
 @pytest.mark.parametrize(
+    ("net", "channels", "count", "sigmas"),
+    [
+        (NJetASPP(), 2048, 430_101, 4),
+        (NJetASPP(**ORDER_2), 2048, 258_069, 4),
+        (NJetASPP(**ORDER_1), 2048, 129_045, 4),
+        (NJetASPP(**PLAIN), 2048, 387_093, 0),
+        (NJetASPP(**PLAIN, tied=False), 2048, 1_548_372, 0),
+        (NJetUNet(**ORDER_2), 1, 1_255_755, 10),
+        (NJetUNet(**ORDER_4), 1, 3_136_395, 10),
+        (NJetUNet(**PLAIN), 1, 1_882_635, 0),
+    ],
+)
+def test_parameter_counts_of_segmentation(net, channels, count, sigmas):
+    x = jnp.zeros((1, 9, 12, channels))
+    (logits, _), variables = jax.eval_shape(
+        lambda: net.init_with_output(jax.random.key(0), x)
+    )
+    leaves = jax.tree_util.tree_leaves_with_path(variables["params"])
+    learned = [leaf for path, leaf in leaves if path[-1].key == "logit"]
+    assert len(learned) == sigmas
+    assert sum(leaf.size for _, leaf in leaves) - sigmas == count
+    assert logits.shape == (1, 9, 12, net.num_classes)
+
+
+def test_tied_branches_have_the_same_weights():
+    x = np.random.default_rng(0).normal(size=(2, 15, 14, 3)).astype(np.float32)
+    for factory, name in ((plain_convolution, "kernel"), (njet_convolution, "kernel")):
+        fields = {"convolution": factory, "sigmas": (0.7, 1.5), "dilations": (1, 3)}
+        tied = NJetASPP(num_classes=4, **fields)
+        params = tied.init(jax.random.key(0), x)["params"]
+        apart = {
+            f"branch_{k}": {name: params["branches"][name], "bias": params["bias"] / 2}
+            for k in (1, 2)
+        }
+        rest = {k: v for k, v in params.items() if k.startswith("sigma")}
+        untied = tied.clone(tied=False)
+        np.testing.assert_allclose(
+            tied.apply({"params": params}, x)[0],
+            untied.apply({"params": apart | rest}, x)[0],
+            atol=1e-5,
+        )
+
+
+@pytest.mark.parametrize(
     ("net", "sides"),
     [
         (NJetNIN, [32] * 3 + [16] * 3 + [8] * 3),
@@ -87,6 +141,8 @@ def test_safe_subsampling_has_the_planned_sizes(net, sides):
         NJetToy(widths=(3, 4), **PLAIN),
         NJetResNet(width=2, depth=1, subsampling="safe", sizes=(6, 4)),
         NJetResNet(width=2, depth=1, bottleneck=True),
+        NJetUNet(num_classes=3, widths=(2, 3), **ORDER_2),
+        NJetASPP(num_classes=3, **ORDER_1),
     ],
 )
 def test_training_steps_reach_every_parameter(net):
@@ -142,6 +198,7 @@ def test_subsampling_keeps_means_and_does_not_alias():
         (lambda: NJetNIN(sizes=(3, 2, 1)), "must have 0 sides"),
         (lambda: NJetNIN(subsampling="some"), "`subsampling='some'` must be"),
         (lambda: NJetNIN(num_classes=0), "`num_classes=0`"),
+        (lambda: outcome(NJetUNet(), side=3), "at least 4 px a side for 3 levels"),
     ],
 )
 def test_bad_input_is_named(call, message):
