@@ -19,6 +19,11 @@ from scipy.stats import norm
 import gdjax
 
 
+def pytest_collection_modifyitems(items):
+    """The longest test first: other workers do the rest meanwhile."""
+    items.sort(key=lambda item: "test_killed" not in item.nodeid)
+
+
 @pytest.fixture
 def x64():
     """Double precision, for this test only."""
