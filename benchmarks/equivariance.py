@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from covariance import errors, medians, reduced_error
 from equivariance_report import markdown, plots
-from photographs import bicubic, photographs
+from photographs import bicubic, photographs, pink_noise
 from stages import NETWORKS, PLAIN, stage_maps
 
 import gdjax
@@ -120,6 +120,17 @@ def networks(images: np.ndarray) -> Iterator[Row]:
             yield from _stages(name, _flavoured(net, *flavour[:2]), images, flavour)
 
 
+def noise(images: np.ndarray) -> Iterator[Row]:
+    """Whole networks on 1 / f noise instead of photographs: periodic, so no border."""
+    pink = pink_noise(len(images), images.shape[-1]).astype(images.dtype)
+    for (name, net), sigma in itertools.product(NETWORKS.items(), (1.0, 2.0)):
+        plain = isinstance(net, PLAIN)
+        for kind, activation in MAIN_FLAVOURS:
+            flavour = "" if plain else kind, activation, sigma, 2.0, "fourier"
+            made = net if plain else net.clone(padding="wrap")
+            yield from _stages(name, _flavoured(made, *flavour[:2]), pink, flavour)
+
+
 def _flavours(net: Any) -> Iterator[tuple[str, str, float, float, str]]:
     if isinstance(net, PLAIN):
         for activation in ACTIVATIONS:
@@ -203,7 +214,7 @@ def measure(part: Callable[[np.ndarray], Iterator[Row]], images: np.ndarray) -> 
 
 def main() -> None:
     """Measure all parts, or those that were named."""
-    parts = {p.__name__: p for p in (operators, layers, networks, channels)}
+    parts = {p.__name__: p for p in (operators, layers, networks, noise, channels)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--size", type=int, default=64, help="px of the small image")

@@ -56,6 +56,10 @@ def markdown(result: dict[str, Any]) -> str:
         lines += table(rows, "activation", "interior", "discretisation", "sigma")
     if "networks" in result:
         lines += network_tables(result["networks"])
+    if "noise" in result:
+        down = "network", "discretisation", "activation", "sigma"
+        lines += ["## On periodic 1/f noise, size factor 2, per stage", ""]
+        lines += table(result["noise"], "stage", "interior", *down)
     if "channels" in result:
         down = "network", "discretisation", "activation"
         lines += ["## Channel i + 1 on the image enlarged by sqrt 2, channel i", ""]

@@ -40,6 +40,18 @@ def photographs(size: int) -> np.ndarray:
     return np.stack([photograph(name, size) for name in NAMES], axis=-1)
 
 
+def pink_noise(size: int, count: int) -> np.ndarray:
+    """1 / f noise, periodic and band-limited, [size, size, count], variance 1."""
+    f = np.fft.fftfreq(size)
+    radius = np.hypot(f[:, None], f[None])
+    shape = size, size, count
+    spectrum = np.fft.fft2(np.random.default_rng(0).normal(size=shape), axes=(0, 1))
+    spectrum *= (1 / np.maximum(radius, 1 / size))[..., None]
+    images = np.fft.ifft2(spectrum, axes=(0, 1)).real
+    images = np.stack([band_limited(y) for y in np.moveaxis(images, -1, 0)], axis=-1)
+    return images / images.std((0, 1))
+
+
 def window(size: int) -> np.ndarray:
     """[size]: 0 at the ends, 1 in the middle, smooth in between."""
     from_end = np.minimum(np.arange(size), size - 1 - np.arange(size)) / size
