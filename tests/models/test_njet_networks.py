@@ -93,7 +93,7 @@ def test_tied_branches_have_the_same_weights():
     for factory, name in ((plain_convolution, "kernel"), (njet_convolution, "kernel")):
         fields = {"convolution": factory, "sigmas": (0.7, 1.5), "dilations": (1, 3)}
         tied = NJetASPP(num_classes=4, **fields)
-        params = tied.init(jax.random.key(0), x)["params"]
+        params = jax.jit(tied.init)(jax.random.key(0), x)["params"]
         apart = {
             f"branch_{k}": {name: params["branches"][name], "bias": params["bias"] / 2}
             for k in (1, 2)
@@ -139,15 +139,15 @@ def test_safe_subsampling_has_the_planned_sizes(net, sides):
     [
         NJetToy(widths=(3, 4)),
         NJetToy(widths=(3, 4), **PLAIN),
-        NJetResNet(width=2, depth=1, subsampling="safe", sizes=(6, 4)),
-        NJetResNet(width=2, depth=1, bottleneck=True),
-        NJetUNet(num_classes=3, widths=(2, 3), **ORDER_2),
+        NJetResNet(width=2, depth=1, subsampling="safe", sizes=(6, 4), **ORDER_1),
+        NJetResNet(width=2, depth=1, bottleneck=True, **ORDER_1),
+        NJetUNet(num_classes=3, widths=(2, 3), **ORDER_1),
         NJetASPP(num_classes=3, **ORDER_1),
     ],
 )
 def test_training_steps_reach_every_parameter(net):
     x = np.random.default_rng(0).normal(size=(4, 9, 9, 2)).astype(np.float32)
-    variables = net.init(jax.random.key(0), x)
+    variables = jax.jit(net.init)(jax.random.key(0), x)
     names = [name for name in variables if name != "params"]
 
     @jax.jit
