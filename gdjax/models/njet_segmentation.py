@@ -1,5 +1,6 @@
 """N-Jet networks for segmentation, and their plain twins."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -131,7 +132,8 @@ class NJetASPP(nn.Module):
     def _tied(self, x: jax.Array) -> jax.Array:
         layer = self._make("branches", use_bias=False, dilation=self.dilations[0])
         if isinstance(layer, NJetConv):
-            y = sum(layer(x, sigma=self._learned(k)) for k in range(len(self.sigmas)))
+            parts = [layer(x, sigma=self._learned(k)) for k in range(len(self.sigmas))]
+            y = functools.reduce(jnp.add, parts)
         else:
             y = layer(x)
             kernel = layer.variables["params"]["kernel"].astype(y.dtype)

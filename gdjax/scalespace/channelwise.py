@@ -4,6 +4,7 @@ Smoothing acts on each channel by itself, so a sigma per channel only makes the 
 of an axis a matrix per channel.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,7 +115,7 @@ def _mix(maps: Sequence[jax.Array], kernel: jax.Array, groups: int) -> jax.Array
         return jnp.matmul(stacked, flat, precision=HIGHEST)
     if channels == 1 and features == groups:
         products = [y * w[0] for y, w in zip(maps, kernel, strict=True)]
-        return sum(products[1:], products[0])
+        return functools.reduce(jnp.add, products)
     stacked = jnp.stack(maps, axis=-2)
     stacked = stacked.reshape(*stacked.shape[:-1], groups, channels)
     grouped = kernel.reshape(terms, channels, groups, features // groups)

@@ -32,7 +32,7 @@ def worth_chunks(shape: tuple[int, ...], features: int) -> bool:
 
 def on_cpu() -> bool:
     """Whether what is traced now will run on a CPU, as far as can be known."""
-    device = jax.config.jax_default_device
+    device = jax.config.jax_default_device  # pyright: ignore
     return (getattr(device, "platform", device) or jax.default_backend()) == "cpu"
 
 

@@ -84,7 +84,8 @@ def mix_njet(
         y = _mix_large(images, kernel, bias, traced, known, *where)
     else:
         prepare = _choose(kernel.shape, sigma, *where)
-        y = mix_at_once(*prepare(kernel, sigma, *where), bias, images)
+        run, weights = prepare(kernel, sigma, *where)
+        y = mix_at_once(run, weights, bias, images)
     return y.reshape(*lead, *y.shape[1:])
 
 
