@@ -38,7 +38,7 @@ class LearnedSigma(nn.Module):
     Raises:
       TypeError, ValueError: unless 0 < lowest < initial < highest.
 
-    sigma = 2^p: [njet] sec. 3.3; the bounds: gdjax.
+    Learning sigma: [njet] sec. 3.3; 2^p: its authors' code; the bounds: gdjax.
     """
 
     initial: float = 1.0
@@ -104,8 +104,8 @@ class NJetConv(nn.Module):
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.
 
-    [njet] (1)-(4). Choice: no 1 / a!, as there; weights start uniform over the fan-in,
-    J C_in / groups, not N(0, 1). sigma per channel: future work there.
+    [njet] (2), (3), (5). Choice: no 1 / a!, as there; weights start uniform over the
+    fan-in, J C_in / groups, not N(0, 1). sigma per channel: future work there.
     """
 
     features: int

@@ -90,16 +90,8 @@ class ConvolutionNet(nn.Module):
         )
         return layer(x)
 
-    def _pointwise(self, x, features: int, number: int) -> jax.Array:
-        dense = nn.Dense(
-            features, use_bias=False, dtype=self.dtype, name=f"conv_{number}",
-            kernel_init=nn.initializers.he_uniform(),
-        )  # fmt: skip
-        return dense(x)
-
     def _activated(self, x, number: int, train: bool, seen: list) -> jax.Array:
-        (x,) = SharedBatchNorm(name=f"norm_{number}")([x], train=train)
-        x = self.activation(x)
+        x = self.activation(normalized(x, f"norm_{number}", train))
         seen.append(x.shape[1:3])
         return x
 
@@ -110,6 +102,20 @@ class ConvolutionNet(nn.Module):
         if self.subsampling == "published" and pool is not None:
             return pool(x)
         return x
+
+
+def pointwise(x: jax.Array, features: int, name: str, dtype: Any) -> jax.Array:
+    """A 1 x 1 convolution without bias, in the module that calls."""
+    start = nn.initializers.he_uniform()
+    dense = nn.Dense(
+        features, use_bias=False, dtype=dtype, kernel_init=start, name=name
+    )
+    return dense(x)
+
+
+def normalized(x: jax.Array, name: str, train: bool) -> jax.Array:
+    """Batch normalisation, in the module that calls."""
+    return SharedBatchNorm(name=name)([x], train=train)[0]
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -156,7 +162,7 @@ class NJetNIN(ConvolutionNet):
                 x = self._subsampled(x, k, None)
             x = self._activated(x, number, train, seen)
             for offset, width in enumerate(points, start=1):
-                x = self._pointwise(x, width, number + offset)
+                x = pointwise(x, width, f"conv_{number + offset}", self.dtype)
                 x = self._activated(x, number + offset, train, seen)
             if self.subsampling == "published":
                 x = self._subsampled(x, k, pools[k])
@@ -183,7 +189,7 @@ class NJetAllCNN(ConvolutionNet):
             x = self._subsampled(x, k, every_second if k in (1, 3) else None)
             x = self._activated(x, k + 1, train, seen)
         for number, features in ((6, 192), (7, self.num_classes)):
-            x = self._pointwise(x, features, number)
+            x = pointwise(x, features, f"conv_{number}", self.dtype)
             x = self._activated(x, number, train, seen)
         return x.mean((1, 2))
 

@@ -7,8 +7,12 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
-from gdjax.layers.norm import SharedBatchNorm
-from gdjax.models.njet_classifiers import ConvolutionNet, every_second
+from gdjax.models.njet_classifiers import (
+    ConvolutionNet,
+    every_second,
+    normalized,
+    pointwise,
+)
 
 
 class NJetResNet(ConvolutionNet):
@@ -71,33 +75,26 @@ class ResNetBlock(nn.Module):
         """[B, H, W, C] -> [B, H', W', width, or 4 width of a bottleneck]."""
         reduce = self.subsample or (lambda y: y)
         if self.bottleneck:
-            y = self.activation(self._norm(self._pointwise(x, self.width, 1), 1, train))
+            y = pointwise(x, self.width, "conv_1", self.dtype)
+            y = self.activation(normalized(y, "norm_1", train))
             y = reduce(self._filtered(y, 2))
-            y = self.activation(self._norm(y, 2, train))
-            y = self._norm(self._pointwise(y, 4 * self.width, 3), 3, train)
+            y = self.activation(normalized(y, "norm_2", train))
+            y = pointwise(y, 4 * self.width, "conv_3", self.dtype)
+            y = normalized(y, "norm_3", train)
         else:
-            y = self.activation(self._norm(reduce(self._filtered(x, 1)), 1, train))
-            y = self._norm(self._filtered(y, 2), 2, train)
+            y = reduce(self._filtered(x, 1))
+            y = self.activation(normalized(y, "norm_1", train))
+            y = normalized(self._filtered(y, 2), "norm_2", train)
         x = reduce(x)
         if x.shape[-1] != y.shape[-1]:
-            x = self._norm(
-                self._pointwise(x, y.shape[-1], "shortcut"), "shortcut", train
-            )
+            x = pointwise(x, y.shape[-1], "conv_shortcut", self.dtype)
+            x = normalized(x, "norm_shortcut", train)
         return self.activation(x + y)
 
     def _filtered(self, x, number):
         return self.convolution(
             self.width, size=3, use_bias=False, dtype=self.dtype, name=f"conv_{number}"
         )(x)
-
-    def _pointwise(self, x, features, number):
-        return nn.Dense(
-            features, use_bias=False, dtype=self.dtype, name=f"conv_{number}",
-            kernel_init=nn.initializers.he_uniform(),
-        )(x)  # fmt: skip
-
-    def _norm(self, x, number, train):
-        return SharedBatchNorm(name=f"norm_{number}")([x], train=train)[0]
 
 
 def njet_resnet32(**fields: Any) -> NJetResNet:

@@ -56,7 +56,8 @@ class ScaleChannelNet(nn.Module):
       eps: mass that truncation may lose; None: no truncation.
       truncated: whether kernels are cut by `eps`, as published, or windows alone: each
         layer then filters the pixels at hand with whole kernels. Faster for coarse
-        channels (`gdjax.scalespace.low_rank`); scores differ by about `eps`.
+        channels (`gdjax.scalespace.low_rank`); scores differ from those of whole
+        images by about as much as truncation changes them.
       spatial_selection: `centre_pixel`, `spatial_max` or `spatial_mean`.
       scale_pooling: `max_over_scales`, `logsumexp_over_scales`, `mean_over_scales`.
       scale_dropout: probability that a scale channel is left out in training.

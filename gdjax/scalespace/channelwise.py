@@ -4,7 +4,6 @@ Smoothing acts on each channel by itself, so a sigma per channel only makes the 
 of an axis a matrix per channel.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 from gdjax.scalespace.axes import filter_axis
 from gdjax.scalespace.derivatives import Orders, stencil_reach
 from gdjax.scalespace.jets import partial_derivatives, spatial_windows
+from gdjax.scalespace.mixing import mix_maps
 from gdjax.scalespace.operators import HIGHEST, Filter
 from gdjax.scalespace.stencil import difference_maps
 from gdjax.scalespace.windows import full_window
@@ -110,12 +110,9 @@ def _mix(maps: Sequence[jax.Array], kernel: jax.Array, groups: int) -> jax.Array
     dtype = maps[0].dtype
     kernel = kernel.astype(dtype)
     if groups == 1:
-        stacked = jnp.concatenate(maps, axis=-1)
-        flat = kernel.reshape(terms * channels, features)
-        return jnp.matmul(stacked, flat, precision=HIGHEST)
+        return mix_maps(maps, kernel)
     if channels == 1 and features == groups:
-        products = [y * w[0] for y, w in zip(maps, kernel, strict=True)]
-        return functools.reduce(jnp.add, products)
+        return mix_maps(maps, kernel[:, 0])
     stacked = jnp.stack(maps, axis=-2)
     stacked = stacked.reshape(*stacked.shape[:-1], groups, channels)
     grouped = kernel.reshape(terms, channels, groups, features // groups)

@@ -1,4 +1,4 @@
-"""Least-squares fits of filters by N-jets. [njet] (4), Figs. 2-3."""
+"""Least-squares fits of filters by N-jets. [njet] (5), Figs. 2-3."""
 
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ def fit_njet(
       ValueError: if the patch isn't square with odd sides, has fewer pixels that count
         than there are derivatives, or another argument is out of range.
 
-    [njet] (3)-(4). Filters in correlation form, x to the right, y down.
+    [njet] (5). Filters in correlation form, x to the right, y down.
     """
     orders = derivative_orders(order, zero_order=True)
     patch = jnp.asarray(patch)
@@ -64,12 +64,12 @@ def fit_njet(
         raise ValueError(
             f"`patch` has shape {patch.shape}; a square is needed, [size, size, C]."
         )
-    size, check = patch.shape[0], check_order(margin, name="margin")
+    size, margin = patch.shape[0], check_order(margin, name="margin")
     if size % 2 == 0:
         raise ValueError(
             f"`patch` of shape {patch.shape} has no middle pixel: give an odd size."
         )
-    inner = size - 2 * check
+    inner = size - 2 * margin
     if inner < 1 or inner**2 < len(orders):
         raise ValueError(
             f"{max(inner, 0)} x {max(inner, 0)} px of `patch` count, too few for the"
@@ -88,10 +88,7 @@ def fit_njet(
     lengths = jnp.linalg.norm(seen, axis=0)
     coefficients = jnp.linalg.lstsq(seen / lengths, wanted)[0] / lengths[:, None]
     fitted = jnp.einsum("yxj,jc->yxc", basis, coefficients, precision="highest")
-    norms = (
-        jnp.linalg.norm(y[rows, rows].reshape(inner**2, -1), axis=0)
-        for y in (flat - fitted, flat)
-    )
-    missed, whole = norms
+    missed = jnp.linalg.norm(wanted - seen @ coefficients, axis=0)
+    whole = jnp.linalg.norm(wanted, axis=0)
     residual = missed / jnp.where(whole == 0, 1, whole)
     return JetFit(coefficients, fitted.reshape(patch.shape), residual)

@@ -1,7 +1,7 @@
 """The few dimensions in which a coarse N-jet lives (gdjax).
 
 A Gaussian of sigma px hardly passes frequencies above 5 / sigma: on n px, all its
-derivatives together have a rank of about 1.7 n / sigma, to the precision of float32.
+derivatives together have a rank of about 2 n / sigma, to the precision of float32.
 With V an orthonormal basis of what they see, and Q of what they answer,
 
   A_n = Q (Q^T A_n V) V^T     for all orders n,

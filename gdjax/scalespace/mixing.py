@@ -1,7 +1,7 @@
 """Learned combinations of the N-jet."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -214,7 +214,7 @@ def separable_order(
         for rest in sorted({a[1:] for a in orders}):
             terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
             inputs = [along_x[n].astype(dtype) for n, _ in terms]
-            maps[rest] = _mix(inputs, weights[np.array([j for _, j in terms])])
+            maps[rest] = mix_maps(inputs, weights[np.array([j for _, j in terms])])
         for depth in range(2, len(orders[0]) + 1):
             merged = {}
             for rest, z in maps.items():
@@ -232,7 +232,7 @@ def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
     return kernel * factors.reshape(-1, *[1] * (kernel.ndim - 1))
 
 
-def _mix(inputs: list[jax.Array], weights: jax.Array) -> jax.Array:
+def mix_maps(inputs: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
     """Sum over j of inputs[j] [..., C] times weights[j] ([C, C_out] or [C])."""
     if weights.ndim == 2:
         terms = [x * w for x, w in zip(inputs, weights, strict=True)]

@@ -32,7 +32,7 @@ class Filter:
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
       eps: mass lost by truncation; None: full support.
-      extent: kernels end at extent sigma px instead ([njet] sec. 3.2), whatever `eps`.
+      extent: kernels end at extent sigma px instead ([njet] sec. 3.3), whatever `eps`.
       ndim: number of spatial dimensions, which share `eps`.
       max_order: highest total derivative order of the operator; kernels with a radius
         of their own are cut by it.
