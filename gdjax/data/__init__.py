@@ -11,6 +11,7 @@ from gdjax.data.idx import DataError, read_images, read_labels
 from gdjax.data.loading import Examples, load, load_at_factor, test_factors
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
+from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.preparing import BUILDERS, prepare
 from gdjax.data.rescaled_cifar10 import RescaledCifar10
 from gdjax.data.rescaled_digits import RescaledDigits
@@ -29,6 +30,7 @@ __all__ = [
     "GdjaxMnist",
     "GdjaxStl10",
     "MnistLargeScale",
+    "MultiScaleFashionMnist",
     "RescaledCifar10",
     "RescaledDigits",
     "RescaledFashionMnist",

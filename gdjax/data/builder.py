@@ -43,10 +43,12 @@ class ScaleConfig(tfds.core.BuilderConfig):
     Attributes:
       limits: subset -> how many of its first images are taken; all if not named.
       stored: take the authors' HDF5 files from the manual folder.
+      side: side of the images in px, where it is not that of the builder.
     """
 
     limits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     stored: bool = False
+    side: int | None = None
 
 
 class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -63,6 +65,7 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       BACKGROUND: what surrounds the originals on the canvas.
       SPLITS: split name -> (subset, size factor).
       CLASSES: names of the classes.
+      MASKS: labels are masks, a class for every pixel; 255 where it is not to count.
       SOURCE: where the data come from, in a few words.
       RELEASE: the published files, or None.
       UNIT: px of the canvas per px of the originals at size factor 1.
@@ -74,6 +77,7 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     BACKGROUND: ClassVar[Background] = "black"
     SPLITS: ClassVar[Splits]
     CLASSES: ClassVar[tuple[str, ...]]
+    MASKS: ClassVar[bool] = False
     SOURCE: ClassVar[str]
     RELEASE: ClassVar[Release | None] = None
     UNIT: ClassVar[float] = 1.0
@@ -99,9 +103,19 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tuple(f for n, (_, f) in cls.SPLITS.items() if n.startswith("test_sc"))
 
     @classmethod
-    def image_shape(cls, subset: str) -> tuple[int, int, int]:
-        """Height and width in px, and channels, of the images of a subset."""
+    def image_shape(cls, subset: str, *, config: str = "") -> tuple[int, int, int]:
+        """Height and width in px, and channels, of the images of a subset.
+
+        Args:
+          subset: "train", "validation" or "test".
+          config: name of the config; "" for those whose sides are the builder's.
+
+        Returns:
+          (H, W, C).
+        """
         side = cls.SUBSET_SIDES.get(subset, cls.SIDE)
+        if config:
+            side = cls.config_named(config).side or side
         return side, side, cls.CHANNELS
 
     @classmethod
@@ -154,6 +168,14 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         classes = len(self.CLASSES)
         return hdf5.find_parts(folder, self.SPLITS, shapes=shapes, classes=classes)
 
+    def part(self, originals: Originals, subset: str, factor: float) -> Part:
+        """The examples of one split; here, the originals rescaled."""
+        return self.rescaled_part(originals, subset, factor)
+
+    def parameters(self) -> dict[str, Any]:
+        """What else than the originals decides the images, for the metadata."""
+        return {}
+
     def rescaled_part(
         self, originals: Originals, subset: str, factor: float
     ) -> RescaledPart:
@@ -164,19 +186,17 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             images=images[:count],
             labels=labels[:count],
             factor=factor * self.UNIT,
-            side=self.image_shape(subset)[0],
+            side=self.image_shape(subset, config=self.variant.name)[0],
             background=self.BACKGROUND,
         )
 
     def _info(self) -> tfds.core.DatasetInfo:
         # TFDS has one shape for all splits; it stores the sides it is not told.
-        side = None if self.SUBSET_SIDES else self.SIDE
-        image = tfds.features.Tensor(
-            shape=(side, side, self.CHANNELS),
-            dtype=np.uint8,
-            encoding=tfds.features.Encoding.ZLIB,
-        )
+        side = None if self.SUBSET_SIDES else self.variant.side or self.SIDE
+        image = _planes(side, self.CHANNELS)
         label = tfds.features.ClassLabel(names=list(self.CLASSES))
+        if self.MASKS:
+            label = _planes(side, 1)
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
@@ -197,14 +217,23 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             originals = self.originals(folder, download=dl_manager.download)
             origin, sha256 = originals.origin, originals.sha256
             for name, (subset, factor) in self.SPLITS.items():
-                parts[name] = self.rescaled_part(originals, subset, factor)
+                parts[name] = self.part(originals, subset, factor)
         digest = Originals({}, {}, origin, sha256).digest
-        self.provenance.update(source=origin, sha256=sha256, digest=digest)
+        facts = {"source": origin, "sha256": sha256, "digest": digest}
+        self.provenance.update(facts | self.parameters())
         return {n: self._generate_examples(part) for n, part in parts.items()}
 
     def _generate_examples(self, part: Part) -> Iterator[tuple[int, dict[str, Any]]]:
         for i, (image, label) in enumerate(part.examples()):
             yield i, {"image": image, "label": label}
+
+
+def _planes(side: int | None, channels: int) -> tfds.features.Tensor:
+    return tfds.features.Tensor(
+        shape=(side, side, channels),
+        dtype=np.uint8,
+        encoding=tfds.features.Encoding.ZLIB,
+    )
 
 
 def _user_folder(dl_manager: Any) -> Path | None:

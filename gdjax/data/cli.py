@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -82,16 +83,20 @@ class Show:
         if not self.out.parent.is_dir():
             raise FileNotFoundError(f"the folder {self.out.parent} does not exist")
         factors = self.factors or test_factors(self.name) or (1.0,)
-        rows = [
-            load_at_factor(
+        rows, texts = [], []
+        for factor in factors:
+            examples = load_at_factor(
                 self.name, factor, data_dir=self.data_dir, limit=self.columns
-            ).image
-            for factor in factors
-        ]
+            )
+            rows.append(examples.image)
+            texts.append(f"{factor:.3f}")
+            if examples.label.ndim == 3:
+                rows.append(_grey(examples.label))
+                texts.append("classes")
         # matplotlib takes half a second, and only this command needs it.
         from gdjax.plots.contact_sheet import contact_sheet
 
-        figure = contact_sheet(rows, [f"{factor:.3f}" for factor in factors])
+        figure = contact_sheet(rows, texts)
         # Renamed at the end: a sheet that exists is a whole one.
         temporary = self.out.with_name(f".{self.out.name}.{os.getpid()}.tmp")
         try:
@@ -157,13 +162,23 @@ def _cells(builder: type[ScaleBuilder]) -> tuple[str, ...]:
     return _image_sizes(builder), ", ".join(plain), ladder, builder.SOURCE, ready
 
 
+def _grey(masks: np.ndarray) -> np.ndarray:
+    """Masks [N, H, W] as images [N, H, W, 1]: the higher the class, the lighter."""
+    shades = np.minimum(masks, 12) * np.uint8(20)
+    return np.where(masks == 255, np.uint8(255), shades)[..., None]
+
+
 def _image_sizes(builder: type[ScaleBuilder]) -> str:
-    """Such as "28x28" or "64x64 RGB"; a line for each subset if they differ."""
+    """Such as "28x28" or "64x64 RGB"; a line for each size of subsets or configs."""
     colour = " RGB" if builder.CHANNELS == 3 else ""
     subsets = dict.fromkeys(subset for subset, _ in builder.SPLITS.values())
     sizes = {sub: "{}x{}".format(*builder.image_shape(sub)) for sub in subsets}
     if len(set(sizes.values())) == 1:
-        return sizes.popitem()[1] + colour
+        subset, *_ = subsets
+        configs = builder.builder_configs
+        shapes = [builder.image_shape(subset, config=config) for config in configs]
+        sides = dict.fromkeys("{}x{}".format(*shape) for shape in shapes)
+        return "\n".join(side + colour for side in sides)
     return "\n".join(f"{subset} {size}{colour}" for subset, size in sizes.items())
 
 

@@ -29,7 +29,8 @@ class Examples(NamedTuple):
 
     Attributes:
       image: uint8 [N, H, W, C].
-      label: int32 [N].
+      label: int32 [N]; in sets for segmentation uint8 [N, H, W], the class of every
+        pixel, 255 where it is not to count.
     """
 
     image: np.ndarray
@@ -122,9 +123,8 @@ def load_at_factor(
         split = f"test_scale_{factor_tag(prepared)}" if known else "test"
         return load(name, split, data_dir=data_dir, limit=limit)
     if not known:
-        others = " or ".join(_rescaled_sets(builder_class))
         raise ValueError(
-            f"{name} has only factor 1, not {factor}; for other sizes take {others}"
+            f"{name} has only factor 1, not {factor}; {_other_sizes(builder_class)}"
         )
     if builder_class.config_named(config).stored:
         sizes = ", ".join(f"{f:.3f}" for f in known)
@@ -149,22 +149,27 @@ def _resample(
     return Examples(part.stack(), part.labels.astype(np.int32))
 
 
-def _rescaled_sets(builder_class: type[ScaleBuilder]) -> list[str]:
-    """Data sets with the same originals at several sizes."""
+def _other_sizes(builder_class: type[ScaleBuilder]) -> str:
+    """Where the same originals are at other sizes, as the end of an error message."""
+    if builder_class.MASKS:
+        return "for other sizes take its other configs"
     same = {n: b for n, b in BUILDERS.items() if b.RELEASE is builder_class.RELEASE}
-    return [name for name, builder in same.items() if builder.test_factors()]
+    rescaled = [name for name, builder in same.items() if builder.test_factors()]
+    if not rescaled:
+        return "no set has these images at other sizes"
+    return f"for other sizes take {' or '.join(rescaled)}"
 
 
 def _image_shape(name: str, split: str) -> tuple[int, int, int]:
     """Shape of the images of "a+b[:10]"; ValueError if a or b is not a split."""
-    builder_class, _ = parse_name(name)
+    builder_class, config = parse_name(name)
     shapes = {}
     for term in split.split("+"):
         stem = re.sub(r"\[.*\]$", "", term.strip())
         if stem not in builder_class.SPLITS:
             raise unknown(f"split of {name}", stem, builder_class.SPLITS)
         subset, _ = builder_class.SPLITS[stem]
-        shapes[builder_class.image_shape(subset)] = stem
+        shapes[builder_class.image_shape(subset, config=config)] = stem
     if len(shapes) > 1:
         sides = ", ".join(f"{stem} {shape[0]} px" for shape, stem in shapes.items())
         raise ValueError(
@@ -202,8 +207,11 @@ def _decode(
     count = len(source) if limit is None else min(limit, len(source))
     images = np.empty((count, *shape), np.uint8)
     labels = np.empty(count, np.int32)
+    if builder.MASKS:
+        labels = np.empty((count, *shape[:2]), np.uint8)
     for start in range(0, count, _BLOCK):
         rows = range(start, min(start + _BLOCK, count))
         for i, example in zip(rows, source.__getitems__(list(rows)), strict=True):
-            images[i], labels[i] = example["image"], example["label"]
+            images[i] = example["image"]
+            labels[i] = np.reshape(example["label"], labels.shape[1:])
     return Examples(images, labels)

@@ -17,8 +17,11 @@ _BLOCK = 100
 class Part(Protocol):
     """Anything that can go through the examples of one split."""
 
-    def examples(self) -> Iterator[tuple[np.ndarray, int]]:
-        """Yields image, uint8 [side, side, C], and label, in source order."""
+    def examples(self) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yields image, uint8 [side, side, C], and label, in source order.
+
+        The label is a whole number, or a mask, uint8 [side, side, 1].
+        """
         ...
 
 

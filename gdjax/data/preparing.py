@@ -22,6 +22,7 @@ from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
+from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.rescaled_cifar10 import RescaledCifar10
 from gdjax.data.rescaled_digits import RescaledDigits
 from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
@@ -36,6 +37,7 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "fashion_mnist": GdjaxFashionMnist,
     "rescaled_fashion_mnist": RescaledFashionMnist,
     "mnist_large_scale": MnistLargeScale,
+    "multi_scale_fashion_mnist": MultiScaleFashionMnist,
     "cifar10": GdjaxCifar10,
     "rescaled_cifar10": RescaledCifar10,
     "stl10": GdjaxStl10,
