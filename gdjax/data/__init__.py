@@ -5,6 +5,7 @@ need.
 """
 
 from gdjax.data.cifar10 import GdjaxCifar10
+from gdjax.data.cifar100 import GdjaxCifar100
 from gdjax.data.factors import factor_tag, quarter_octaves
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.idx import DataError, read_images, read_labels
@@ -19,6 +20,7 @@ from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
 from gdjax.data.rescaled_stl10 import RescaledStl10
 from gdjax.data.rescaling import rescale
 from gdjax.data.stl10 import GdjaxStl10
+from gdjax.data.svhn import GdjaxSvhn
 
 
 __all__ = [
@@ -26,9 +28,11 @@ __all__ = [
     "DataError",
     "Examples",
     "GdjaxCifar10",
+    "GdjaxCifar100",
     "GdjaxFashionMnist",
     "GdjaxMnist",
     "GdjaxStl10",
+    "GdjaxSvhn",
     "MnistLargeScale",
     "MultiScaleFashionMnist",
     "RescaledCifar10",

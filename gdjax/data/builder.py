@@ -129,6 +129,11 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return self.builder_config  # type: ignore
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the config of this builder."""
+        return self.CLASSES
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Of a prepared set: `source` in words, `sha256` of its parts, `digest`."""
         return self.info.metadata  # type: ignore
@@ -194,7 +199,7 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         # TFDS has one shape for all splits; it stores the sides it is not told.
         side = None if self.SUBSET_SIDES else self.variant.side or self.SIDE
         image = _planes(side, self.CHANNELS)
-        label = tfds.features.ClassLabel(names=list(self.CLASSES))
+        label = tfds.features.ClassLabel(names=list(self.classes))
         if self.MASKS:
             label = _planes(side, 1)
         return tfds.core.DatasetInfo(

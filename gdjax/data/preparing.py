@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 from gdjax.data import hdf5, sources
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.cifar10 import GdjaxCifar10
+from gdjax.data.cifar100 import GdjaxCifar100
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
@@ -29,6 +30,7 @@ from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
 from gdjax.data.rescaled_stl10 import RescaledStl10
 from gdjax.data.sources import Originals
 from gdjax.data.stl10 import GdjaxStl10
+from gdjax.data.svhn import GdjaxSvhn
 
 
 BUILDERS: dict[str, type[ScaleBuilder]] = {
@@ -39,9 +41,11 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "mnist_large_scale": MnistLargeScale,
     "multi_scale_fashion_mnist": MultiScaleFashionMnist,
     "cifar10": GdjaxCifar10,
+    "cifar100": GdjaxCifar100,
     "rescaled_cifar10": RescaledCifar10,
     "stl10": GdjaxStl10,
     "rescaled_stl10": RescaledStl10,
+    "svhn": GdjaxSvhn,
 }
 
 
@@ -101,7 +105,7 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     incomplete is never hidden by what was prepared from it. Sets made from other files
     than the published ones lie in a folder of their own, named by their SHA-256:
     `mnist` without a `data_dir` is always MNIST. Where the SHA-256 of the published
-    files is not known (CIFAR-10 and STL-10, whose sizes are checked, and the authors'
+    files is not known (CIFAR and STL-10, whose sizes are checked, and the authors'
     HDF5 files), those seen first count as the published ones.
 
     Args:

@@ -115,7 +115,43 @@ class ArchiveRelease:
         )
 
 
-Release = IdxRelease | ArchiveRelease
+@dataclass(frozen=True)
+class FilesRelease:
+    """A published data set of single files, not packed.
+
+    Attributes:
+      title: its name for people.
+      url: folder of the files.
+      remote: name -> what a download must be.
+      digest: `Originals.digest` of the published files.
+      folder: subfolder of the data folder in which they lie; none.
+    """
+
+    title: str
+    url: str
+    remote: Mapping[str, RemoteFile]
+    digest: str
+    folder: str = ""
+
+    def urls(self) -> dict[str, str]:
+        """Name -> address."""
+        return {name: f"{self.url}{name}" for name in self.remote}
+
+    def downloads(self) -> dict[str, RemoteFile]:
+        """Address -> what a download from there must be."""
+        return {f"{self.url}{name}": file for name, file in self.remote.items()}
+
+    def remedies(self) -> str:
+        """All the ways to get the files, as the end of an error message."""
+        size = sum(file.size for file in self.remote.values())
+        return (
+            f"name a folder with {' and '.join(self.remote)} (--data-dir, `data_dir=`),"
+            f" or let them be downloaded from {self.url} ({size / 1e6:,.0f} MB; needs "
+            "the network)"
+        )
+
+
+Release = IdxRelease | ArchiveRelease | FilesRelease
 
 
 MNIST = IdxRelease(
@@ -172,6 +208,19 @@ CIFAR10 = ArchiveRelease(
     },
 )
 
+CIFAR100 = ArchiveRelease(
+    title="CIFAR-100 (binary version)",
+    url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    remote=RemoteFile(
+        168513733, "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
+    ),
+    folder="cifar-100-binary",
+    files={
+        "train.bin": Records(50_000, 2 + 3 * 32**2),
+        "test.bin": Records(10_000, 2 + 3 * 32**2),
+    },
+)
+
 STL10 = ArchiveRelease(
     title="STL-10 (binary version)",
     url="http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
@@ -185,4 +234,19 @@ STL10 = ArchiveRelease(
         "test_X.bin": Records(8_000, 3 * 96**2),
         "test_y.bin": Records(8_000, 1),
     },
+)
+
+SVHN = FilesRelease(
+    title="SVHN (cropped digits)",
+    url="http://ufldl.stanford.edu/housenumbers/",
+    remote={
+        "train_32x32.mat": RemoteFile(
+            182040794,
+            "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        ),
+        "test_32x32.mat": RemoteFile(
+            64275384, "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"
+        ),
+    },
+    digest="d9cf0cf0b02cf4dd1978aa1706b0a29a62f47c6d1a53a9714b99a05269166a5a",
 )

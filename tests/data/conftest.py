@@ -15,9 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdjax.data import GdjaxCifar10, GdjaxStl10, RescaledCifar10, RescaledStl10
+from gdjax.data import (
+    GdjaxCifar10,
+    GdjaxCifar100,
+    GdjaxStl10,
+    RescaledCifar10,
+    RescaledStl10,
+)
 from gdjax.data.releases import (
     CIFAR10,
+    CIFAR100,
     STL10,
     ArchiveRelease,
     Records,
@@ -115,6 +122,38 @@ def _cifar10_files(seed: int = 0) -> dict[str, bytes]:
     return files
 
 
+# The superclasses of CIFAR-100's classes 0..99, as the published files have them.
+_COARSE = [
+    4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11,
+    6, 11, 5, 10, 7, 6, 13, 15, 3, 15, 0, 11, 1, 10, 12, 14, 16, 9, 11, 5,
+    5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17,
+    10, 3, 2, 12, 12, 16, 12, 1, 9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13,
+    16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14, 13,
+]  # fmt: skip
+
+
+def _cifar100_arrays() -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images [N, 32, 32, 3], coarse and fine labels [N], of 100 + 7 images."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for subset, count in (("train", 100), ("test", 7)):
+        images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        fine = rng.permutation(100)[:count]
+        arrays[subset] = images, np.array(_COARSE)[fine], fine
+    return arrays
+
+
+def _cifar100_files() -> dict[str, bytes]:
+    """The two files: for each image two labels, its red plane, its green, its blue."""
+    return {
+        f"{subset}.bin": b"".join(
+            bytes(labels) + b"".join(image[:, :, c].tobytes() for c in range(3))
+            for image, *labels in zip(*arrays, strict=True)
+        )
+        for subset, arrays in _cifar100_arrays().items()
+    }
+
+
 def _stl10_arrays(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images [N, 96, 96, 3] and labels [N], 1..10, of 10 + 13 images."""
     rng = np.random.default_rng(seed)
@@ -192,6 +231,19 @@ def write_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
+def write_cifar100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a CIFAR-100 of 100 + 7 images, which then counts as the published one."""
+
+    def write(name: str = "cifar100", *, layout: str = "plain") -> Path:
+        folder = tmp_path / name
+        release = _write_files(CIFAR100, _cifar100_files(), folder, layout)
+        monkeypatch.setattr(GdjaxCifar100, "RELEASE", release)
+        return folder
+
+    return write
+
+
+@pytest.fixture
 def write_stl10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Writes an STL-10 of 10 + 13 images, which then counts as the published one."""
 
@@ -209,6 +261,12 @@ def write_stl10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def cifar10_arrays() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """What `write_cifar10` writes, for a seed."""
     return _cifar10_arrays
+
+
+@pytest.fixture
+def cifar100_arrays() -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What `write_cifar100` writes: images, coarse labels, fine labels."""
+    return _cifar100_arrays()
 
 
 @pytest.fixture
