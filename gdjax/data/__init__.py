@@ -6,13 +6,16 @@ need.
 
 from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.cifar100 import GdjaxCifar100
+from gdjax.data.cityscapes import open_cityscapes
 from gdjax.data.factors import factor_tag, quarter_octaves
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.idx import DataError, read_images, read_labels
 from gdjax.data.loading import Examples, load, load_at_factor, test_factors
+from gdjax.data.masked_images import MaskedImage, MaskedImages
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
+from gdjax.data.pascal_voc import open_pascal_voc, open_sbd, open_trainaug
 from gdjax.data.preparing import BUILDERS, prepare
 from gdjax.data.rescaled_cifar10 import RescaledCifar10
 from gdjax.data.rescaled_digits import RescaledDigits
@@ -33,6 +36,8 @@ __all__ = [
     "GdjaxMnist",
     "GdjaxStl10",
     "GdjaxSvhn",
+    "MaskedImage",
+    "MaskedImages",
     "MnistLargeScale",
     "MultiScaleFashionMnist",
     "RescaledCifar10",
@@ -42,6 +47,10 @@ __all__ = [
     "factor_tag",
     "load",
     "load_at_factor",
+    "open_cityscapes",
+    "open_pascal_voc",
+    "open_sbd",
+    "open_trainaug",
     "prepare",
     "quarter_octaves",
     "read_images",

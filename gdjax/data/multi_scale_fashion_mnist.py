@@ -13,12 +13,11 @@ import tensorflow_datasets as tfds
 from gdjax.data.builder import ScaleBuilder, ScaleConfig
 from gdjax.data.fashion_mnist import GARMENTS
 from gdjax.data.idx import DataError
+from gdjax.data.masked_images import IGNORED
 from gdjax.data.mnist import PLAIN_SPLITS
 from gdjax.data.releases import FASHION_MNIST, IdxRelease
 from gdjax.data.sources import Originals
 
-
-IGNORED = 255
 
 _SEED = 0
 _THRESHOLD = 51  # 0.2 of 255.
@@ -205,8 +204,18 @@ def place(
     Returns:
       Upper left, upper right, lower left, lower right; each whole in its quadrant.
 
+    Raises:
+      ValueError: if there is no such subset, or a factor is not 1, 2, 3 or 4.
+
     gdjax; the distributions are those of [njet] sec. 4.2.
     """
+    if subset not in _SUBSETS:
+        raise ValueError(f"`subset={subset!r}` must be one of {', '.join(_SUBSETS)}.")
+    if not factors or not set(factors) <= set(range(1, _LARGEST + 1)):
+        raise ValueError(
+            f"`factors={factors}` must be whole numbers from 1 to {_LARGEST}, which is "
+            "what fits into a quadrant."
+        )
     seeds = np.random.SeedSequence(_SEED, spawn_key=(_SUBSETS.index(subset), index))
     draws = np.random.default_rng(seeds).random((_QUADRANTS, 3))
     quadrant = _LARGEST * side
@@ -233,9 +242,24 @@ def enlarge(image: np.ndarray, factor: int, *, halved: bool = False) -> np.ndarr
     Returns:
       uint8 [n factor, n factor], or half of it; halves are rounded up.
 
+    Raises:
+      ValueError: if the image is not uint8 [n, n], with n even to be halved, or the
+        factor is below 1.
+
     gdjax; [njet] sec. 4.2 does not say where the samples are.
     """
-    matrix = _interpolation(image.shape[0], factor, halved)
+    side = image.shape[0] if image.ndim else 0
+    if image.dtype != np.uint8 or image.shape != (side, side) or not side:
+        raise ValueError(
+            f"`image` must be uint8 [n, n], not {image.dtype} {image.shape}."
+        )
+    if halved and side % 2:
+        raise ValueError(
+            f"`image` has {side}x{side} px; an odd side can't be `halved`."
+        )
+    if factor < 1 or factor % 1:
+        raise ValueError(f"`factor={factor}` must be a whole number, at least 1.")
+    matrix = _interpolation(side, factor, halved)
     # Sums of whole numbers far below 2^53 are exact in float64, in any order.
     sums = (matrix @ image.astype(np.float64) @ matrix.T).astype(np.int64)
     unit = int(matrix[0].sum()) ** 2

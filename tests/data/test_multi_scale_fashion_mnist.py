@@ -235,3 +235,35 @@ def test_the_sheet_has_a_row_of_masks(write_idx, tmp_path, capsys):
     main(["list"])
     table = capsys.readouterr().out
     assert "224x224" in table and "112x112" in table and "/small_mixed" in table
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "words"),
+    [
+        (np.zeros((4, 4)), {}, r"`image` must be uint8 \[n, n\], not float64 \(4, 4\)"),
+        (np.zeros((4, 6), np.uint8), {}, r"not uint8 \(4, 6\)"),
+        (np.zeros((4, 4, 1), np.uint8), {}, r"not uint8 \(4, 4, 1\)"),
+        (np.zeros((0, 0), np.uint8), {}, r"not uint8 \(0, 0\)"),
+        (np.zeros((3, 3), np.uint8), {"halved": True}, "has 3x3 px; an odd side"),
+        (np.zeros((4, 4), np.uint8), {"factor": 0}, "factor=0"),
+        (np.zeros((4, 4), np.uint8), {"factor": 1.5}, "factor=1.5"),
+    ],
+)
+def test_wrong_images_and_factors_are_named(image, options, words):
+    options = {"factor": 2} | options
+    with pytest.raises(ValueError, match=words):
+        enlarge(image, options.pop("factor"), **options)
+
+
+@pytest.mark.parametrize(
+    ("subset", "factors", "words"),
+    [
+        ("tset", (1,), "subset='tset'.* train, validation, test"),
+        ("test", (1, 5), r"factors=\(1, 5\).* from 1 to 4"),
+        ("test", (0,), r"factors=\(0,\)"),
+        ("test", (), r"factors=\(\)"),
+    ],
+)
+def test_what_does_not_fit_is_named(subset, factors, words):
+    with pytest.raises(ValueError, match=words):
+        place(subset, 0, factors=factors, side=28)

@@ -1,0 +1,209 @@
+"""PASCAL VOC 2012 for segmentation, and the masks of SBD for more of its images.
+
+SBD (Semantic Boundaries Dataset) has masks for 11,355 images of VOC. What is trained on
+in the literature, "trainaug", are both together, without VOC's validation images.
+
+[njet] sec. 4.2, experiment 2(B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gdjax.data.idx import DataError
+from gdjax.data.masked_images import (
+    MaskedImages,
+    present,
+    read_indices,
+    read_names,
+)
+from gdjax.data.mat import read_mat
+from gdjax.data.preparing import unknown
+from gdjax.data.sources import check_folder
+
+
+OBJECTS = (
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+
+
+def open_pascal_voc(folder: str | Path, split: str) -> MaskedImages:
+    """Images and masks of VOC 2012; 255 is on the outlines of objects.
+
+    Args:
+      folder: VOC2012 (with JPEGImages, SegmentationClass and ImageSets), or a folder
+        that has VOC2012 or VOCdevkit/VOC2012.
+      split: "train" (1,464 images), "val" (1,449) or "trainval".
+
+    Returns:
+      The images in the order of ImageSets/Segmentation; read one by one when asked for.
+
+    Raises:
+      ValueError: if there is no such split.
+      OSError: if the folder, or a file that the list of the split names, is missing.
+      DataError: if the list is no list of names.
+    """
+    _check_split("PASCAL VOC", split, ("train", "val", "trainval"))
+    root = _voc_root(folder)
+    return _open_voc(root, read_names(_voc_list(root, split)))
+
+
+def open_sbd(folder: str | Path, split: str) -> MaskedImages:
+    """Images and masks of SBD, which has the classes of VOC and no 255.
+
+    Args:
+      folder: SBD's folder "dataset" (with img, cls, train.txt and val.txt), or a folder
+        that has dataset or benchmark_RELEASE/dataset.
+      split: "train" (8,498 images) or "val" (2,857).
+
+    Returns:
+      The images in the order of the list; read one by one when asked for.
+
+    Raises:
+      ValueError: if there is no such split.
+      OSError: if the folder, or a file that the list of the split names, is missing.
+      DataError: if the list is no list of names.
+    """
+    _check_split("SBD", split, ("train", "val"))
+    root = _sbd_root(folder)
+    return _open_sbd(root, read_names(root / f"{split}.txt"))
+
+
+def open_trainaug(voc_folder: str | Path, sbd_folder: str | Path) -> MaskedImages:
+    """Training images of VOC and all of SBD, without VOC's validation images (10,582).
+
+    Choice: an image that is in both has VOC's mask.
+
+    Args:
+      voc_folder: as in `open_pascal_voc`.
+      sbd_folder: as in `open_sbd`.
+
+    Returns:
+      VOC's training images, then SBD's, in the order of their lists; read one by one
+      when asked for.
+
+    Raises:
+      OSError: if a folder, or a file that a list names, is missing.
+      DataError: if a list is no list of names.
+    """
+    voc, sbd = _voc_root(voc_folder), _sbd_root(sbd_folder)
+    first = read_names(_voc_list(voc, "train"))
+    known = {*first, *read_names(_voc_list(voc, "val"))}
+    both = [*read_names(sbd / "train.txt"), *read_names(sbd / "val.txt")]
+    others = [name for name in dict.fromkeys(both) if name not in known]
+    a, b = _open_voc(voc, first), _open_sbd(sbd, others)
+    return MaskedImages(
+        names=a.names + b.names,
+        images=a.images + b.images,
+        masks=a.masks + b.masks,
+        classes=OBJECTS,
+        read_mask=read_mask,
+    )
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """A mask of VOC (.png) or of SBD (.mat).
+
+    Args:
+      path: the file.
+
+    Returns:
+      uint8 [H, W].
+
+    Raises:
+      OSError: if the file can't be opened.
+      DataError: if it is broken or no mask.
+    """
+    if path.suffix != ".mat":
+        return read_indices(path)
+    remedy = "unpack it anew from SBD's archive"
+    struct = read_mat(path, ["GTcls"], remedy=remedy)["GTcls"]
+    if struct.shape != (1, 1) or "Segmentation" not in (struct.dtype.names or ()):
+        raise DataError(f"{path} has no GTcls.Segmentation; {remedy}")
+    mask = struct["Segmentation"][0, 0]
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype != np.uint8:
+        found = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else "none"
+        raise DataError(
+            f"{path} has a GTcls.Segmentation of {found}, expected uint8 (H, W); "
+            f"{remedy}"
+        )
+    return mask
+
+
+def _check_split(title: str, split: str, splits: Sequence[str]) -> None:
+    if split not in splits:
+        raise unknown(f"split of {title}", split, splits)
+
+
+def _voc_root(folder: str | Path) -> Path:
+    return _root(
+        folder,
+        ("VOC2012", "VOCdevkit/VOC2012"),
+        "ImageSets/Segmentation",
+        "PASCAL VOC 2012 (VOCtrainval_11-May-2012.tar)",
+    )
+
+
+def _sbd_root(folder: str | Path) -> Path:
+    return _root(
+        folder, ("dataset", "benchmark_RELEASE/dataset"), "cls", "SBD (benchmark.tgz)"
+    )
+
+
+def _root(folder: str | Path, inside: tuple[str, str], marker: str, title: str) -> Path:
+    """The folder, or that of `inside`, which has the folder `marker`."""
+    folder = check_folder(folder)
+    for place in (folder, *(folder / name for name in inside)):
+        if (place / marker).is_dir():
+            return place
+    raise FileNotFoundError(
+        f"the data folder {folder} is not that of {title}: neither it nor its "
+        f"{inside[0]} or {inside[1]} has a folder {marker}"
+    )
+
+
+def _voc_list(root: Path, split: str) -> Path:
+    return root / "ImageSets" / "Segmentation" / f"{split}.txt"
+
+
+def _open_voc(root: Path, names: Sequence[str]) -> MaskedImages:
+    return MaskedImages(
+        names=tuple(names),
+        images=present(root / "JPEGImages", names, ".jpg"),
+        masks=present(root / "SegmentationClass", names, ".png"),
+        classes=OBJECTS,
+        read_mask=read_mask,
+    )
+
+
+def _open_sbd(root: Path, names: Sequence[str]) -> MaskedImages:
+    return MaskedImages(
+        names=tuple(names),
+        images=present(root / "img", names, ".jpg"),
+        masks=present(root / "cls", names, ".mat"),
+        classes=OBJECTS,
+        read_mask=read_mask,
+    )
