@@ -1,0 +1,108 @@
+"""What an N-Jet network has learned, layer by layer. [njet] Figs. 5b, 7, 8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def learned_sigmas(
+    rows: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    bounds: tuple[float, float] | None = None,
+) -> Figure:
+    """Sigma of every layer of one or more networks. [njet] Fig. 5b.
+
+    Args:
+      rows: (name of the network, {layer: sigma in px}); a layer with several sigmas
+        gives them all, and is drawn as their median with bars from the least to the
+        largest.
+      bounds: lowest and highest sigma that could have been learned, px.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: if there are no networks, or one without layers.
+    """
+    if not rows or not all(sigmas for _, sigmas in rows):
+        raise ValueError("`rows` needs at least one network with at least one layer.")
+    names = max((list(sigmas) for _, sigmas in rows), key=len)
+    figure, axes = _layer_axes(names)
+    for name, sigmas in rows:
+        values = [np.ravel(np.asarray(sigma, float)) for sigma in sigmas.values()]
+        middle = np.array([np.median(value) for value in values])
+        low = middle - [value.min() for value in values]
+        high = np.array([value.max() for value in values]) - middle
+        places = range(len(values))
+        axes.errorbar(places, middle, [low, high], marker="o", capsize=3, label=name)
+    for bound in bounds or ():
+        axes.axhline(bound, color="0.6", linestyle=":")
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_ylabel(r"$\sigma$ (px)")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def feature_map_sizes(rows: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> Figure:
+    """Side of the feature maps after every layer. [njet] Figs. 7-8.
+
+    Args:
+      rows: (name of the network, [(height, width), ...] in px, one per layer).
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: if there are no networks, or one without layers.
+    """
+    if not rows or not all(len(sizes) for _, sizes in rows):
+        raise ValueError("`rows` needs at least one network with at least one layer.")
+    deepest = max(len(sizes) for _, sizes in rows)
+    figure, axes = _layer_axes([str(k + 1) for k in range(deepest)])
+    for name, sizes in rows:
+        sides = [max(size) for size in sizes]
+        axes.step(range(len(sides)), sides, where="mid", marker="o", label=name)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("side of the feature maps (px)")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _layer_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
+    width = min(12.0, max(4.5, 0.45 * len(names) + 2.0))
+    figure = Figure(figsize=(width, 3.4), layout="constrained")
+    axes = figure.subplots()
+    stride = -(-len(names) // 30)
+    axes.set_xticks(range(0, len(names), stride), names[::stride])
+    if max(map(len, names)) > 3:
+        axes.tick_params(axis="x", labelrotation=60, labelsize=8)
+    axes.set_xlabel("layer")
+    return figure, axes
+
+
+def scores(rows: Sequence[tuple[str, float]], title: str) -> Figure:
+    """One bar per network. [njet] Fig. 6.
+
+    Args:
+      rows: (name of the network, score in %).
+      title: what the score is.
+
+    Returns:
+      The figure; the axis begins where differences can be seen.
+    """
+    figure = Figure(figsize=(5.5, 0.35 * len(rows) + 1.0), layout="constrained")
+    axes = figure.subplots()
+    values = [value for _, value in rows]
+    bars = axes.barh([name for name, _ in rows], values, color="C0")
+    axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
+    axes.invert_yaxis()
+    axes.set_xlim(max(0.0, 2 * min(values) - 100), 102)
+    axes.set_xlabel(f"{title} (%)")
+    axes.tick_params(labelsize=8)
+    return figure

@@ -1,0 +1,61 @@
+"""Figures of learned sigmas, sizes, segmentations and fits: what they show."""
+
+import numpy as np
+import pytest
+
+from gdjax.plots.filter_fit import filter_fits
+from gdjax.plots.layers import feature_map_sizes, learned_sigmas, scores
+from gdjax.plots.segmentation import segmentation_sheet
+
+
+def test_sigmas_are_drawn_per_layer_and_network():
+    rows = [
+        ("one", {"conv_1": 1.0, "conv_2": [1.0, 2.0, 4.0]}),
+        ("two", {"conv_1": 0.5, "conv_2": 3.0}),
+    ]
+    (axes,) = learned_sigmas(rows, bounds=(0.25, 16.0)).axes
+    heights = [container.lines[0].get_ydata() for container in axes.containers]
+    np.testing.assert_allclose(heights, [[1.0, 2.0], [0.5, 3.0]])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["conv_1", "conv_2"]
+    with pytest.raises(ValueError, match="at least one"):
+        learned_sigmas([])
+
+
+def test_sizes_are_drawn_per_layer():
+    (axes,) = feature_map_sizes([("one", [(32, 32), (20, 18)]), ("two", [(8, 8)])]).axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [32, 20])
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [8])
+    with pytest.raises(ValueError, match="at least one"):
+        feature_map_sizes([("none", [])])
+
+
+def test_scores_are_bars():
+    (axes,) = scores([("one", 97.0), ("two", 98.5)], "accuracy").axes
+    assert [bar.get_width() for bar in axes.patches] == [97.0, 98.5]
+    assert axes.get_xlim()[0] == 94.0
+
+
+def test_segmentations_show_truth_and_predictions_with_one_colour_each():
+    images = np.zeros((2, 4, 5, 1), np.uint8)
+    labels = np.array([0, 1, 2, 255], np.uint8)[None, :, None].repeat(2, 0).repeat(5, 2)
+    found = np.where(labels == 255, 0, labels)
+    figure = segmentation_sheet(
+        images, labels, [("net", found)], num_classes=3, names=("none", "a", "b")
+    )
+    truth, guess = (figure.axes[k].images[0] for k in (1, 2))
+    np.testing.assert_array_equal(truth.get_array()[:, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(guess.get_array()[:, 0], [0, 1, 2, 0])
+    assert len(figure.axes) == 6
+    with pytest.raises(ValueError, match="'net' have shape"):
+        segmentation_sheet(images, labels, [("net", found[:1])], num_classes=3)
+    with pytest.raises(ValueError, match="2 names; there are 3"):
+        segmentation_sheet(images, labels, [], num_classes=3, names=("a", "b"))
+
+
+def test_fits_show_what_is_left():
+    patch = np.linspace(-1, 1, 25).reshape(5, 5)
+    figure = filter_fits(patch, [("order 1", patch, np.array([0.25]))])
+    assert figure.axes[3].get_xlabel() == "residual 25 %"
+    np.testing.assert_allclose(figure.axes[3].images[0].get_array(), 0.5)
+    with pytest.raises(ValueError, match="of the patch's shape"):
+        filter_fits(patch, [("other", patch[:3], np.array([0.1]))])
