@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import figures, predict
+from . import figures, njet, njet_evaluation, predict
 from .errors import UserError
 from .figures import Candidate
 from .loop import final_variables
@@ -57,6 +57,15 @@ def evaluate(session: Session, choices: Choices, *, command: str) -> dict[str, A
       UserError: if a stage is not finished, or data are missing.
     """
     recipe = session.recipe
+    if njet.is_njet(recipe.model):
+        if choices.factors or choices.sigmas or choices.poolings:
+            raise UserError(
+                "networks of [njet] have no scale channels, and are tested at the size "
+                "that they were trained at: leave factors, sigmas and poolings out"
+            )
+        return njet_evaluation.evaluate(
+            session, test_images=choices.test_images, name=choices.name, command=command
+        )
     factors = chosen_factors(session, choices)
     candidates = _candidates(session, choices.sigmas)
     rows = _rows(session, choices, candidates, factors)
@@ -174,6 +183,9 @@ def _score(
 
 def print_table(console: Console, result: dict[str, Any]) -> None:
     """The accuracies in per cent, one row a network."""
+    if result.get("kind") == "njet":
+        njet_evaluation.print_table(console, result)
+        return
     table = Table(title="test accuracy in % by size factor", box=None, title_style="")
     table.add_column("", no_wrap=True)
     for factor in result["factors"]:

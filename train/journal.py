@@ -10,6 +10,7 @@ import numpy as np
 
 from . import predict
 from .errors import UserError
+from .njet import is_njet
 from .run_folder import RunFolder
 from .session import Plan, Session
 from .step import Metrics, State, evaluated_variables
@@ -62,20 +63,23 @@ class Journal:
         self._write(done, row)
         return row, None
 
-    def validate(self, state: State, done: int) -> None:
+    def validate(self, model: Any, state: State, done: int) -> None:
         """Write the accuracy on the validation images, where the recipe has some."""
         data = self._session.data.validation(self.plan.member)
         if data is None:
             return
-        per_scale = predict.per_scale_logits(
-            self.plan.model,
-            evaluated_variables(state),
-            data.image,
-            batch_size=self._session.recipe.eval_batch_size,
-        )
-        pooling = self.plan.recipe.model.scale_pooling
-        found = predict.pooled(per_scale, pooling).argmax(-1)
-        self._write(done, {"validation_accuracy": float((found == data.label).mean())})
+        variables = evaluated_variables(state)
+        size = self._session.recipe.eval_batch_size
+        if is_njet(self.plan.recipe.model):
+            found = predict.classes(model, variables, data.image, batch_size=size)
+        else:
+            per_scale = predict.per_scale_logits(
+                model, variables, data.image, batch_size=size
+            )
+            pooling = self.plan.recipe.model.scale_pooling
+            found = predict.pooled(per_scale, pooling).argmax(-1)
+        share = predict.share_correct(found, data.label)
+        self._write(done, {"validation_accuracy": share})
 
     def _write(self, done: int, values: dict[str, float]) -> None:
         place = {

@@ -10,7 +10,7 @@ from . import export
 from .checkpoints import Checkpoints, is_full_disk
 from .errors import UserError
 from .journal import Journal
-from .losses import make_loss
+from .losses import Loss, class_weights, make_loss
 from .members import Member, Stage, members, stages
 from .order import batch_indices
 from .progress import Progress
@@ -57,7 +57,7 @@ def final_variables(session: Session, member: Member, stage: str) -> dict[str, A
 
 def _fresh_state(plan: Plan, variables: Any = None) -> State:
     return initial_state(
-        plan.model,
+        plan.model(),
         plan.optimizer,
         jax.random.key(plan.seed),
         image_shape=plan.image_shape,
@@ -116,16 +116,17 @@ def _advance(
     recipe = plan.recipe
     data = session.data.train(plan.member)
     indices = batch_indices(plan.images, plan.stage.batch_size, seed=plan.seed)
-    step_fn = compile_step(
-        plan.model,
-        plan.optimizer,
-        make_loss(recipe.loss),
-        augment=recipe.augment,
-        ema_decay=recipe.optimizer.ema_decay,
-    )
+    loss = make_loss(recipe.loss, class_weights(recipe, data.label))
     journal = Journal(session, plan, start)
+    model: Any = None
+    step_fn: Any = None
     with Progress(session.console, plan.title, start=start, steps=plan.steps) as bar:
         for step in range(start, plan.steps):
+            if step_fn is None or step % plan.epoch == 0:
+                sizes = plan.resolution.before(step // plan.epoch, state.params)
+                if plan.model(sizes) is not model:
+                    model = plan.model(sizes)
+                    step_fn = _step_of(plan, model, loss)
             chosen = indices(step)
             state, metrics = step_fn(
                 state, Batch(data.image[chosen], data.label[chosen])
@@ -138,10 +139,22 @@ def _advance(
             if save or done % recipe.log_every == 0:
                 _report(journal, bar, checkpoints, done)
             if done % plan.epoch == 0:
-                journal.validate(state, done)
+                journal.validate(model, state, done)
             if save:
                 checkpoints.save(done, state, wait=last)
     return state
+
+
+def _step_of(plan: Plan, model: Any, loss: Loss) -> Any:
+    recipe = plan.recipe
+    return compile_step(
+        model,
+        plan.optimizer,
+        loss,
+        augment=recipe.augment,
+        ema_decay=recipe.optimizer.ema_decay,
+        l2=recipe.loss.l2,
+    )
 
 
 def _report(

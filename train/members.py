@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
-from . import variants
+from . import njet, variants
 from .errors import UserError, unknown_name
 from .recipe import Recipe
 
@@ -45,7 +45,8 @@ class Member:
     """One net flavour at one training size.
 
     Attributes:
-      discretisation: a name of `DISCRETISATIONS`.
+      discretisation: a name of `DISCRETISATIONS`; of networks of [njet] also "njet", or
+        the name of a fixed filter (`train.njet`).
       activation: a name of `ACTIVATIONS`.
       variants: names of `train.variants`, applied to the recipe of the run.
       train_size: size factor of its training images; None: the only one there is.
@@ -66,6 +67,7 @@ class Member:
     def slug(self) -> str:
         """For files, such as "spectral-silu-size2p000"."""
         flavour = "-".join((self.discretisation, self.activation, *self.variants))
+        flavour = flavour.replace(".", "p")
         if self.train_size is None:
             return flavour
         return f"{flavour}-size{self.size:.3f}".replace(".", "p")
@@ -82,7 +84,7 @@ class Stage:
 
     Attributes:
       name: "single" or "multi".
-      sigmas: base scales of the scale channels, px.
+      sigmas: base scales of the scale channels, px; () for networks of [njet].
       epochs: at least 1.
       batch_size: images per step.
       learning_rate: at the top of the schedule.
@@ -124,8 +126,9 @@ def parse_net(text: str) -> tuple[str, str, tuple[str, ...]]:
             f"`nets` got {text!r}: give discretisation+activation, as in discrete+relu"
         )
     activation, *names = others
-    if discretisation not in DISCRETISATIONS:
-        raise unknown_name("discretisation", discretisation, DISCRETISATIONS)
+    filters = {njet.NJET, *DISCRETISATIONS, *njet.FIXED}
+    if discretisation not in filters:
+        raise unknown_name("discretisation", discretisation, filters)
     if activation not in ACTIVATIONS:
         raise unknown_name("activation", activation, ACTIVATIONS)
     return discretisation, activation, tuple(names)
@@ -149,6 +152,8 @@ def stages(recipe: Recipe, member: Member) -> tuple[Stage, ...]:
     found = []
     if recipe.epochs:
         sigmas = (recipe.model.single_sigma * member.size,)
+        if njet.is_njet(recipe.model):
+            sigmas = ()
         found.append(
             Stage("single", sigmas, recipe.epochs, recipe.batch_size, rate, None)
         )
@@ -200,8 +205,20 @@ def pooling_function(name: str) -> Callable[..., Any]:
 
 
 @functools.cache
-def build_model(recipe: Recipe, member: Member, sigmas: tuple[float, ...]) -> Any:
-    """The Flax module of a member with the given scale channels."""
+def build_model(
+    recipe: Recipe,
+    member: Member,
+    sigmas: tuple[float, ...],
+    sizes: tuple[int, ...] = (),
+) -> Any:
+    """The Flax module of a member.
+
+    Args:
+      recipe: of the run.
+      member: one of its members.
+      sigmas: base scales of the scale channels, px; networks of [njet] have none.
+      sizes: of the feature maps in px, for safe subsampling.
+    """
     import flax.linen as nn
     import jax.numpy as jnp
 
@@ -210,6 +227,9 @@ def build_model(recipe: Recipe, member: Member, sigmas: tuple[float, ...]) -> An
     import gdjax.scalespace
 
     model = member_recipe(recipe, member).model
+    dtype = None if recipe.precision == "float32" else jnp.bfloat16
+    if njet.is_njet(model):
+        return njet.build(model, member, sizes=sizes, dtype=dtype)
     discretisation = getattr(gdjax.scalespace, DISCRETISATIONS[member.discretisation])
     if model.family == "gaussderresnet":
         network, own = gdjax.models.GaussDerResNet, RESIDUAL_FIELDS
@@ -234,6 +254,6 @@ def build_model(recipe: Recipe, member: Member, sigmas: tuple[float, ...]) -> An
         scale_pooling=pooling_function(model.scale_pooling),
         # One channel is never dropped, so nothing is to be learned from trying.
         scale_dropout=model.scale_dropout if len(sigmas) > 1 else 0.0,
-        dtype=None if recipe.precision == "float32" else jnp.bfloat16,
+        dtype=dtype,
         **{name: getattr(model, name) for name in own},
     )

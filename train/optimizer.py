@@ -14,7 +14,7 @@ from .recipe import OptimizerConfig
 def make_schedule(
     config: OptimizerConfig, *, learning_rate: float, steps: int, steps_per_epoch: int
 ) -> optax.Schedule:
-    """Linear warm-up from a fraction of the learning rate, then half a cosine.
+    """Linear warm-up from a fraction of the rate, then half a cosine; or steps.
 
     Args:
       config: warm-up and minimum.
@@ -26,7 +26,8 @@ def make_schedule(
       The learning rate as a function of the step.
 
     Raises:
-      UserError: if the warm-up is as long as the stage or longer.
+      UserError: if the warm-up is as long as the stage or longer, or there are steps as
+        well.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if warmup >= steps:
@@ -34,6 +35,11 @@ def make_schedule(
             f"`warmup_epochs={config.warmup_epochs:g}` is not shorter than the "
             f"training of {steps / steps_per_epoch:g} epochs: give less"
         )
+    if config.drops:
+        if warmup:
+            raise UserError("`drops` and `warmup_epochs` exclude each other: leave one")
+        places = {round(epoch * steps_per_epoch): 0.1 for epoch in config.drops}
+        return optax.piecewise_constant_schedule(learning_rate, places)
     lowest = config.min_learning_rate
     if not warmup:
         return optax.cosine_decay_schedule(
@@ -54,21 +60,34 @@ def decayed(params: Any) -> Any:
     Choice: kernels only. Decaying a bias or the scale of a normalisation only moves
     the operating point, and decaying a base scale would pull it to a size.
     """
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: getattr(path[-1], "key", None) == "kernel", params
-    )
+    return _named(params, "kernel")
 
 
 def make_optimizer(
     config: OptimizerConfig, schedule: optax.Schedule
 ) -> optax.GradientTransformation:
-    """Clipping, if any, then Adam or AdamW."""
+    """Clipping, if any, then the optimiser, then the rate of learned sigmas."""
+    steps = []
+    if config.clip_norm is not None:
+        steps.append(optax.clip_by_global_norm(config.clip_norm))
     if config.name == "adam":
-        optimizer = optax.adam(schedule)
+        steps.append(optax.adam(schedule))
+    elif config.name == "sgd":
+        steps.append(optax.sgd(schedule, momentum=config.momentum))
     else:
-        optimizer = optax.adamw(
-            schedule, weight_decay=config.weight_decay, mask=decayed
+        steps.append(
+            optax.adamw(schedule, weight_decay=config.weight_decay, mask=decayed)
         )
-    if config.clip_norm is None:
-        return optimizer
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
+    if config.sigma_rate != 1.0:
+        steps.append(optax.masked(optax.scale(config.sigma_rate), _sigmas))
+    return optax.chain(*steps) if len(steps) > 1 else steps[0]
+
+
+def _sigmas(params: Any) -> Any:
+    return _named(params, "logit")
+
+
+def _named(params: Any, name: str) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: getattr(path[-1], "key", None) == name, params
+    )

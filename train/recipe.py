@@ -14,10 +14,14 @@ from typing import Any, Literal
 
 from .augment_config import AugmentConfig
 from .errors import UserError
+from .njet import NJetConfig
 
 
 Pooling = Literal["max", "logsumexp", "mean"]
-Family = Literal["gaussdernet", "gaussderresnet"]
+Family = Literal[
+    "gaussdernet", "gaussderresnet", "njet_toy", "njet_nin", "njet_allcnn",
+    "njet_resnet32", "njet_resnet110", "njet_efficientnet", "njet_unet",
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +29,8 @@ class DataConfig:
     """The data set and how much of it is used.
 
     Attributes:
-      name: a data set of `gdjax.data`, such as "rescaled_digits".
+      name: a data set of `gdjax.data`, such as "rescaled_digits"; "{size}" in it
+        becomes the training size.
       train_images: train on the first so many images; None: on all.
       with_validation: train on the training and the validation images together.
       validation_images: images of the validation split that are classified after
@@ -33,6 +38,8 @@ class DataConfig:
       test_images: evaluate on the first so many images of each factor; None: on all.
       train_sizes: for data sets with several training sizes, those to train at, each
         by a net of its own; empty: the data set has one training split.
+      enlarge: `train_sizes` are factors by which the images of the one split are
+        enlarged, bilinearly.
     """
 
     name: str = "rescaled_digits"
@@ -41,6 +48,7 @@ class DataConfig:
     validation_images: int | None = 0
     test_images: int | None = None
     train_sizes: tuple[float, ...] = ()
+    enlarge: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +56,11 @@ class ModelConfig:
     """The network, apart from its flavour (`Recipe.nets`).
 
     Attributes:
-      family: "gaussdernet", layers in cascade, or "gaussderresnet", residual blocks.
+      family: "gaussdernet", layers in cascade; "gaussderresnet", residual blocks; or a
+        network of [njet], which has no scale channels.
       widths: output channels of all layers but the last, which has one per class; of
-        gaussderresnet those of the first layer and of every block.
+        gaussderresnet those of the first layer and of every block, of njet_unet those
+        of the levels. The other networks of [njet] have their own.
       num_classes: outputs.
       single_sigma: base scale in px of the net with one scale channel; multiplied by
         the training size.
@@ -72,6 +82,7 @@ class ModelConfig:
       activate: gaussderresnet: nonlinearity after the sum of a block, or in its branch.
       remat: gaussderresnet: compute blocks again in the backward pass, instead of
         keeping what is inside them.
+      njet: the layers of [njet].
     """
 
     family: Family = "gaussdernet"
@@ -92,16 +103,21 @@ class ModelConfig:
     separable_from: int | None = None
     activate: Literal["sum", "branch"] = "sum"
     remat: bool = False
+    njet: NJetConfig = NJetConfig()
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam or AdamW with a cosine schedule.
+    """Adam, AdamW or gradient descent with momentum, with a cosine or in steps.
 
     Attributes:
-      name: adam ignores `weight_decay`.
+      name: adam and sgd ignore `weight_decay`.
       learning_rate: at the top of the schedule.
       min_learning_rate: at its end.
+      drops: epochs after which the learning rate falls to a tenth, in place of the
+        cosine; empty: cosine.
+      momentum: of sgd.
+      sigma_rate: learning rate of learned sigmas, relative to that of the weights.
       warmup_epochs: of linear warm-up; 0: none.
       warmup_fraction: of the learning rate, where the warm-up starts.
       weight_decay: of kernels only (biases and normalisation have none).
@@ -110,9 +126,12 @@ class OptimizerConfig:
         of the parameters; None: no mean.
     """
 
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = 0.01
     min_learning_rate: float = 5e-5
+    drops: tuple[float, ...] = ()
+    momentum: float = 0.9
+    sigma_rate: float = 1.0
     warmup_epochs: float = 0.0
     warmup_fraction: float = 0.1
     weight_decay: float = 0.0
@@ -127,10 +146,16 @@ class LossConfig:
     Attributes:
       kind: softmax cross entropy, or one binary cross entropy per class.
       label_smoothing: mass of the target that is spread evenly over all classes.
+      class_weights: of the pixels of a segmentation: all alike, or by the inverse of
+        how often their class occurs in the training images.
+      l2: times half the sum of squares of the weights of convolutions, N-Jet or plain
+        (not of 1 x 1 ones), is added to the loss.
     """
 
     kind: Literal["softmax", "binary"] = "softmax"
     label_smoothing: float = 0.0
+    class_weights: Literal["equal", "inverse_frequency"] = "equal"
+    l2: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +170,8 @@ class Recipe:
       data_dir: where the data sets are; None: the default of gdjax.data.
       nets: flavours, "discretisation+activation", each trained and compared; more
         names after another "+" are variants of the recipe, such as "+separable"
-        (`train.variants`).
+        (`train.variants`). Networks of [njet] also know "njet", as published, and fixed
+        filters: "plain", "3x3", "dilated", "deformable" (`train.njet`).
       multi_epochs: epochs with all scale channels, the second stage; 0: the weights
         are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from

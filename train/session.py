@@ -13,6 +13,7 @@ from .members import Member, Stage, build_model, member_recipe
 from .optimizer import make_optimizer, make_schedule
 from .order import steps_per_epoch
 from .recipe import Recipe
+from .resolution import Resolution
 from .run_folder import RunFolder
 from .splits import TrainingData
 
@@ -36,12 +37,13 @@ class Plan:
     """A stage with everything that follows from it and from the data."""
 
     member: Member
+    run_recipe: Recipe
     recipe: Recipe  # the member's, with its variants
     stage: Stage
     image_shape: tuple[int, int, int]
     images: int
     epoch: int  # steps in it
-    model: Any
+    resolution: Resolution
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
     seed: int
@@ -55,6 +57,14 @@ class Plan:
     def title(self) -> str:
         """For the user."""
         return f"{self.member.name} ({self.stage.name})"
+
+    def model(self, sizes: tuple[int, ...] = ()) -> Any:
+        """The Flax module; `sizes` of its feature maps, () for those of the last plan.
+
+        They change nothing about the parameters.
+        """
+        sizes = sizes or self.resolution.now()
+        return build_model(self.run_recipe, self.member, self.stage.sigmas, sizes)
 
 
 def open_session(run: RunFolder, recipe: Recipe, console: Console) -> Session:
@@ -78,12 +88,13 @@ def make_plan(session: Session, member: Member, stage: Stage) -> Plan:
     seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0])
     return Plan(
         member=member,
+        run_recipe=session.recipe,
         recipe=recipe,
         stage=stage,
         image_shape=tuple(facts["shape"]),
         images=facts["images"],
         epoch=epoch,
-        model=build_model(session.recipe, member, stage.sigmas),
+        resolution=Resolution(session.run, recipe, member, max(facts["shape"][:2])),
         schedule=schedule,
         optimizer=make_optimizer(recipe.optimizer, schedule),
         seed=seed,

@@ -2,37 +2,87 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import UserError
+from .losses import IGNORED
 from .members import Member, members
 from .recipe import DataConfig, Recipe
 from .run_folder import RunFolder
 
 
-def split_name(kind: str, member: Member) -> str:
-    """The split that a member uses, such as "train" or "train_scale_2p000"."""
+class Source(NamedTuple):
+    """Where a member's images come from.
+
+    Attributes:
+      name: of the data set.
+      split: of it, such as "train" or "train_scale_2p000".
+      enlarged: factor by which its images are enlarged.
+    """
+
+    name: str
+    split: str
+    enlarged: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """For data.json."""
+        name = self.split if "{" not in self.name else f"{self.name}/{self.split}"
+        return name if self.enlarged == 1 else f"{name} enlarged {self.enlarged:g}"
+
+
+def source(data: DataConfig, kind: str, member: Member) -> Source:
+    """The images of a kind ("train", "validation") that a member uses."""
     if member.train_size is None:
-        return kind
+        return Source(data.name, kind)
+    if "{size}" in data.name:
+        return Source(data.name.replace("{size}", f"{member.size:g}"), kind)
+    if data.enlarge:
+        return Source(data.name, kind, member.size)
     import gdjax.data
 
-    return f"{kind}_scale_{gdjax.data.factor_tag(member.train_size)}"
+    tag = gdjax.data.factor_tag(member.train_size)
+    return Source(data.name, f"{kind}_scale_{tag}")
 
 
 def load_split(
-    data: DataConfig, split: str, *, data_dir: str | None, limit: int | None = None
+    source: Source, *, data_dir: str | None, limit: int | None = None
 ) -> Any:
     """`gdjax.data.load`, with missing data as an error for the user."""
     import gdjax.data
 
     try:
-        return gdjax.data.load(data.name, split, data_dir=data_dir, limit=limit)
+        examples = gdjax.data.load(
+            source.name, source.split, data_dir=data_dir, limit=limit
+        )
     except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(data.name, error) from error
+        raise _unreadable(source.name, error) from error
+    return enlarged(examples, source.enlarged)
+
+
+def enlarged(examples: Any, factor: float) -> Any:
+    """Examples with images [N, H, W, C] enlarged by a factor, bilinearly (Pillow)."""
+    if factor == 1:
+        return examples
+    from PIL import Image
+
+    height, width = (round(factor * side) for side in examples.image.shape[1:3])
+    image = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(each.squeeze()).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
+            )
+            for each in examples.image
+        ]
+    )
+    return examples._replace(image=image.reshape(*image.shape[:3], -1))
 
 
 def load_factor(
@@ -49,14 +99,24 @@ def load_factor(
         raise _unreadable(data.name, error) from error
 
 
+def load_test(
+    data: DataConfig, member: Member, *, data_dir: str | None, limit: int | None = None
+) -> Any:
+    """The test images of the size that a member was trained at."""
+    own = source(data, "test", member)
+    named = dataclasses.replace(data, name=own.name)
+    examples = load_factor(named, 1.0, data_dir=data_dir, limit=limit)
+    return enlarged(examples, own.enlarged)
+
+
 def require(recipe: Recipe) -> None:
     """Read one image of each training split, before anything is written.
 
     Raises:
       UserError: if the data are missing.
     """
-    for split in {split_name("train", member) for member in members(recipe)}:
-        load_split(recipe.data, split, data_dir=recipe.data_dir, limit=1)
+    for each in {source(recipe.data, "train", member) for member in members(recipe)}:
+        load_split(each, data_dir=recipe.data_dir, limit=1)
 
 
 def factors(data: DataConfig) -> tuple[float, ...]:
@@ -91,42 +151,39 @@ class TrainingData:
 
     def train(self, member: Member) -> Any:
         """Training images and labels of a member."""
-        return self._train(split_name("train", member))
+        return self._train(source(self._recipe.data, "train", member))
 
     def validation(self, member: Member) -> Any | None:
         """Validation images and labels; None where the recipe has none."""
         if self._recipe.data.validation_images == 0:
             return None
-        return self._validation(split_name("validation", member))
+        return self._validation(source(self._recipe.data, "validation", member))
 
     def facts(self, member: Member) -> dict[str, Any]:
         """Number and shape of the training images; reads them the first time only."""
-        split = split_name("train", member)
-        noted = (self._run.read_json("data.json") or {}).get(split)
+        own = source(self._recipe.data, "train", member)
+        noted = (self._run.read_json("data.json") or {}).get(own.key)
         if noted is None:
-            self._train(split)
-            noted = self._run.read_json("data.json")[split]
+            self._train(own)
+            noted = self._run.read_json("data.json")[own.key]
         return noted
 
-    def _load_train(self, split: str) -> Any:
+    def _load_train(self, own: Source) -> Any:
         data = self._recipe.data
         folder, limit = self._recipe.data_dir, data.train_images
-        examples = load_split(data, split, data_dir=folder, limit=limit)
+        examples = load_split(own, data_dir=folder, limit=limit)
         more = None if limit is None else limit - len(examples.label)
         if data.with_validation and more != 0:
-            rest = split.replace("train", "validation", 1)
-            examples = _joined(
-                examples, load_split(data, rest, data_dir=folder, limit=more)
-            )
-        _check_labels(split, examples.label, self._recipe.model.num_classes)
-        self._note(split, examples)
+            split = own.split.replace("train", "validation", 1)
+            rest = load_split(own._replace(split=split), data_dir=folder, limit=more)
+            examples = _joined(examples, rest)
+        _check_labels(own.key, examples.label, self._recipe.model.num_classes)
+        self._note(own.key, examples)
         return examples
 
-    def _load_validation(self, split: str) -> Any:
-        data = self._recipe.data
-        return load_split(
-            data, split, data_dir=self._recipe.data_dir, limit=data.validation_images
-        )
+    def _load_validation(self, own: Source) -> Any:
+        limit = self._recipe.data.validation_images
+        return load_split(own, data_dir=self._recipe.data_dir, limit=limit)
 
     def _note(self, split: str, examples: Any) -> None:
         """Write what was read to data.json, or compare it with what was read before."""
@@ -147,12 +204,15 @@ class TrainingData:
 
 
 def _check_labels(split: str, labels: np.ndarray, classes: int) -> None:
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
+    unknown = (labels < 0) | (labels >= classes)
+    if labels.ndim > 1:
+        unknown &= labels != IGNORED
+    if unknown.any():
+        place = np.argwhere(unknown)[0]
         raise UserError(
             f"`num_classes={classes}`, but split {split!r} has the label "
-            f"{labels[wrong[0]]} (image {wrong[0]}): give --model.num-classes "
-            f"{labels.max() + 1}"
+            f"{labels[tuple(place)]} (image {place[0]}): give --model.num-classes "
+            f"{labels[unknown].max() + 1}"
         )
 
 

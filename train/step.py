@@ -13,7 +13,7 @@ import optax
 
 from .augment import augment as augmented
 from .augment_config import AugmentConfig
-from .losses import Loss
+from .losses import IGNORED, Loss, penalty
 
 
 Metrics = dict[str, jax.Array]
@@ -40,7 +40,10 @@ class State(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images as stored, uint8 [B, H, W, C], and their classes, int32 [B]."""
+    """Images as stored, uint8 [B, H, W, C], and their classes.
+
+    Classes are int32 [B], or uint8 [B, H, W] of every pixel.
+    """
 
     image: jax.Array | np.ndarray
     label: jax.Array | np.ndarray
@@ -100,6 +103,7 @@ def train_step(
     loss: Loss,
     augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
+    l2: float = 0.0,
 ) -> tuple[State, Metrics]:
     """One step of gradient descent.
 
@@ -111,6 +115,7 @@ def train_step(
       loss: of logits and labels.
       augment: random changes of the images.
       ema_decay: of the running mean of the parameters.
+      l2: of the penalty on the weights of convolutions.
 
     Returns:
       The state after the step; of the batch before it, mean loss, accuracy and the
@@ -129,7 +134,10 @@ def train_step(
             mutable=["batch_stats"],
             rngs={"dropout": dropout},
         )
-        return loss(logits, jnp.asarray(batch.label)), (logits, updated)
+        value = loss(logits, jnp.asarray(batch.label))
+        if l2:
+            value = value + penalty(params, l2)
+        return value, (logits, updated)
 
     gradient_of = jax.value_and_grad(objective, has_aux=True)
     (value, (logits, updated)), gradient = gradient_of(state.params)
@@ -166,9 +174,16 @@ def _descend(
 
 
 def accuracy(logits: jax.Array, label: jax.Array | np.ndarray) -> jax.Array:
-    """Fraction of images [B] whose largest logit [B, K] is that of their class."""
-    correct = jnp.argmax(logits, axis=-1) == jnp.asarray(label)
-    return correct.astype(jnp.float32).mean()
+    """Fraction of images [B] whose largest logit [B, K] is that of their class.
+
+    Or of pixels [B, H, W], without those that are ignored.
+    """
+    label = jnp.asarray(label)
+    correct = (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
+    if label.ndim == 1:
+        return correct.mean()
+    counted = label != IGNORED
+    return (correct * counted).sum() / jnp.maximum(counted.sum(), 1)
 
 
 def compile_step(
@@ -178,11 +193,12 @@ def compile_step(
     *,
     augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
+    l2: float = 0.0,
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
     """`train_step` of a stage, jitted; the state that goes in is used up (donated)."""
     step = functools.partial(
         train_step, model=model, optimizer=optimizer, loss=loss, augment=augment,
-        ema_decay=ema_decay,
+        ema_decay=ema_decay, l2=l2,
     )  # fmt: skip
     return jax.jit(step, donate_argnums=0)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import variants
-from .augment_config import validate_augment
+from . import njet, variants
+from .augment_config import AugmentConfig, validate_augment
 from .errors import UserError
 from .members import SCALE_POOLINGS, parse_net
 from .recipe import Recipe
@@ -36,13 +36,44 @@ def validate(recipe: Recipe) -> None:
             raise UserError(
                 f"`{name}={getattr(recipe, name)}`: expected at least {least}"
             )
-    for _, _, names in parsed:
+    for filters, _, names in parsed:
         variant = variants.apply(recipe, names)
         _validate_model(variant)
+        _validate_njet(variant, filters)
         _validate_stages(variant)
     sigmas = (recipe.model.single_sigma, *recipe.model.sigmas)
     if not all(0 < sigma < float("inf") for sigma in sigmas):
         raise UserError(f"base scales must be positive numbers of px, got {sigmas}")
+
+
+def _validate_njet(recipe: Recipe, filters: str) -> None:
+    """Networks of [njet] have no scale channels, and only they have fixed filters."""
+    model = recipe.model
+    if not njet.is_njet(model):
+        if filters in (njet.NJET, *njet.FIXED):
+            raise UserError(
+                f"`nets` has {filters!r}, which networks of [njet] alone know, not"
+                f" {model.family}: choose another recipe, or --model.family"
+            )
+        return
+    if model.sigmas or recipe.multi_epochs:
+        raise UserError(
+            f"{model.family} has no scale channels: leave --model.sigmas empty and "
+            "--multi-epochs 0"
+        )
+    if filters in njet.FIXED and model.njet.subsampling == "safe":
+        raise UserError(
+            f"`nets` has {filters!r}, but safe subsampling goes by learned sigmas: add"
+            ' a variant, as in "plain+relu+published"'
+        )
+    segmented = model.family in njet.SEGMENTATION
+    if segmented and recipe.augment != AugmentConfig():
+        raise UserError(
+            "`augment` changes images, but not the classes of their pixels: leave it "
+            f"out for {model.family}"
+        )
+    if not 0 < model.njet.r < float("inf"):
+        raise UserError(f"`r={model.njet.r}` must be a positive number of px")
 
 
 def _validate_model(recipe: Recipe) -> None:

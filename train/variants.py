@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import UserError, unknown_name
+from .njet import is_njet
 from .recipe import Recipe
 
 
@@ -60,6 +61,41 @@ def plain(recipe: Recipe) -> Recipe:
     )  # fmt: skip
 
 
+def _njet(**values: Any) -> Callable[[Recipe], Recipe]:
+    def variant(recipe: Recipe) -> Recipe:
+        njet = dataclasses.replace(recipe.model.njet, **values)
+        return _replace(recipe, "model", njet=njet)
+
+    variant.__doc__ = "N-Jet layers with " + ", ".join(
+        f"{name}={value}" for name, value in values.items()
+    )
+    return variant
+
+
+def _model(**values: Any) -> Callable[[Recipe], Recipe]:
+    def variant(recipe: Recipe) -> Recipe:
+        return _replace(recipe, "model", **values)
+
+    variant.__doc__ = ", ".join(f"{name}={value}" for name, value in values.items())
+    return variant
+
+
+def deeper(levels: int) -> Callable[[Recipe], Recipe]:
+    """A U-Net with more levels, half as wide at each. [njet] Fig. 11."""
+
+    def variant(recipe: Recipe) -> Recipe:
+        widths = recipe.model.widths
+        more = levels - len(widths)
+        if more < 1:
+            raise UserError(f"`levels{levels}`: the network has {len(widths)} already")
+        first = max(1, widths[0] // 2**more)
+        return _replace(
+            recipe, "model", widths=tuple(first * 2**k for k in range(levels))
+        )
+
+    return variant
+
+
 def _pooled_by(pooling: Any) -> Callable[[Recipe], Recipe]:
     def variant(recipe: Recipe) -> Recipe:
         recipe = _replace(recipe, "model", scale_pooling=pooling)
@@ -69,6 +105,15 @@ def _pooled_by(pooling: Any) -> Callable[[Recipe], Recipe]:
     return variant
 
 
+NJET_VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
+    **{f"sigma{sigma}": _njet(sigma=float(sigma)) for sigma in ("0.5", "1", "2", "4")},
+    "fixed-sigma": _njet(learn_sigma=False),
+    **{f"per-{name}": _njet(sharing=name) for name in ("input", "output", "group")},
+    "full-size": _njet(subsampling="none"),
+    "published": _njet(subsampling="published"),
+    "safe": _njet(subsampling="safe"),
+    **{f"r{r}": _njet(r=float(r)) for r in (2, 4, 6)},
+}
 VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
     "zero-order": zero_order,
     "no-zero-order": no_zero_order,
@@ -76,6 +121,9 @@ VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
     "hard-labels": hard_labels,
     "scratch": scratch,
     "plain": plain,
+    **{f"order{order}": _model(order=order) for order in range(1, 6)},
+    **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
+    **NJET_VARIANTS,
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),
@@ -94,8 +142,8 @@ def apply(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
       What a member of the run follows.
 
     Raises:
-      UserError: for an unknown name, with the nearest one, and for separable layers in
-        a network without residual blocks.
+      UserError: for an unknown name, with the nearest one, for separable layers in
+        a network without residual blocks, and for N-Jet layers in one without.
     """
     for name in names:
         if name not in VARIANTS:
@@ -104,6 +152,11 @@ def apply(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
             raise UserError(
                 "the variant `separable` needs residual blocks: choose a recipe of "
                 "gaussderresnet, or --model.family gaussderresnet"
+            )
+        if name in NJET_VARIANTS and not is_njet(recipe.model):
+            raise UserError(
+                f"the variant `{name}` needs a network of [njet], which "
+                f"{recipe.model.family} is not"
             )
         recipe = VARIANTS[name](recipe)
     return recipe

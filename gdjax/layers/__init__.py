@@ -8,7 +8,11 @@ from gdjax.layers.gaussian_derivative import (
     GaussianDerivative as GaussianDerivative,
     he_uniform as he_uniform,
 )
-from gdjax.layers.njet_conv import LearnedSigma as LearnedSigma, NJetConv as NJetConv
+from gdjax.layers.njet_conv import (
+    LearnedSigma as LearnedSigma,
+    NJetConv as NJetConv,
+    sigma_of as sigma_of,
+)
 from gdjax.layers.norm import SharedBatchNorm as SharedBatchNorm
 from gdjax.layers.over_scales import (
     SCALE_AXIS as SCALE_AXIS,

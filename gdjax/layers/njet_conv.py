@@ -55,8 +55,13 @@ class LearnedSigma(nn.Module):
         low, high = (math.log2(bound) for bound in self.bounds)
         share = (math.log2(self.initial) - low) / (high - low)
         start = nn.initializers.constant(math.log(share / (1 - share)))
-        logit = self.param("logit", start, self.shape)
-        return jnp.exp2(low + (high - low) * jax.nn.sigmoid(logit))
+        return sigma_of(self.param("logit", start, self.shape), self.bounds)
+
+
+def sigma_of(logit: Any, bounds: tuple[float, float]) -> jax.Array:
+    """Sigma in px that a parameter `logit` of `LearnedSigma` stands for (gdjax)."""
+    low, high = (math.log2(bound) for bound in bounds)
+    return jnp.exp2(low + (high - low) * jax.nn.sigmoid(jnp.asarray(logit)))
 
 
 def check_bounds(initial: Any, bounds: Any) -> None:

@@ -48,8 +48,6 @@ class ConvolutionNet(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     dtype: Any = None
 
-    spots = 0  # layers that may subsample
-
     def __post_init__(self):
         self.sizes = tuple(self.sizes)
         super().__post_init__()
@@ -59,12 +57,16 @@ class ConvolutionNet(nn.Module):
                 f'`subsampling={self.subsampling!r}` must be "none", "published" or'
                 ' "safe".'
             )
-        wanted = self.spots if self.subsampling == "safe" else 0
+        wanted = len(self.spot_layers()) if self.subsampling == "safe" else 0
         if len(self.sizes) != wanted:
             raise ValueError(
                 f"`sizes={self.sizes}` must have {wanted} sides with"
                 f' `subsampling="{self.subsampling}"`: make them with `safe_sizes`.'
             )
+
+    def spot_layers(self) -> tuple[str, ...]:
+        """The layers that may subsample, whose sigmas make `sizes`."""
+        return ()
 
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
@@ -142,6 +144,7 @@ class NJetNIN(ConvolutionNet):
     Attributes:
       kernel_sizes: of the plain twin, px.
       dropout: rate after the first two blocks (stream `dropout`).
+      width: channels of all layers but the last, relative to the published ones.
       ...: those of `ConvolutionNet`.
 
     [njet] sec. 4.1; Network in network: [Lin et al. 2014].
@@ -149,11 +152,15 @@ class NJetNIN(ConvolutionNet):
 
     kernel_sizes: tuple[int, int, int] = (5, 5, 3)
     dropout: float = 0.5
+    width: float = 1.0
 
-    spots = 3
+    def spot_layers(self):  # noqa: D102
+        return "conv_1", "conv_4", "conv_7"
 
     def _layers(self, x, train, seen):
         blocks = ((192, 160, 96), (192, 192, 192), (192, 192, self.num_classes))
+        blocks = [[max(1, round(self.width * n)) for n in block] for block in blocks]
+        blocks[-1][-1] = self.num_classes
         pools = (max_pool, mean_pool, None)
         for k, (features, *points) in enumerate(blocks):
             number = 3 * k + 1
@@ -181,7 +188,8 @@ class NJetAllCNN(ConvolutionNet):
     [njet] sec. 4.1; ALL-CNN: [Springenberg et al. 2015].
     """
 
-    spots = 5
+    def spot_layers(self):  # noqa: D102
+        return tuple(f"conv_{k}" for k in range(1, 6))
 
     def _layers(self, x, train, seen):
         for k, features in enumerate((96, 96, 192, 192, 192)):

@@ -37,7 +37,9 @@ class NJetResNet(ConvolutionNet):
     depth: int = 5
     bottleneck: bool = False
 
-    spots = 2
+    def spot_layers(self):  # noqa: D102
+        conv = "conv_2" if self.bottleneck else "conv_1"
+        return f"stage_2_block_1/{conv}", f"stage_3_block_1/{conv}"
 
     def _layers(self, x, train, seen):
         x = self._activated(self._filtered(x, self.width, 3, 1), 1, train, seen)

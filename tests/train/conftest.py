@@ -1,6 +1,7 @@
 """A small network and random images, so that tests of the loop take a second each."""
 
 import dataclasses
+import functools
 import io
 import typing
 
@@ -102,11 +103,12 @@ def stand_in(monkeypatch):
     """Replaces networks and data by small ones; returns the sizes that were loaded."""
     loaded = []
 
-    def load_split(data, split, *, data_dir, limit=None):
-        loaded.append(split)
+    def load_split(source, *, data_dir, limit=None):
+        loaded.append(source.split)
         return _random_examples(limit or 20)
 
-    def build_model(recipe, member, sigmas):
+    @functools.cache
+    def build_model(recipe, member, sigmas, sizes=()):
         return Net(sigmas)
 
     monkeypatch.setattr(splits, "load_split", load_split)

@@ -6,7 +6,7 @@ import dataclasses
 
 from ..errors import unknown_name
 from ..recipe import Recipe
-from . import digits, gaussdernet, gaussderresnet
+from . import digits, gaussdernet, gaussderresnet, njet
 
 
 DEFAULT = "rescaled_digits"
@@ -22,7 +22,7 @@ class Entry:
 
 RECIPES: dict[str, Entry] = {
     name: Entry(make(), make.__doc__ or "")
-    for module in (digits, gaussdernet, gaussderresnet)
+    for module in (digits, gaussdernet, gaussderresnet, njet)
     for name, make in module.RECIPES.items()
 }
 

@@ -1,0 +1,325 @@
+"""[njet]: networks whose sigma, and so resolution, is learned."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..njet import NJetConfig
+from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
+
+
+SIZED = "multi_scale_fashion_mnist/scale{size}"
+FILTERS = ("3x3", "5x5", "9x9", "11x11", "dilated", "deformable")
+
+
+def njet_mnist_sizes() -> Recipe:
+    """Can the resolution be learned? MNIST at three sizes ([njet] 1.2(A), Fig. 5).
+
+    |            |                                                               |
+    |------------|---------------------------------------------------------------|
+    | data       | MNIST, 50,000 images, enlarged 1, 1.5 and 2 times             |
+    | network    | two N-Jet layers of order 3, 16 and 32 channels, ReLU,        |
+    |            | maximum over the image, linear readout; one net per size      |
+    | sigma      | 1 px at the start, one per layer; extent 2 sigma              |
+    | training   | 10 epochs, batch 64, Adam, learning rate 0.003, cosine        |
+
+    Command: `gdjax-train njet_mnist_sizes`. Published: sigma of 2.81 px at 1.5 times,
+    scaled by 2 / 1.5, against 2.82 px at twice the size. Choice: all but the layers,
+    which Fig. 5a has without numbers.
+    """
+    return Recipe(
+        epochs=10,
+        batch_size=64,
+        nets=("njet+relu",),
+        data=DataConfig(name="mnist", train_sizes=(1.0, 1.5, 2.0), enlarge=True),
+        model=ModelConfig(family="njet_toy", widths=(16, 32), order=3),
+        optimizer=OptimizerConfig(learning_rate=0.003, min_learning_rate=5e-5),
+        eval_batch_size=100,
+        checkpoint_every=500,
+    )
+
+
+def njet_mnist_sizes_small() -> Recipe:
+    """`njet_mnist_sizes` with 4,000 images, 4 epochs and 1,000 test images.
+
+    Command: `gdjax-train njet_mnist_sizes_small`: minutes on two CPU cores.
+    """
+    return _small(njet_mnist_sizes(), images=4_000, epochs=4)
+
+
+def njet_mnist_4x() -> Recipe:
+    """N-Jets against fixed filters on MNIST and 4x MNIST ([njet] 4(A), Table 5).
+
+    |            |                                                               |
+    |------------|---------------------------------------------------------------|
+    | data       | MNIST, 50,000 images, as they are and enlarged 4 times        |
+    | networks   | two layers, 16 and 32 channels: N-Jets of order 3; 3 x 3,     |
+    |            | 5 x 5, 9 x 9, 11 x 11; 3 x 3 dilated by 2; 3 x 3 deformable   |
+    | training   | as `njet_mnist_sizes`                                         |
+
+    Command: `gdjax-train njet_mnist_4x`; with four layers
+    `--model.widths 16 16 32 32`. Published, 4x MNIST: 98.11 % with two layers, 98.87 %
+    with four.
+    """
+    base = njet_mnist_sizes()
+    nets = ("njet+relu", *(f"{name}+relu" for name in FILTERS))
+    data = dataclasses.replace(base.data, train_sizes=(1.0, 4.0))
+    return dataclasses.replace(base, nets=nets, data=data)
+
+
+def njet_mnist_4x_small() -> Recipe:
+    """`njet_mnist_4x`, only 4x, with 8 and 16 channels, 2,000 images and 4 epochs.
+
+    Command: `gdjax-train njet_mnist_4x_small`.
+    """
+    small = _small(njet_mnist_4x(), images=2_000, epochs=4)
+    return dataclasses.replace(
+        small,
+        data=dataclasses.replace(small.data, train_sizes=(4.0,)),
+        model=dataclasses.replace(small.model, widths=(8, 16)),
+    )
+
+
+def njet_multi_scale_fashion_mnist() -> Recipe:
+    """Segmentation of garments at one of three sizes ([njet] 1.1(B), Fig. 10).
+
+    |            |                                                               |
+    |------------|---------------------------------------------------------------|
+    | data       | four Fashion-MNIST garments an image, s = 1, 2, 4             |
+    | networks   | U-Net 64-128-256: N-Jets of order 2 and 4; plain 3 x 3        |
+    | training   | 50 epochs, batch 1, no batch normalisation, Adam, 1e-4        |
+    | loss       | cross entropy, weighted by the inverse of class frequencies   |
+
+    Command: `gdjax-train njet_multi_scale_fashion_mnist`. The mixed scales:
+    `--data.name multi_scale_fashion_mnist/mixed --data.train-sizes`.
+    """
+    return Recipe(
+        epochs=50,
+        batch_size=1,
+        nets=("njet+relu+order2", "njet+relu+order4", "plain+relu"),
+        data=DataConfig(name=SIZED, train_sizes=(1.0, 2.0, 4.0)),
+        model=ModelConfig(family="njet_unet", widths=(64, 128, 256), num_classes=11),
+        optimizer=OptimizerConfig(learning_rate=1e-4, min_learning_rate=1e-4),
+        loss=LossConfig(class_weights="inverse_frequency"),
+        eval_batch_size=4,
+        checkpoint_every=1_000,
+    )
+
+
+def njet_multi_scale_fashion_mnist_small() -> Recipe:
+    """`njet_multi_scale_fashion_mnist` on half the pixels a side, for two CPU cores.
+
+    U-Net 16-32-64, order 2 against plain, s = 4 alone, 200 images, 10 epochs, learning
+    rate 1e-3, 100 test images.
+
+    Command: `gdjax-train njet_multi_scale_fashion_mnist_small`.
+    """
+    base = njet_multi_scale_fashion_mnist()
+    return dataclasses.replace(
+        _small(base, images=200, epochs=10, tests=100),
+        nets=("njet+relu+order2", "plain+relu"),
+        data=dataclasses.replace(
+            base.data,
+            name=SIZED.replace("/", "/small_"),
+            train_sizes=(4.0,),
+            train_images=200,
+            test_images=100,
+        ),
+        model=dataclasses.replace(base.model, widths=(16, 32, 64)),
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+    )
+
+
+def njet_receptive_fields() -> Recipe:
+    """N-Jets against deeper and wider-reaching U-Nets, s = 4 ([njet] 1.2(B), Fig. 11).
+
+    Plain U-Nets with 3 x 3, 4 x 4 and 5 x 5 filters and with four and five levels of
+    half and a quarter the width. Otherwise as `njet_multi_scale_fashion_mnist`.
+
+    Command: `gdjax-train njet_receptive_fields`.
+    """
+    base = njet_multi_scale_fashion_mnist()
+    plain = ("3x3", "4x4", "5x5", "3x3+{}+levels4", "3x3+{}+levels5")
+    nets = [f"{net}+relu" if "{" not in net else net.format("relu") for net in plain]
+    return dataclasses.replace(
+        base,
+        nets=(*base.nets[:2], *nets),
+        data=dataclasses.replace(base.data, train_sizes=(4.0,)),
+    )
+
+
+def njet_receptive_fields_small() -> Recipe:
+    """`njet_receptive_fields` as small as `njet_multi_scale_fashion_mnist_small`.
+
+    Command: `gdjax-train njet_receptive_fields_small`.
+    """
+    small = njet_multi_scale_fashion_mnist_small()
+    return dataclasses.replace(small, nets=njet_receptive_fields().nets)
+
+
+def njet_cifar10() -> Recipe:
+    """Network in network with N-Jets on CIFAR-10 ([njet] 3.1(A), Table 3).
+
+    |            |                                                               |
+    |------------|---------------------------------------------------------------|
+    | data       | CIFAR-10, 50,000 images                                       |
+    | networks   | N-Jet-NIN, order 3, safe subsampling with r = 4 px; NIN       |
+    | training   | 90 epochs, batch 128, momentum 0.9, learning rate 0.5, a      |
+    |            | tenth of it after 30 and 60 epochs                            |
+    | loss       | softmax cross entropy, L2 of 0.01 on the mixing weights       |
+
+    Command: `gdjax-train njet_cifar10 --data-dir FOLDER`. Published: 91.60 % (NIN
+    90.89 %). CIFAR-100: `--data.name cifar100 --model.num-classes 100`; SVHN:
+    `--data.name svhn`. Others: `njet_cifar10_allcnn`, `..._resnet32`, `..._resnet110`,
+    `..._efficientnet`.
+    """
+    return Recipe(
+        epochs=90,
+        batch_size=128,
+        nets=("njet+relu", "plain+relu+published"),
+        data=DataConfig(name="cifar10", with_validation=True),
+        model=ModelConfig(
+            family="njet_nin", order=3, njet=NJetConfig(subsampling="safe")
+        ),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=0.5, drops=(30, 60)),
+        loss=LossConfig(l2=0.01),
+        eval_batch_size=100,
+        checkpoint_every=390,
+    )
+
+
+def njet_cifar10_allcnn() -> Recipe:
+    """ALL-CNN ([njet] 3.2(A), Table 4): learning rate 0.25, L2 of 0.001.
+
+    Command: `gdjax-train njet_cifar10_allcnn --data-dir FOLDER`. Published: 92.48 %
+    (plain 91.87 %). Choice: 350 epochs, a tenth of the rate after 200, 250 and 300, as
+    in ALL-CNN's paper.
+    """
+    return _cifar("njet_allcnn", epochs=350, drops=(200, 250, 300), rate=0.25, l2=0.001)
+
+
+def njet_cifar10_resnet32() -> Recipe:
+    """ResNet-32 ([njet] 3.2(A), Table 4): learning rate 0.1, L2 of 1e-4.
+
+    Command: `gdjax-train njet_cifar10_resnet32 --data-dir FOLDER`. Published: 92.28 %
+    (plain 92.30 %). Choice: 164 epochs, a tenth of the rate after 82 and 123, as in
+    ResNet's paper.
+    """
+    return _cifar("njet_resnet32", epochs=164, drops=(82, 123), rate=0.1, l2=1e-4)
+
+
+def njet_cifar10_resnet110() -> Recipe:
+    """ResNet-110 ([njet] 3.2(A), Table 4): batch 16, rate 0.001, full size.
+
+    Command: `gdjax-train njet_cifar10_resnet110 --data-dir FOLDER`. Published: 93.71 %
+    (plain 92.83 %).
+    """
+    return _deep("njet_resnet110")
+
+
+def njet_cifar10_efficientnet() -> Recipe:
+    """EfficientNet-B0 ([njet] 3.2(A), Table 4): batch 16, rate 0.001, full size.
+
+    Command: `gdjax-train njet_cifar10_efficientnet --data-dir FOLDER`. Published:
+    93.51 %.
+    """
+    recipe = _deep("njet_efficientnet")
+    return dataclasses.replace(recipe, nets=("njet+silu", "plain+silu+published"))
+
+
+def njet_filter_sizes() -> Recipe:
+    """Do resolution hyperparameters matter? NIN's filter sizes ([njet] 1.1(A), Fig. 6).
+
+    Plain NIN with all filters 3 x 3, 5 x 5, 7 x 7, 9 x 9, and as published, each with
+    and without subsampling, on Fashion-MNIST in place of CIFAR-10; 20 epochs.
+
+    Command: `gdjax-train njet_filter_sizes`.
+    """
+    names = ("3x3", "5x5", "7x7", "9x9", "plain")
+    kinds = ("published", "full-size")
+    nets = tuple(f"{name}+relu+{kind}" for kind in kinds for name in names)
+    return _garments(nets)
+
+
+def njet_fixed_sigmas() -> Recipe:
+    """A sigma that isn't learned: 0.5, 1, 2 px in NIN ([njet] 2.1(A), Table 1).
+
+    With the published and with safe subsampling, on Fashion-MNIST in place of CIFAR-10.
+
+    Command: `gdjax-train njet_fixed_sigmas`.
+    """
+    sigmas, kinds = ("sigma0.5", "sigma1", "sigma2"), ("published", "safe")
+    nets = tuple(
+        f"njet+relu+{kind}+fixed-sigma+{sigma}" for kind in kinds for sigma in sigmas
+    )
+    return _garments(nets)
+
+
+def njet_safe_subsampling() -> Recipe:
+    """The hyperparameter r of safe subsampling: 2, 4, 6 px ([njet] 2.2(A), Table 2).
+
+    On Fashion-MNIST in place of CIFAR-10.
+
+    Command: `gdjax-train njet_safe_subsampling`.
+    """
+    return _garments(tuple(f"njet+relu+r{r}" for r in (2, 4, 6)))
+
+
+def _garments(nets: tuple[str, ...]) -> Recipe:
+    """NIN on Fashion-MNIST, 20 epochs."""
+    return dataclasses.replace(
+        njet_cifar10(),
+        nets=nets,
+        epochs=20,
+        data=DataConfig(name="fashion_mnist"),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=0.1, drops=(10, 15)),
+        loss=LossConfig(l2=1e-4),
+    )
+
+
+def _cifar(
+    family: str, *, epochs: int, drops: tuple[float, ...], rate: float, l2: float
+) -> Recipe:
+    base = njet_cifar10()
+    return dataclasses.replace(
+        base,
+        epochs=epochs,
+        model=dataclasses.replace(base.model, family=family),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=rate, drops=drops),
+        loss=LossConfig(l2=l2),
+    )
+
+
+def _deep(family: str) -> Recipe:
+    recipe = _cifar(family, epochs=164, drops=(82, 123), rate=0.001, l2=0.0)
+    njet = dataclasses.replace(recipe.model.njet, subsampling="none")
+    model = dataclasses.replace(recipe.model, njet=njet)
+    return dataclasses.replace(recipe, model=model, batch_size=16)
+
+
+def _small(recipe: Recipe, *, images: int, epochs: int, tests: int = 1_000) -> Recipe:
+    data = dataclasses.replace(recipe.data, train_images=images, test_images=tests)
+    return dataclasses.replace(recipe, epochs=epochs, data=data, checkpoint_every=100)
+
+
+RECIPES = {
+    recipe.__name__: recipe
+    for recipe in (
+        njet_mnist_sizes,
+        njet_mnist_sizes_small,
+        njet_mnist_4x,
+        njet_mnist_4x_small,
+        njet_multi_scale_fashion_mnist,
+        njet_multi_scale_fashion_mnist_small,
+        njet_receptive_fields,
+        njet_receptive_fields_small,
+        njet_filter_sizes,
+        njet_fixed_sigmas,
+        njet_safe_subsampling,
+        njet_cifar10,
+        njet_cifar10_allcnn,
+        njet_cifar10_resnet32,
+        njet_cifar10_resnet110,
+        njet_cifar10_efficientnet,
+    )
+}
