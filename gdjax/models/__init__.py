@@ -21,6 +21,7 @@ from gdjax.models.njet_classifiers import (
     NJetNIN as NJetNIN,
     NJetToy as NJetToy,
 )
+from gdjax.models.njet_efficientnet import NJetEfficientNet as NJetEfficientNet
 from gdjax.models.njet_resnet import (
     NJetResNet as NJetResNet,
     njet_resnet32 as njet_resnet32,

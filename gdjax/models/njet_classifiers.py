@@ -92,7 +92,7 @@ class ConvolutionNet(nn.Module):
         )
         return layer(x)
 
-    def _activated(self, x, number: int, train: bool, seen: list) -> jax.Array:
+    def _activated(self, x, number: int | str, train: bool, seen: list) -> jax.Array:
         x = self.activation(normalized(x, f"norm_{number}", train))
         seen.append(x.shape[1:3])
         return x
