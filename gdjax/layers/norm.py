@@ -22,6 +22,8 @@ class SharedBatchNorm(nn.Module):
       axis_name: mapped scale axis (`over_scales`), if there is one.
       momentum: of the running averages, as in Flax: what stays of the old value.
       epsilon: added to the variance.
+      frozen: whether the running statistics are used in training, too, and neither
+        they nor `scale` and `bias` are trained.
 
     [gaussdernet] sec. 5 shares the stage between channels; Choice: pooled over the
     computed pixels, so with windows over the windows' pixels.
@@ -30,6 +32,7 @@ class SharedBatchNorm(nn.Module):
     axis_name: str | None = None
     momentum: float = 0.9
     epsilon: float = 1e-5
+    frozen: bool = False
 
     @nn.compact
     def __call__(self, xs: Sequence[jax.Array], *, train: bool) -> list[jax.Array]:
@@ -40,7 +43,9 @@ class SharedBatchNorm(nn.Module):
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         now = mean.value, var.value
-        if train:
+        if self.frozen:
+            scale, bias = jax.lax.stop_gradient((scale, bias))
+        elif train:
             now = self._statistics(xs)
             if not self.is_initializing():
                 for old, new in zip((mean, var), now, strict=True):

@@ -21,6 +21,10 @@ from gdjax.models.njet_classifiers import (
     NJetNIN as NJetNIN,
     NJetToy as NJetToy,
 )
+from gdjax.models.njet_deeplab import (
+    DilatedResNet as DilatedResNet,
+    NJetDeepLab as NJetDeepLab,
+)
 from gdjax.models.njet_efficientnet import NJetEfficientNet as NJetEfficientNet
 from gdjax.models.njet_resnet import (
     NJetResNet as NJetResNet,
@@ -31,4 +35,5 @@ from gdjax.models.njet_segmentation import (
     NJetASPP as NJetASPP,
     NJetUNet as NJetUNet,
 )
+from gdjax.models.resnet_weights import load_resnet_weights as load_resnet_weights
 from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS

@@ -52,6 +52,20 @@ def test_running_statistics_serve_any_number_of_channels(channels):
         np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
+def test_frozen_normalisation_is_that_of_the_running_statistics(channels):
+    norm = SharedBatchNorm(frozen=True)
+    variables = norm.init(jax.random.key(0), channels, train=False)
+    variables["batch_stats"] = {"mean": noise(4, seed=3), "var": 1 + abs(noise(4))}
+    expected = norm.apply(variables, channels, train=False)
+    found, updated = norm.apply(
+        variables, channels, train=True, mutable=["batch_stats"]
+    )
+    for x, y in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(x, y)
+    for name, value in updated["batch_stats"].items():
+        np.testing.assert_array_equal(value, variables["batch_stats"][name])
+
+
 def test_mapped_statistics_are_pooled_over_the_scale_axis():
     xs = np.stack([noise(2, 3, 3, 4), noise(2, 3, 3, 4, seed=1)])
     norm = SharedBatchNorm(axis_name="scale")
