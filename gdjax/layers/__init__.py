@@ -1,9 +1,11 @@
 """Flax Linen layers: one learnable idea a file."""
 
 from gdjax.layers.convolutions import (
+    dilated_convolution as dilated_convolution,
     njet_convolution as njet_convolution,
     plain_convolution as plain_convolution,
 )
+from gdjax.layers.deformable import DeformableConv as DeformableConv
 from gdjax.layers.gaussian_derivative import (
     GaussianDerivative as GaussianDerivative,
     he_uniform as he_uniform,

@@ -1,6 +1,7 @@
 """The convolutions that networks are built from: N-Jets, and their plain twins (gdjax).
 
-Networks name a layer's `size` in pixels, which only the plain twin needs.
+Networks name a layer's `size` in pixels, which only the plain twins need.
+`DeformableConv` is one, too: `convolution=DeformableConv`.
 """
 
 from collections.abc import Callable
@@ -50,3 +51,13 @@ def plain_convolution(
         dtype=dtype,
         name=name,
     )
+
+
+def dilated_convolution(
+    features: int, *, size: int, dilation: int = 2, **fields: Any
+) -> nn.Conv:
+    """`plain_convolution` with `dilation` px between its taps; the others as there.
+
+    [njet] Table 5, experiment 4(A): 2 px, whatever the images' size.
+    """
+    return plain_convolution(features, size=size, dilation=dilation, **fields)
