@@ -112,9 +112,12 @@ def _convolution(model: ModelConfig, member: Member) -> Any:
     from .members import DISCRETISATIONS
 
     name = member.discretisation
+    if name == "deformable":
+        return gdjax.layers.DeformableConv
+    if name == "dilated":
+        return gdjax.layers.dilated_convolution
     if name in FIXED:
-        kind = name if name in ("dilated", "deformable") else "plain"
-        return getattr(gdjax.layers, f"{kind}_convolution")
+        return gdjax.layers.plain_convolution
     published = DISCRETISATIONS["normalized_sampled_derivatives"]
     discretisation = DISCRETISATIONS.get(name, published)
     njet = model.njet

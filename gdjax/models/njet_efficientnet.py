@@ -77,10 +77,9 @@ class NJetEfficientNet(ConvolutionNet):
     dropout: float = 0.2
     drop_connect: float = 0.2
 
-    @property
-    def spots(self) -> int:
-        """How many layers may subsample."""
-        return 1 + sum(stage.subsampled for stage in self.stages)
+    def spot_layers(self):  # noqa: D102
+        stages = [k for k, stage in enumerate(self.stages) if stage.subsampled]
+        return "conv_first", *(f"stage_{k + 1}_block_1/conv_2" for k in stages)
 
     def __post_init__(self):
         self.stages = tuple(Stage(*stage) for stage in self.stages)
