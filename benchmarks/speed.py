@@ -137,7 +137,8 @@ def layers(size: int, width: int, batch: int, repeats: int) -> dict[str, float]:
             timed[f"PyTorch dense N-jet, sigma {sigma:g}"] = torch_step(dense, *nchw)
             twin = AtSigma(torch_twins.GaussianDerivative(width, width), sigma)
             timed[f"PyTorch separable, sigma {sigma:g}"] = torch_step(twin, *nchw)
-    return medians(timed, repeats)
+    # Short steps: their ratios need more of them.
+    return medians(timed, repeats, often=5)
 
 
 def gaussdernet(batch: int, size: int, repeats: int, half: bool) -> dict[str, Any]:
@@ -168,6 +169,9 @@ def gaussderresnet(batch: int, size: int, repeats: int, half: bool) -> dict[str,
         "gdjax, 6 channels": net,
         "gdjax, 6 channels, whole kernels": net.clone(truncated=False),
         "gdjax, 6 channels, pyramid": net.clone(pyramid=0.7),
+        "gdjax, 6 channels, pyramid, whole kernels": net.clone(
+            pyramid=0.7, truncated=False
+        ),
         "gdjax, 6 channels, remat": net.clone(remat=True),
     }
     if half:

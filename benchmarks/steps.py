@@ -76,14 +76,22 @@ def network_step(net: Any, shape: tuple[int, ...]) -> tuple[Timed, Any, float]:
     return run, program, seconds
 
 
-def medians(cases: dict[str, Timed], repeats: int) -> dict[str, float]:
-    """Median seconds of every case, repeats interleaved after one run to warm up."""
+def medians(
+    cases: dict[str, Timed], repeats: int, *, often: int = 1, rare: str = "PyTorch"
+) -> dict[str, float]:
+    """Median seconds of every case, repeats interleaved after one run to warm up.
+
+    Every case but those with `rare` in their names runs `often` times in each repeat.
+    """
     for run in cases.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
-        for name, run in cases.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
+        for turn in range(often):
+            for name, run in cases.items():
+                if turn and rare in name:
+                    continue
+                start = time.perf_counter()
+                run()
+                seconds[name].append(time.perf_counter() - start)
     return {name: float(np.median(values)) for name, values in seconds.items()}
