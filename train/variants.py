@@ -81,7 +81,7 @@ def _model(**values: Any) -> Callable[[Recipe], Recipe]:
 
 
 def deeper(levels: int) -> Callable[[Recipe], Recipe]:
-    """A U-Net with more levels, half as wide at each. [njet] Fig. 11."""
+    """A U-Net with more levels, half as wide for each. [njet] Fig. 11."""
 
     def variant(recipe: Recipe) -> Recipe:
         widths = recipe.model.widths
@@ -93,6 +93,7 @@ def deeper(levels: int) -> Callable[[Recipe], Recipe]:
             recipe, "model", widths=tuple(first * 2**k for k in range(levels))
         )
 
+    variant.__doc__ = f"A U-Net with {levels} levels, half as wide for each more."
     return variant
 
 

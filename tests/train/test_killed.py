@@ -54,6 +54,8 @@ def accuracies(path):
 
 def test_a_run_killed_three_times_ends_with_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
+    # Five processes compile the same steps.
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
     unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
     text = run(*FLAGS, "--out", str(unbroken))
     assert "discrete+relu, 2 channels, max" in text

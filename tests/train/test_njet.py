@@ -252,7 +252,8 @@ def test_sigmas_have_a_rate_of_their_own_and_no_decay():
             steps[rate], _ = optimizer.update(gradient, optimizer.init(params), params)
         logit = {rate: step["sigma"]["logit"] for rate, step in steps.items()}
         np.testing.assert_allclose(logit[5.0], 5 * logit[1.0], rtol=1e-6)
-        np.testing.assert_allclose(logit[1.0], -0.1, rtol=1e-6)
+        # Adam divides by the root of a mean of squares, in float32.
+        np.testing.assert_allclose(logit[1.0], -0.1, rtol=1e-5)
         np.testing.assert_array_equal(steps[1.0]["kernel"], steps[5.0]["kernel"])
 
 

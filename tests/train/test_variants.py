@@ -10,6 +10,10 @@ from train.validation import validate
 
 
 BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe
+# Of networks without scale channels.
+UNET = recipes.find("njet_multi_scale_fashion_mnist").recipe
+LEVELS = {name for name in variants.VARIANTS if name.startswith("levels")}
+OTHERS = LEVELS | set(variants.NJET_VARIANTS)
 
 
 def member_of(*names, base=BASE):
@@ -19,12 +23,20 @@ def member_of(*names, base=BASE):
     return recipe, member
 
 
-@pytest.mark.parametrize("name", variants.VARIANTS)
+@pytest.mark.parametrize("name", sorted(set(variants.VARIANTS) - OTHERS))
 def test_every_variant_builds_and_is_named(name):
     recipe, member = member_of(name)
     assert member.name.endswith(f"+{name}") and member.slug.endswith(f"-{name}")
     assert build_model(recipe, member, (1.0, 2.0)).sigmas == (1.0, 2.0)
     assert variants.VARIANTS[name].__doc__
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_every_variant_of_njets_builds(name):
+    recipe, member = member_of(name, base=UNET)
+    changed = member_recipe(recipe, member)
+    assert changed != recipe and variants.VARIANTS[name].__doc__
+    assert build_model(recipe, member, ()).widths == changed.model.widths
 
 
 def test_variants_change_the_network():
