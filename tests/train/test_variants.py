@@ -36,7 +36,7 @@ def test_every_variant_of_njets_builds(name):
     recipe, member = member_of(name, base=UNET)
     changed = member_recipe(recipe, member)
     assert variants.VARIANTS[name].__doc__
-    assert build_model(changed, member, ()).widths == changed.model.widths
+    assert build_model(recipe, member, ()).widths == changed.model.widths
 
 
 def test_variants_change_the_network():
