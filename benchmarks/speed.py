@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from plain import PlainResNet
-from speed_report import figure, markdown
+from speed_report import figure, layer_table, markdown
 from steps import Timed, layer_step, medians, network_step
 
 import gdjax
@@ -198,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--layers", action="store_true", help="no networks")
     parser.add_argument("--times", type=int, default=1, help="times the images")
     parser.add_argument("--bfloat16", action="store_true", help="networks in it, too")
     parser.add_argument("--small", action="store_true", help="to try it out")
@@ -210,6 +211,14 @@ def main() -> None:
         "layer": f"{size} x {size} px, {width} to {width} channels, batch {batch}",
         "layers": layers(size, width, batch, options.repeats),
     }
+    if options.layers:
+        result |= versions("float32")
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "layers.json").write_text(json.dumps(result, indent=1) + "\n")
+        text = layer_table(result)
+        (options.out / "layers.md").write_text(text)
+        print(text)
+        return
     size, batch = (16, 2) if options.small else (112, 8)
     batch *= options.times
     what = f"GaussDerNet 12-16-24-32-64-10, {size} x {size} px, batch {batch}"

@@ -25,11 +25,16 @@ def table(
     return [*lines, ""]
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """All tables."""
+def layer_table(result: dict[str, Any]) -> str:
+    """The table of the layer."""
     lines = [] if result["torch"] else ["PyTorch was not installed: no rows of it.", ""]
     lines += [f"## One layer, {result['layer']}", ""]
-    lines += table(result["layers"], "3x3 convolution", {})
+    return "\n".join(lines + table(result["layers"], "3x3 convolution", {}))
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """All tables."""
+    lines = [layer_table(result)]
     for name, base in NETWORKS:
         found = result[name]
         lines += [f"## {found['what']}", ""]

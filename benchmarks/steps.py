@@ -81,17 +81,20 @@ def medians(
 ) -> dict[str, float]:
     """Median seconds of every case, repeats interleaved after one run to warm up.
 
-    Every case but those with `rare` in their names runs `often` times in each repeat.
+    Every case but those with `rare` in their names runs `often` times in each repeat,
+    always in another order: what ran before leaves its traces in memory.
     """
+    order, generator = list(cases), np.random.default_rng(0)
     for run in cases.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
         for turn in range(often):
-            for name, run in cases.items():
+            generator.shuffle(order)
+            for name in order:
                 if turn and rare in name:
                     continue
                 start = time.perf_counter()
-                run()
+                cases[name]()
                 seconds[name].append(time.perf_counter() - start)
     return {name: float(np.median(values)) for name, values in seconds.items()}
