@@ -6,7 +6,7 @@ import dataclasses
 
 from ..errors import unknown_name
 from ..recipe import Recipe
-from . import digits, gaussdernet, gaussderresnet, njet
+from . import digits, gaussdernet, gaussderresnet, njet, njet_classifiers
 
 
 DEFAULT = "rescaled_digits"
@@ -22,7 +22,7 @@ class Entry:
 
 RECIPES: dict[str, Entry] = {
     name: Entry(make(), make.__doc__ or "")
-    for module in (digits, gaussdernet, gaussderresnet, njet)
+    for module in (digits, gaussdernet, gaussderresnet, njet, njet_classifiers)
     for name, make in module.RECIPES.items()
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..njet import NJetConfig
 from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
 
 
@@ -44,7 +43,7 @@ def njet_mnist_sizes_small() -> Recipe:
 
     Command: `gdjax-train njet_mnist_sizes_small`: minutes on two CPU cores.
     """
-    return _small(njet_mnist_sizes(), images=4_000, epochs=4)
+    return small(njet_mnist_sizes(), images=4_000, epochs=4)
 
 
 def njet_mnist_4x() -> Recipe:
@@ -72,11 +71,11 @@ def njet_mnist_4x_small() -> Recipe:
 
     Command: `gdjax-train njet_mnist_4x_small`.
     """
-    small = _small(njet_mnist_4x(), images=2_000, epochs=4)
+    fewer = small(njet_mnist_4x(), images=2_000, epochs=4)
     return dataclasses.replace(
-        small,
-        data=dataclasses.replace(small.data, train_sizes=(4.0,)),
-        model=dataclasses.replace(small.model, widths=(8, 16)),
+        fewer,
+        data=dataclasses.replace(fewer.data, train_sizes=(4.0,)),
+        model=dataclasses.replace(fewer.model, widths=(8, 16)),
     )
 
 
@@ -116,7 +115,7 @@ def njet_multi_scale_fashion_mnist_small() -> Recipe:
     """
     base = njet_multi_scale_fashion_mnist()
     return dataclasses.replace(
-        _small(base, images=200, epochs=10, tests=100),
+        small(base, images=200, epochs=10, tests=100),
         nets=("njet+relu+order2", "plain+relu"),
         data=dataclasses.replace(
             base.data,
@@ -153,151 +152,12 @@ def njet_receptive_fields_small() -> Recipe:
 
     Command: `gdjax-train njet_receptive_fields_small`.
     """
-    small = njet_multi_scale_fashion_mnist_small()
-    return dataclasses.replace(small, nets=njet_receptive_fields().nets)
+    base = njet_multi_scale_fashion_mnist_small()
+    return dataclasses.replace(base, nets=njet_receptive_fields().nets)
 
 
-def njet_cifar10() -> Recipe:
-    """Network in network with N-Jets on CIFAR-10 ([njet] 3.1(A), Table 3).
-
-    |            |                                                               |
-    |------------|---------------------------------------------------------------|
-    | data       | CIFAR-10, 50,000 images                                       |
-    | networks   | N-Jet-NIN, order 3, safe subsampling with r = 4 px; NIN       |
-    | training   | 90 epochs, batch 128, momentum 0.9, learning rate 0.5, a      |
-    |            | tenth of it after 30 and 60 epochs                            |
-    | loss       | softmax cross entropy, L2 of 0.01 on the mixing weights       |
-
-    Command: `gdjax-train njet_cifar10 --data-dir FOLDER`. Published: 91.60 % (NIN
-    90.89 %). CIFAR-100: `--data.name cifar100 --model.num-classes 100`; SVHN:
-    `--data.name svhn`. Others: `njet_cifar10_allcnn`, `..._resnet32`, `..._resnet110`,
-    `..._efficientnet`.
-    """
-    return Recipe(
-        epochs=90,
-        batch_size=128,
-        nets=("njet+relu", "plain+relu+published"),
-        data=DataConfig(name="cifar10", with_validation=True),
-        model=ModelConfig(
-            family="njet_nin", order=3, njet=NJetConfig(subsampling="safe")
-        ),
-        optimizer=OptimizerConfig(name="sgd", learning_rate=0.5, drops=(30, 60)),
-        loss=LossConfig(l2=0.01),
-        eval_batch_size=100,
-        checkpoint_every=390,
-    )
-
-
-def njet_cifar10_allcnn() -> Recipe:
-    """ALL-CNN ([njet] 3.2(A), Table 4): learning rate 0.25, L2 of 0.001.
-
-    Command: `gdjax-train njet_cifar10_allcnn --data-dir FOLDER`. Published: 92.48 %
-    (plain 91.87 %). Choice: 350 epochs, a tenth of the rate after 200, 250 and 300, as
-    in ALL-CNN's paper.
-    """
-    return _cifar("njet_allcnn", epochs=350, drops=(200, 250, 300), rate=0.25, l2=0.001)
-
-
-def njet_cifar10_resnet32() -> Recipe:
-    """ResNet-32 ([njet] 3.2(A), Table 4): learning rate 0.1, L2 of 1e-4.
-
-    Command: `gdjax-train njet_cifar10_resnet32 --data-dir FOLDER`. Published: 92.28 %
-    (plain 92.30 %). Choice: 164 epochs, a tenth of the rate after 82 and 123, as in
-    ResNet's paper.
-    """
-    return _cifar("njet_resnet32", epochs=164, drops=(82, 123), rate=0.1, l2=1e-4)
-
-
-def njet_cifar10_resnet110() -> Recipe:
-    """ResNet-110 ([njet] 3.2(A), Table 4): batch 16, rate 0.001, full size.
-
-    Command: `gdjax-train njet_cifar10_resnet110 --data-dir FOLDER`. Published: 93.71 %
-    (plain 92.83 %).
-    """
-    return _deep("njet_resnet110")
-
-
-def njet_cifar10_efficientnet() -> Recipe:
-    """EfficientNet-B0 ([njet] 3.2(A), Table 4): batch 16, rate 0.001, full size.
-
-    Command: `gdjax-train njet_cifar10_efficientnet --data-dir FOLDER`. Published:
-    93.51 %.
-    """
-    recipe = _deep("njet_efficientnet")
-    return dataclasses.replace(recipe, nets=("njet+silu", "plain+silu+published"))
-
-
-def njet_filter_sizes() -> Recipe:
-    """Do resolution hyperparameters matter? NIN's filter sizes ([njet] 1.1(A), Fig. 6).
-
-    Plain NIN with all filters 3 x 3, 5 x 5, 7 x 7, 9 x 9, and as published, each with
-    and without subsampling, on Fashion-MNIST in place of CIFAR-10; 20 epochs.
-
-    Command: `gdjax-train njet_filter_sizes`.
-    """
-    names = ("3x3", "5x5", "7x7", "9x9", "plain")
-    kinds = ("published", "full-size")
-    nets = tuple(f"{name}+relu+{kind}" for kind in kinds for name in names)
-    return _garments(nets)
-
-
-def njet_fixed_sigmas() -> Recipe:
-    """A sigma that isn't learned: 0.5, 1, 2 px in NIN ([njet] 2.1(A), Table 1).
-
-    With the published and with safe subsampling, on Fashion-MNIST in place of CIFAR-10.
-
-    Command: `gdjax-train njet_fixed_sigmas`.
-    """
-    sigmas, kinds = ("sigma0.5", "sigma1", "sigma2"), ("published", "safe")
-    nets = tuple(
-        f"njet+relu+{kind}+fixed-sigma+{sigma}" for kind in kinds for sigma in sigmas
-    )
-    return _garments(nets)
-
-
-def njet_safe_subsampling() -> Recipe:
-    """The hyperparameter r of safe subsampling: 2, 4, 6 px ([njet] 2.2(A), Table 2).
-
-    On Fashion-MNIST in place of CIFAR-10.
-
-    Command: `gdjax-train njet_safe_subsampling`.
-    """
-    return _garments(tuple(f"njet+relu+r{r}" for r in (2, 4, 6)))
-
-
-def _garments(nets: tuple[str, ...]) -> Recipe:
-    """NIN on Fashion-MNIST, 20 epochs."""
-    return dataclasses.replace(
-        njet_cifar10(),
-        nets=nets,
-        epochs=20,
-        data=DataConfig(name="fashion_mnist"),
-        optimizer=OptimizerConfig(name="sgd", learning_rate=0.1, drops=(10, 15)),
-        loss=LossConfig(l2=1e-4),
-    )
-
-
-def _cifar(
-    family: str, *, epochs: int, drops: tuple[float, ...], rate: float, l2: float
-) -> Recipe:
-    base = njet_cifar10()
-    return dataclasses.replace(
-        base,
-        epochs=epochs,
-        model=dataclasses.replace(base.model, family=family),
-        optimizer=OptimizerConfig(name="sgd", learning_rate=rate, drops=drops),
-        loss=LossConfig(l2=l2),
-    )
-
-
-def _deep(family: str) -> Recipe:
-    recipe = _cifar(family, epochs=164, drops=(82, 123), rate=0.001, l2=0.0)
-    njet = dataclasses.replace(recipe.model.njet, subsampling="none")
-    model = dataclasses.replace(recipe.model, njet=njet)
-    return dataclasses.replace(recipe, model=model, batch_size=16)
-
-
-def _small(recipe: Recipe, *, images: int, epochs: int, tests: int = 1_000) -> Recipe:
+def small(recipe: Recipe, *, images: int, epochs: int, tests: int = 1_000) -> Recipe:
+    """The recipe with fewer images and epochs, for two CPU cores."""
     data = dataclasses.replace(recipe.data, train_images=images, test_images=tests)
     return dataclasses.replace(recipe, epochs=epochs, data=data, checkpoint_every=100)
 
@@ -313,13 +173,5 @@ RECIPES = {
         njet_multi_scale_fashion_mnist_small,
         njet_receptive_fields,
         njet_receptive_fields_small,
-        njet_filter_sizes,
-        njet_fixed_sigmas,
-        njet_safe_subsampling,
-        njet_cifar10,
-        njet_cifar10_allcnn,
-        njet_cifar10_resnet32,
-        njet_cifar10_resnet110,
-        njet_cifar10_efficientnet,
     )
 }
