@@ -112,13 +112,15 @@ def test_every_sharing_and_grouping_is_dense_filters(x64, sharing, groups, featu
     np.testing.assert_allclose(jax.jit(layer.apply)(variables, x), expected, atol=1e-11)
 
 
-@pytest.mark.parametrize("sharing", ["layer", "input", "output"])
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "sharing"),
     [
-        gdjax.DiscreteGaussian(),
-        gdjax.SpectralGaussian(),
-        gdjax.NormalizedSampledGaussianDerivatives(),
+        (gdjax.DiscreteGaussian(), "output"),
+        (gdjax.SpectralGaussian(), "layer"),
+        (gdjax.SpectralGaussian(), "input"),
+        (gdjax.NormalizedSampledGaussianDerivatives(), "layer"),
+        (gdjax.NormalizedSampledGaussianDerivatives(), "input"),
+        (gdjax.NormalizedSampledGaussianDerivatives(), "output"),
     ],
     ids=str,
 )

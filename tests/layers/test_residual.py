@@ -149,10 +149,7 @@ def test_a_block_without_weights_projects_where_the_widths_differ():
     np.testing.assert_allclose(run(block, variables, x), expected, atol=1e-6)
 
 
-SEPARABLE = [
-    (4, False, 1), (1, True, 2), (2, False, 2), (3, True, 2), (4, False, 2),
-    (2, True, 3),
-]  # fmt: skip
+SEPARABLE = [(4, False, 1), (1, True, 2), (3, False, 2), (2, True, 3)]
 
 
 @both

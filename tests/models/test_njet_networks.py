@@ -139,8 +139,14 @@ def test_safe_subsampling_has_the_planned_sizes(net, sides):
     [
         NJetToy(widths=(3, 4)),
         NJetToy(widths=(3, 4), **PLAIN),
-        NJetResNet(width=2, depth=1, subsampling="safe", sizes=(6, 4), **ORDER_1),
-        NJetResNet(width=2, depth=1, bottleneck=True, **ORDER_1),
+        NJetResNet(
+            width=2,
+            depth=1,
+            bottleneck=True,
+            subsampling="safe",
+            sizes=(6, 4),
+            **ORDER_1,
+        ),
         NJetUNet(num_classes=3, widths=(2, 3), **ORDER_1),
         NJetASPP(num_classes=3, **ORDER_1),
     ],

@@ -29,8 +29,7 @@ def blobs(size, seed=0):
     return image
 
 
-@pytest.mark.parametrize("family", [GaussDerNet, GaussDerResNet])
-@pytest.mark.parametrize("size", [48, 49])
+@pytest.mark.parametrize(("family", "size"), [(GaussDerNet, 48), (GaussDerResNet, 49)])
 def test_coarse_channels_answer_as_on_the_full_grid(family, size):
     x, net = blobs(size), family(**FIELDS, sigmas=(1.0, 2.0))
     full = net.clone(pyramid=None)

@@ -43,8 +43,9 @@ def test_every_image_is_seen_once_and_in_its_place(monkeypatch, count):
     np.testing.assert_array_equal(y, 2 * x[:, 0])
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
-@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("ndim", "order"), [(1, 4), (2, 1), (2, 2), (2, 3), (2, 4), (3, 2)]
+)
 def test_products_are_the_convolution_with_its_gradients(x64, ndim, order):
     orders = gdjax.derivative_orders(order, zero_order=order % 2 == 0, ndim=ndim)
     x = noise(2, *(8, 7, 6)[:ndim], 3, dtype=np.float64)
@@ -79,9 +80,14 @@ def mix(how, discretisation, x, kernel, sigma, *, bias=None, ndim=2):
 
 
 @pytest.mark.parametrize(
-    "discretisation", [gdjax.DiscreteGaussian(), gdjax.SpectralGaussian()], ids=str
+    ("discretisation", "depthwise"),
+    [
+        (gdjax.DiscreteGaussian(), False),
+        (gdjax.DiscreteGaussian(), True),
+        (gdjax.SpectralGaussian(), False),
+    ],
+    ids=str,
 )
-@pytest.mark.parametrize("depthwise", [False, True])
 def test_both_ways_agree_in_value_and_gradient(
     x64, monkeypatch, discretisation, depthwise
 ):

@@ -83,19 +83,18 @@ def data(monkeypatch):
 
 
 def test_a_run_is_trained_and_evaluated(small, data, open_run):
-    sized = dataclasses.replace(small.data, train_sizes=(1.0, 1.5), enlarge=True)
+    sized = dataclasses.replace(small.data, train_sizes=(1.5,), enlarge=True)
     validate(small := dataclasses.replace(small, data=sized, epochs=1))
     session, _ = open_run(small)
     loop.train(session)
     result = evaluation.evaluate(session, evaluation.Choices(), command="x")
     names = [row["name"] for row in result["rows"]]
-    assert names[:2] == ["njet+relu, size 1", "3x3+relu, size 1"]
+    assert names == ["njet+relu, size 1.5", "3x3+relu, size 1.5"]
     first = result["rows"][0]
     assert list(first["sigmas"]) == ["conv_1", "conv_2"]
     assert all(0.25 < sigma < 16 for sigma in first["sigmas"].values())
-    assert first["sizes"] == [[12, 12]] * 2
-    assert result["rows"][2]["sizes"] == [[18, 18]] * 2
-    assert [row["sigmas"] for row in result["rows"][1::2]] == [{}, {}]
+    assert first["sizes"] == [[18, 18]] * 2  # 1.5 times 12
+    assert result["rows"][1]["sigmas"] == {}
     assert json.loads((session.run.path / "evaluation.json").read_text()) == result
     for name in ("scores", "learned_sigmas", "feature_map_sizes"):
         assert (session.run.path / f"{name}.png").stat().st_size > 1000
