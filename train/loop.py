@@ -118,11 +118,11 @@ def _advance(
     indices = batch_indices(plan.images, plan.stage.batch_size, seed=plan.seed)
     loss = make_loss(recipe.loss, class_weights(recipe, data.label))
     journal = Journal(session, plan, start)
-    model: Any = None
-    step_fn: Any = None
+    model = plan.model(plan.resolution.before(start // plan.epoch, state.params))
+    step_fn = _step_of(plan, model, loss)
     with Progress(session.console, plan.title, start=start, steps=plan.steps) as bar:
         for step in range(start, plan.steps):
-            if step_fn is None or step % plan.epoch == 0:
+            if step % plan.epoch == 0 and step > start:
                 sizes = plan.resolution.before(step // plan.epoch, state.params)
                 if plan.model(sizes) is not model:
                     model = plan.model(sizes)
