@@ -1,22 +1,29 @@
 """Learned combinations of the N-jet with a sigma of its own for every channel (gdjax).
 
 Smoothing acts on each channel by itself, so a sigma per channel only makes the matrix
-of an axis a matrix per channel.
+of an axis a matrix per channel. Maps have their channels first then, [C, H, B, W]: a
+product along an axis is one product of matrices per channel, with nothing to transpose.
 """
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gdjax.scalespace.axes import filter_axis
-from gdjax.scalespace.derivatives import Orders, stencil_reach
-from gdjax.scalespace.jets import partial_derivatives, spatial_windows
-from gdjax.scalespace.mixing import mix_maps
-from gdjax.scalespace.operators import HIGHEST, Filter
-from gdjax.scalespace.stencil import difference_maps
+from gdjax.scalespace.checks import is_traced
+from gdjax.scalespace.chunks import MAPS, on_cpu, over_images, worth_chunks
+from gdjax.scalespace.derivatives import Orders
+from gdjax.scalespace.operators import Filter, scaled_matrix
+from gdjax.scalespace.products import contraction
 from gdjax.scalespace.windows import full_window
+
+
+# Of every axis (x first) and order: [C, n, n].
+Matrices = list[list[jax.Array]]
+Maps = dict[tuple[int, ...], jax.Array]
 
 
 def mix_per_input(
@@ -43,11 +50,8 @@ def mix_per_input(
     Returns:
       [..., (D,) (H,) W, C_out].
     """
-    if filter_.discretisation.shared_smoothing:
-        maps = _differences(x, sigma, filter_, orders)
-    else:
-        maps = partial_derivatives(x, sigma, filter_, orders)
-    return _mix(maps, kernel, groups)
+    way = _filter_each if _depthwise(kernel, groups) else _filter_and_mix
+    return _over_chunks(way, x, kernel, sigma, filter_, orders, groups)
 
 
 def mix_per_output(
@@ -69,52 +73,124 @@ def mix_per_output(
     Args and returns:
       as `mix_per_input`, with `sigma` [C_out].
     """
+    way = _filter_each if _depthwise(kernel, groups) else _mix_and_filter
+    return _over_chunks(way, x, kernel, sigma, filter_, orders, groups)
+
+
+def _depthwise(kernel: jax.Array, groups: int) -> bool:
+    return kernel.shape[1] == 1 and kernel.shape[2] == groups
+
+
+def _over_chunks(
+    way: Callable[..., jax.Array], x, kernel, sigma, filter_: Filter, orders, groups
+) -> jax.Array:
+    """Prepares the matrices, and runs `way` on [B, ..., C], in chunks on CPUs."""
     ndim = filter_.ndim
-    maps = {a: _mix([x], kernel[j : j + 1], groups) for j, a in enumerate(orders)}
-    for depth in range(1, ndim + 1):
-        merged: dict[tuple[int, ...], jax.Array] = {}
-        window = full_window(x.shape[-1 - depth])
+    sizes = x.shape[-2 : -ndim - 2 : -1]
+    made = {n: _matrices(filter_, sigma, n) for n in sizes}
+    matrices = [made[n] for n in sizes]
+    images = x.reshape(-1, *x.shape[-ndim - 1 :])
+    if on_cpu() and worth_chunks(images.shape, kernel.shape[-1]):
+        y = _chunked(images, kernel, matrices, way, orders, groups)
+    else:
+        y = _on_channels(images, kernel, matrices, way, orders, groups)
+    return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+# A loop over chunks is compiled at every call otherwise, outside of `jit`.
+@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+def _chunked(x, kernel, matrices, way, orders, groups):
+    return over_images(
+        lambda some: _on_channels(some, kernel, matrices, way, orders, groups),
+        x,
+        maps=MAPS,
+    )
+
+
+def _matrices(filter_: Filter, sigma: Any, size: int) -> list[jax.Array]:
+    """Of every order along an axis of `size` px, [C, size, size]."""
+    window = full_window(size)
+    found = (
+        scaled_matrix(filter_, sigma, n, window, 0, size)
+        for n in range(filter_.max_order + 1)
+    )
+    dtype = sigma.dtype if is_traced(sigma) else jnp.result_type(float)
+    return [jnp.asarray(matrix, dtype) for matrix in found]
+
+
+def _on_channels(x, kernel, matrices, way, orders, groups) -> jax.Array:
+    """`way` on [B, (D,) (H,) W, C], as [C, (D,) (H,) B, W]."""
+    x = jnp.moveaxis(jnp.moveaxis(x, 0, -3), -1, 0)
+    y = way(x, kernel.astype(x.dtype), matrices, orders, groups).astype(x.dtype)
+    return jnp.moveaxis(jnp.moveaxis(y, 0, -1), -3, 0)
+
+
+def _filter_and_mix(x, kernel, matrices, orders, groups) -> jax.Array:
+    known: Maps = {(): x}
+    for multi_index in orders:
+        for depth in range(1, len(multi_index) + 1):
+            prefix = multi_index[:depth]
+            if prefix not in known:  # x first, and every partial result once
+                before, n = known[prefix[:-1]], prefix[-1]
+                known[prefix] = _along(before, matrices[depth - 1][n], depth)
+    maps = jnp.stack([known[a] for a in orders]).astype(x.dtype)
+    maps = maps.reshape(len(orders), groups, kernel.shape[1], -1)
+    maps = jnp.moveaxis(maps, 1, 0).reshape(groups, -1, maps.shape[-1])
+    weights = _grouped(kernel, groups)
+    weights = weights.reshape(groups, -1, weights.shape[-1])
+    return contraction("gkp,gko->gop")(maps, weights).reshape(-1, *x.shape[1:])
+
+
+def _mix_and_filter(x, kernel, matrices, orders, groups) -> jax.Array:
+    grouped = x.reshape(groups, kernel.shape[1], -1)
+    weights, mix = _grouped(kernel, groups), contraction("gcp,gco->gop")
+    maps = {
+        a: mix(grouped, weights[:, j]).reshape(-1, *x.shape[1:])
+        for j, a in enumerate(orders)
+    }
+    return _merged(maps, matrices, 1)
+
+
+def _grouped(kernel: jax.Array, groups: int) -> jax.Array:
+    """[J, C / groups, C_out] -> [groups, J, C / groups, C_out / groups]."""
+    return jnp.moveaxis(kernel.reshape(*kernel.shape[:2], groups, -1), 2, 0)
+
+
+def _filter_each(x, kernel, matrices, orders, groups) -> jax.Array:
+    del groups
+    weights, maps = kernel[:, 0].astype(matrices[0][0].dtype), {}
+    for rest in sorted({a[1:] for a in orders}):
+        # Along x, the terms' weighted sum is one matrix.
+        terms = [
+            weights[j][:, None, None] * matrices[0][a[0]]
+            for j, a in enumerate(orders)
+            if a[1:] == rest
+        ]
+        maps[rest] = _along(x, functools.reduce(jnp.add, terms), 1)
+    return _merged(maps, matrices, 2)
+
+
+def _merged(maps: Maps, matrices: Matrices, first: int) -> jax.Array:
+    """Filters along the axes from depth `first` (1: x) on, and adds up."""
+    for depth in range(first, len(matrices) + 1):
+        merged: Maps = {}
         for rest, z in maps.items():
-            z = filter_axis(
-                z, sigma, filter_=filter_, order=rest[0], axis=-1 - depth,
-                source=window, start=0, stop=window.size,
-            )  # fmt: skip
+            z = _along(z, matrices[depth - 1][rest[0]], depth)
             merged[rest[1:]] = merged[rest[1:]] + z if rest[1:] in merged else z
         maps = merged
     return maps[()]
 
 
-def _differences(x, sigma, filter_: Filter, orders: Orders) -> list[jax.Array]:
-    """One smoothing, then differences; all in at least float32, since they cancel."""
-    dtype, reach = x.dtype, stencil_reach(orders)
-    x = x.astype(jnp.promote_types(dtype, jnp.float32))
-    windows = spatial_windows(x, filter_.ndim)
-    for axis, window in enumerate(windows, start=-filter_.ndim - 1):
-        x = filter_axis(
-            x, sigma, filter_=filter_, order=0, axis=axis,
-            source=window, start=-reach, stop=window.size + reach,
-        )  # fmt: skip
-    batched = x.reshape(-1, *x.shape[-filter_.ndim - 1 :])
-    maps = difference_maps(batched, orders)
-    sigma = jnp.asarray(sigma, x.dtype)
-    lead = x.shape[: -filter_.ndim - 1]
-    return [
-        (sigma ** sum(a) * y).astype(dtype).reshape(*lead, *y.shape[1:])
-        for a, y in zip(orders, maps, strict=True)
-    ]
-
-
-def _mix(maps: Sequence[jax.Array], kernel: jax.Array, groups: int) -> jax.Array:
-    """Sum over j and the channels of a group: J of [..., C] -> [..., C_out]."""
-    terms, channels, features = kernel.shape
-    dtype = maps[0].dtype
-    kernel = kernel.astype(dtype)
-    if groups == 1:
-        return mix_maps(maps, kernel)
-    if channels == 1 and features == groups:
-        return mix_maps(maps, kernel[:, 0])
-    stacked = jnp.stack(maps, axis=-2)
-    stacked = stacked.reshape(*stacked.shape[:-1], groups, channels)
-    grouped = kernel.reshape(terms, channels, groups, features // groups)
-    y = jnp.einsum("...jgc,jcgo->...go", stacked, grouped, precision=HIGHEST)
-    return y.reshape(*y.shape[:-2], features)
+def _along(x: jax.Array, matrices: jax.Array, depth: int) -> jax.Array:
+    """Every channel of [C, (D,) (H,) B, W] by its matrix, along x for depth 1."""
+    axis = x.ndim - 1 if depth == 1 else x.ndim - 1 - depth
+    matrices = matrices.astype(jnp.promote_types(x.dtype, matrices.dtype))
+    before, after = math.prod(x.shape[1:axis]), math.prod(x.shape[axis + 1 :])
+    flat = x.astype(matrices.dtype).reshape(x.shape[0], before, -1, after)
+    if depth == 1:
+        y = contraction("cpi,coi->cpo")(flat[..., 0], matrices)
+    elif before == 1:
+        y = contraction("coi,ciq->coq")(matrices, flat[:, 0])
+    else:
+        y = contraction("coi,cpiq->cpoq")(matrices, flat)
+    return y.reshape(*x.shape[:axis], -1, *x.shape[axis + 1 :])

@@ -78,6 +78,12 @@ def check_order(order: Any, *, name: str = "order", lowest: int = 0) -> int:
     return int(order)
 
 
+def check_rate(rate: Any, *, name: str) -> None:
+    """Raises ValueError unless `rate` is a probability below 1."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"`{name}={rate}` must be in [0, 1).")
+
+
 def check_eps(eps: float | None) -> None:
     """Raises ValueError unless `eps` is None or lies in (0, 1)."""
     if eps is not None and not (

@@ -15,7 +15,12 @@ from gdjax.scalespace.axes import (
     matrix_filter,
 )
 from gdjax.scalespace.checks import is_traced
-from gdjax.scalespace.chunks import on_cpu, over_images, worth_chunks
+from gdjax.scalespace.chunks import (
+    MAPS,
+    on_cpu,
+    over_images,
+    worth_chunks,
+)
 from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
 from gdjax.scalespace.jets import Windows, spatial_windows
 from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
@@ -99,7 +104,8 @@ def _mix_large(x, kernel, bias, traced, known, *where):
     if not on_cpu():
         return mix_at_once(run, weights, bias, x)
     recompute = prepare is not prepare_low_rank  # it has little to keep
-    return mix_in_chunks(run, weights, bias, x, recompute=recompute)
+    maps = MAPS if prepare is prepare_separable else 1
+    return mix_in_chunks(run, weights, bias, x, recompute=recompute, maps=maps)
 
 
 def _choose(kernel_shape, sigma, filter_, *where) -> Callable[..., Any]:
@@ -123,12 +129,14 @@ def mix_in_chunks(
     x: jax.Array,
     *,
     recompute: bool = True,
+    maps: int = 1,
 ) -> jax.Array:
     """A few images at a time, as matrix products alone."""
     return over_images(
         lambda some: _add(run(some, weights, combine_by_products), bias),
         x,
         recompute=recompute,
+        maps=maps,
     )
 
 
@@ -173,7 +181,19 @@ def prepare_separable(
         for n in sorted({a[depth - 1] for a in orders})
     }  # fmt: skip
 
-    return separable_order(filters, orders, dtype), kernel.astype(dtype)
+    few = kernel.ndim == 3 and worth_jet(kernel.shape, orders)
+    run = (jet_order if few else separable_order)(filters, orders, dtype)
+    return run, kernel.astype(dtype)
+
+
+def worth_jet(kernel_shape: Sequence[int], orders: Orders) -> bool:
+    """Whether to filter all of the jet's maps before they are mixed: few channels."""
+    _, channels, features = kernel_shape
+    jet = separable = 0
+    for depth in range(2, len(orders[0]) + 1):
+        jet += channels * len({a[:depth] for a in orders})
+        separable += features * len({a[depth - 1 :] for a in orders})
+    return jet < separable
 
 
 def prepare_low_rank(
@@ -197,6 +217,25 @@ def prepare_low_rank(
         return y
 
     return run, kernel.astype(dtype)
+
+
+def jet_order(
+    filters: dict[tuple[int, int], AxisFilter], orders: Orders, dtype: Any
+) -> Mixing:
+    """All axes, then mixing; arguments as of `separable_order`."""
+
+    def run(x, weights, combination):
+        del combination
+        known: dict[tuple[int, ...], jax.Array] = {(): x}
+        for multi_index in orders:
+            for depth, n in enumerate(multi_index, start=1):
+                prefix = multi_index[:depth]
+                if prefix not in known:  # x first, and every partial result once
+                    before = known[prefix[:-1]]
+                    known[prefix] = apply_along(filters[depth, n], before, -1 - depth)
+        return mix_maps([known[a].astype(dtype) for a in orders], weights)
+
+    return run
 
 
 def separable_order(

@@ -75,3 +75,21 @@ multiply = bilinear(
     lambda gradient, x: matmul(gradient, x.T),
     lambda gradient, matrix: multiply(matrix.T, gradient),
 )
+
+
+@functools.lru_cache(maxsize=64)
+def contraction(axes: str) -> Callable[..., jax.Array]:
+    """`jnp.einsum(axes, a, b)`, whose gradients are such products too.
+
+    JAX's are products in another order of the axes, and transpositions.
+    """
+    first, second, result = axes.replace("->", ",").split(",")
+
+    def einsum(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.einsum(axes, a, b, precision=HIGHEST)
+
+    return bilinear(
+        einsum,
+        lambda gradient, b: contraction(f"{result},{second}->{first}")(gradient, b),
+        lambda gradient, a: contraction(f"{result},{first}->{second}")(gradient, a),
+    )

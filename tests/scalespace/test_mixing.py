@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import gdjax
-from gdjax.layers import GaussianDerivative
-from gdjax.scalespace import chunks, mixing
+from gdjax.layers import GaussianDerivative, NJetConv
+from gdjax.scalespace import channelwise, chunks, mixing
+from gdjax.scalespace.axes import matrix_filter
 from gdjax.scalespace.jets import make_filter
 from gdjax.scalespace.stencil import combine, combine_by_products
 from gdjax.scalespace.windows import full_window
@@ -109,6 +110,56 @@ def test_both_ways_agree_in_value_and_gradient(
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), *results
     )
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_the_jet_may_be_filtered_before_or_while_it_is_mixed(x64, ndim):
+    orders = gdjax.derivative_orders(2, ndim=ndim)
+    x = noise(2, *(7, 6, 5)[:ndim], 2, dtype=np.float64)
+    kernel = noise(len(orders), 2, 3, seed=1, dtype=np.float64)
+    filters = {
+        (depth, n): matrix_filter(noise(4, x.shape[-1 - depth], seed=depth + 10 * n))
+        for depth in range(1, ndim + 1)
+        for n in range(3)
+    }
+    results = []
+    for way in (mixing.jet_order, mixing.separable_order):
+        run = way(filters, orders, x.dtype)
+        y, pull_back = jax.vjp(lambda x, k, run=run: run(x, k, None), x, kernel)
+        results.append((y, *pull_back(jnp.cos(y))))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-8)
+
+
+def test_few_channels_are_filtered_first():
+    orders = gdjax.derivative_orders(3, zero_order=True)
+    # Along y 10 maps per input channel, or 4 per output channel.
+    assert mixing.worth_jet((10, 3, 8), orders)
+    assert not mixing.worth_jet((10, 4, 10), orders)
+
+
+@pytest.mark.parametrize("sharing", ["input", "output"])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_chunks_of_channelwise_layers_are_the_whole(x64, monkeypatch, sharing, groups):
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
+    layer = NJetConv(4, order=1, sharing=sharing, groups=groups, use_bias=False)
+    x = noise(5, 6, 7, 4, dtype=np.float64)
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), x)
+    variables = jax.tree.map(lambda a: noise(*a.shape, dtype=np.float64), shapes)
+
+    def loss(chunked, variables, x):
+        monkeypatch.setattr(channelwise, "worth_chunks", lambda *_: chunked)
+        y = layer.apply(variables, x)
+        return jnp.sin(y).sum(), y
+
+    def run(chunked):
+        way = functools.partial(loss, chunked)
+        return jax.jit(jax.value_and_grad(way, (0, 1), has_aux=True))(variables, x)
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
+        run(True), run(False),
+    )  # fmt: skip
 
 
 def test_forward_mode_and_vmap_work_in_chunks(x64, monkeypatch):
