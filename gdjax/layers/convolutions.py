@@ -11,6 +11,7 @@ import flax.linen as nn
 
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.layers.njet_conv import NJetConv
+from gdjax.scalespace.checks import check_order
 
 
 # Makes a layer: (features, *, size, groups, use_bias, ndim, dtype, name).
@@ -41,6 +42,11 @@ def plain_convolution(
     name: str | None = None,
 ) -> nn.Conv:
     """A convolution with `size`^ndim weights per pair of channels, zeros outside."""
+    given = {"features": features, "size": size, "groups": groups, "dilation": dilation}
+    for field, value in given.items():
+        check_order(value, name=field, lowest=1)
+    if features % groups:
+        raise ValueError(f"`groups={groups}` must divide `features={features}`.")
     return nn.Conv(
         features,
         (size,) * ndim,

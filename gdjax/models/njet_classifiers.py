@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.safe_subsampling import subsample_to
-from gdjax.scalespace.checks import check_image, check_order
+from gdjax.scalespace.checks import check_image, check_order, check_rate
 
 
 # Spatial size after every layer that may subsample.
@@ -75,9 +75,7 @@ class ConvolutionNet(nn.Module):
         Returns:
           Logits [B, K], and a dict: `sizes`, the spatial size after every layer.
         """
-        x = check_image(x, ndim=2)
-        if x.ndim != 4:
-            raise ValueError(f"the images have shape {x.shape}; give [B, H, W, C].")
+        x = check_batch(x)
         seen: list[tuple[int, ...]] = []
         logits = self._layers(x, train, seen)
         return logits.astype(jnp.promote_types(x.dtype, jnp.float32)), {"sizes": seen}
@@ -104,6 +102,14 @@ class ConvolutionNet(nn.Module):
         if self.subsampling == "published" and pool is not None:
             return pool(x)
         return x
+
+
+def check_batch(x: Any) -> jax.Array:
+    """Returns `x` as a JAX array; raises an error unless it is [B, H, W, C]."""
+    x = check_image(x, ndim=2)
+    if x.ndim != 4:
+        raise ValueError(f"the images have shape {x.shape}; give [B, H, W, C].")
+    return x
 
 
 def pointwise(x: jax.Array, features: int, name: str, dtype: Any) -> jax.Array:
@@ -156,6 +162,15 @@ class NJetNIN(ConvolutionNet):
 
     def spot_layers(self):  # noqa: D102
         return "conv_1", "conv_4", "conv_7"
+
+    def __post_init__(self):
+        self.kernel_sizes = tuple(self.kernel_sizes)  # pyright: ignore
+        super().__post_init__()
+        if len(self.kernel_sizes) != 3:
+            raise ValueError(f"`kernel_sizes={self.kernel_sizes}` must have 3 numbers.")
+        for size in self.kernel_sizes:
+            check_order(size, name="kernel_sizes", lowest=1)
+        check_rate(self.dropout, name="dropout")
 
     def _layers(self, x, train, seen):
         blocks = ((192, 160, 96), (192, 192, 192), (192, 192, self.num_classes))
@@ -212,6 +227,9 @@ class NJetToy(nn.Module):
       kernel_size: of the plain twin.
       dtype: of the activations, default the input's.
 
+    Raises:
+      TypeError, ValueError: at construction or call, for arguments out of range.
+
     [njet] Fig. 5a, experiments 1.2(A), 4(A). Choice: widths, the spatial maximum and
     the linear readout, which the paper doesn't give.
     """
@@ -222,11 +240,18 @@ class NJetToy(nn.Module):
     kernel_size: int = 3
     dtype: Any = None
 
+    def __post_init__(self):
+        self.widths = tuple(self.widths)
+        super().__post_init__()
+        for width in (*self.widths, self.num_classes):
+            check_order(width, name="widths and num_classes", lowest=1)
+        check_order(self.kernel_size, name="kernel_size", lowest=1)
+
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
         """[B, H, W, C] -> logits [B, K], and a dict: `sizes`."""
         del train
-        x = check_image(x, ndim=2)
+        x = check_batch(x)
         dtype = jnp.promote_types(x.dtype, jnp.float32)
         for k, width in enumerate(self.widths):
             layer = self.convolution(

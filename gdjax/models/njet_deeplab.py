@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.layers.norm import SharedBatchNorm
+from gdjax.models.njet_classifiers import check_batch
 from gdjax.models.njet_segmentation import NJetASPP
-from gdjax.scalespace.checks import check_image, check_order
+from gdjax.scalespace.checks import check_order
 
 
 class DilatedResNet(nn.Module):
@@ -57,9 +58,7 @@ class DilatedResNet(nn.Module):
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> jax.Array:
         """[B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), 32 width]."""
-        x = check_image(x, ndim=2)
-        if x.ndim != 4:
-            raise ValueError(f"the images have shape {x.shape}; give [B, H, W, C].")
+        x = check_batch(x)
         conv = padded_convolution(
             self.width, 7, stride=2, dtype=self.dtype, name="conv1"
         )
@@ -167,8 +166,21 @@ class NJetDeepLab(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
+        self.sigmas, self.dilations = tuple(self.sigmas), tuple(self.dilations)
         super().__post_init__()
-        check_order(self.num_classes, name="num_classes", lowest=1)
+        self._head(parent=None)  # raises what the head has against its fields
+
+    def _head(self, **place: Any) -> NJetASPP:
+        return NJetASPP(
+            self.num_classes,
+            convolution=self.convolution,
+            tied=self.tied,
+            sigmas=self.sigmas,
+            dilations=self.dilations,
+            bounds=self.bounds,
+            dtype=self.dtype,
+            **place,
+        )
 
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
@@ -178,17 +190,7 @@ class NJetDeepLab(nn.Module):
           Logits [B, H, W, K], and a dict: `sizes`, the spatial size of the features.
         """
         features = self.backbone(x, train)
-        head = NJetASPP(
-            self.num_classes,
-            convolution=self.convolution,
-            tied=self.tied,
-            sigmas=self.sigmas,
-            dilations=self.dilations,
-            bounds=self.bounds,
-            dtype=self.dtype,
-            name="head",
-        )
-        logits, _ = head(features, train)
+        logits, _ = self._head(name="head")(features, train)
         logits = enlarged(logits, jnp.shape(x)[1:3], self.backbone.stride)
         return logits, {"sizes": [features.shape[1:3]]}
 

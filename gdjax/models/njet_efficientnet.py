@@ -13,7 +13,7 @@ from gdjax.models.njet_classifiers import (
     normalized,
     pointwise,
 )
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import check_order, check_rate
 
 
 class Stage(NamedTuple):
@@ -89,8 +89,8 @@ class NJetEfficientNet(ConvolutionNet):
         for stage in self.stages:
             for field in ("blocks", "features", "size", "expansion"):
                 check_order(getattr(stage, field), name=field, lowest=1)
-        check_rate(self.dropout, "dropout")
-        check_rate(self.drop_connect, "drop_connect")
+        check_rate(self.dropout, name="dropout")
+        check_rate(self.drop_connect, name="drop_connect")
 
     def _layers(self, x, train, seen):
         stem = self.stem(
@@ -169,9 +169,3 @@ class InvertedBottleneck(nn.Module):
         z = nn.Dense(squeezed, dtype=self.dtype, name="squeeze")(z)
         z = nn.Dense(x.shape[-1], dtype=self.dtype, name="excite")(self.activation(z))
         return x * nn.sigmoid(z)
-
-
-def check_rate(rate: float, name: str) -> None:
-    """Raises ValueError unless `rate` is a probability below 1."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"`{name}={rate}` must be in [0, 1).")

@@ -13,6 +13,7 @@ from gdjax.models.njet_classifiers import (
     normalized,
     pointwise,
 )
+from gdjax.scalespace.checks import check_order
 
 
 class NJetResNet(ConvolutionNet):
@@ -40,6 +41,11 @@ class NJetResNet(ConvolutionNet):
     def spot_layers(self):  # noqa: D102
         conv = "conv_2" if self.bottleneck else "conv_1"
         return f"stage_2_block_1/{conv}", f"stage_3_block_1/{conv}"
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_order(self.width, name="width", lowest=1)
+        check_order(self.depth, name="depth", lowest=1)
 
     def _layers(self, x, train, seen):
         x = self._activated(self._filtered(x, self.width, 3, 1), 1, train, seen)

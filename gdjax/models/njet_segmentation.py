@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
-from gdjax.layers.njet_conv import LearnedSigma, NJetConv
+from gdjax.layers.njet_conv import LearnedSigma, NJetConv, check_bounds
 from gdjax.scalespace.checks import check_image, check_order
 
 
@@ -111,6 +111,20 @@ class NJetASPP(nn.Module):
     dilations: tuple[int, ...] = (6, 12, 18, 24)
     bounds: tuple[float, float] = (0.25, 32.0)
     dtype: Any = None
+
+    def __post_init__(self):
+        self.sigmas, self.dilations = tuple(self.sigmas), tuple(self.dilations)
+        super().__post_init__()
+        check_order(self.num_classes, name="num_classes", lowest=1)
+        for dilation in self.dilations:
+            check_order(dilation, name="dilations", lowest=1)
+        check_bounds(self.sigmas, self.bounds)
+        counts = len(self.sigmas), len(self.dilations)
+        if 0 in counts or (not self.tied and counts[0] != counts[1]):
+            raise ValueError(
+                f"`sigmas={self.sigmas}` and `dilations={self.dilations}` must name the"
+                " branches, as many of them if they aren't tied."
+            )
 
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:

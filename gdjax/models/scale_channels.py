@@ -11,7 +11,7 @@ import numpy as np
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.over_scales import SCALE_AXIS, over_scales
 from gdjax.layers.selection import centre_pixel, keep_scales, max_over_scales
-from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.checks import check_image, check_order, check_rate, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.jets import Windows, make_filter, spatial_windows
@@ -111,8 +111,7 @@ class ScaleChannelNet(nn.Module):
         for width in (*self.widths, self.num_classes):
             check_order(width, name="widths and num_classes", lowest=1)
         geometric_scales(1.0, self.ratio, 1)
-        if not 0 <= self.scale_dropout < 1:
-            raise ValueError(f"`scale_dropout={self.scale_dropout}` must be in [0, 1).")
+        check_rate(self.scale_dropout, name="scale_dropout")
         if self.pyramid is not None:
             check_sigma(self.pyramid, name="pyramid", positive=True)
             if self.mapped:

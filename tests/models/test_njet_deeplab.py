@@ -275,6 +275,7 @@ def test_broken_files_are_named(tmp_path):
         (lambda: DilatedResNet(width=0), "`width=0` must be >= 1"),
         (lambda: DilatedResNet(stride=4), "`stride=4` must be 8, 16 or 32 px"),
         (lambda: NJetDeepLab(num_classes=0), "`num_classes=0` must be >= 1"),
+        (lambda: NJetDeepLab(sigmas=[3.0, 40.0]), "must lie between the bounds"),
         (
             lambda: SMALL.init(jax.random.key(0), jnp.zeros((8, 8, 3))),
             r"\[B, H, W, C\]",
