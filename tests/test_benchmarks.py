@@ -106,3 +106,35 @@ def test_tables_have_a_row_per_case(benchmarks):
         "| kind | sigma 0.5 | sigma 1 |", "|---|---|---|",
         "| a | 5.0e-01 | 1.0e+00 |", "| b | 5.0e-01 | 1.0e+00 |", "",
     ]  # fmt: skip
+
+
+def test_njet_tables_and_plots_are_made_from_what_was_measured(benchmarks):
+    import njet
+
+    row = {"name": "a", "step_s": 0.5, "ratio": 1.0, "compile_s": 3.0}
+    epoch = {"epoch": 0, "sigmas": [1.0, 1.26], "sizes": None, "count": 1}
+    result = {
+        "shape": "2 images of 8 x 8 px",
+        "sharing": [[row, row | {"name": "b", "ratio": 1.25}], [row]],
+        "twins": [row],
+        "training": [epoch],
+        "training_safe": [epoch | {"sizes": [6, 4]}],
+    }
+    lines = njet.markdown(result).splitlines()
+    assert "| b | 500 | 1.25 | 3 |" in lines
+    assert "| 0 | 1.00, 1.26 | 6, 4 | 1 |" in lines
+    titles = [axes.get_title() for axes in njet.figure(result).axes]
+    assert titles[1:] == ["beside the plain 3 x 3 twin", "safe subsampling"]
+    njet.plt.close("all")
+
+
+def test_sigmas_are_read_in_the_order_of_the_layers(benchmarks):
+    import njet
+
+    # 2^p, p = -2 + 6 / (1 + exp(-q)) between 0.25 and 16 px.
+    params = {
+        "conv_1": {"kernel": 0, "sigma": {"logit": np.float32(0.0)}},
+        "conv_2": {"kernel": 0},
+        "conv_4": {"kernel": 0, "sigma": {"logit": -np.log(np.float32(5.0))}},
+    }
+    np.testing.assert_allclose(njet.learned_sigmas(params), [2.0, 0.5], rtol=1e-6)
