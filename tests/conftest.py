@@ -4,9 +4,13 @@ The twins are written from the formulas, with scipy and dense arrays, and share 
 with the package.
 """
 
+import atexit
 import functools
 import itertools
 import math
+import os
+import shutil
+import tempfile
 
 import jax
 import numpy as np
@@ -17,6 +21,20 @@ from scipy.special import ive
 from scipy.stats import norm
 
 import gdjax
+
+
+def share_compilations():
+    """Workers and the commands that tests run compile the same thing once."""
+    if jax.config.jax_compilation_cache_dir is None:
+        folder = tempfile.mkdtemp(prefix="gdjax-tests-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder  # they inherit it
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+share_compilations()
 
 
 def pytest_collection_modifyitems(items):
