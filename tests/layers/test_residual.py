@@ -150,10 +150,14 @@ def test_a_block_without_weights_projects_where_the_widths_differ():
 
 
 SEPARABLE = [(4, False, 1), (1, True, 2), (3, False, 2), (2, True, 3)]
+BOTH = [gdjax.DiscreteGaussian(), gdjax.SpectralGaussian()]
 
 
-@both
-@pytest.mark.parametrize(("order", "zero_order", "ndim"), SEPARABLE)
+@pytest.mark.parametrize(
+    ("discretisation", "order", "zero_order", "ndim"),
+    [(kind, *case) for kind, case in zip(2 * BOTH, SEPARABLE, strict=True)],
+    ids=str,
+)
 def test_a_separable_block_is_a_dense_block_of_outer_products(
     discretisation, order, zero_order, ndim
 ):

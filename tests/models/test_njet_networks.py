@@ -138,7 +138,6 @@ def test_safe_subsampling_has_the_planned_sizes(net, sides):
     "net",
     [
         NJetToy(widths=(3, 4)),
-        NJetToy(widths=(3, 4), **PLAIN),
         NJetResNet(
             width=2,
             depth=1,
