@@ -1,6 +1,7 @@
 """N-Jet networks: the published counts, their maps' sizes, and their gradients."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from gdjax.models import (
     njet_resnet32,
     njet_resnet110,
 )
+from gdjax.models.njet_classifiers import cell_maxima
 
 
 PLAIN = {"convolution": plain_convolution}
@@ -208,6 +210,7 @@ def test_subsampling_keeps_means_and_does_not_alias():
         (lambda: NJetNIN(dropout=1.0), r"`dropout=1.0` must be in \[0, 1\)"),
         (lambda: NJetToy(widths=(3, 0)), "`widths and num_classes=0`"),
         (lambda: outcome(NJetToy(), side=0), "the image is empty"),
+        (lambda: outcome(NJetToy(grid=9), side=8), "fewer px than `grid=9`"),
         (lambda: NJetToy().init(jax.random.key(0), jnp.zeros((4, 4, 1))), "give .B, H"),
         (lambda: NJetResNet(depth=0), "`depth=0` must be >= 1"),
         (lambda: NJetASPP(dilations=(6, 0)), "`dilations=0` must be >= 1"),
@@ -221,3 +224,13 @@ def test_subsampling_keeps_means_and_does_not_alias():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("side", "grid"), [(6, 1), (6, 2), (7, 3)])
+def test_the_toy_reads_maxima_of_cells(side, grid):
+    x = np.random.default_rng(0).random((2, side, side, 3), np.float32)
+    edges = {1: [0, 6], 2: [0, 3, 6], 3: [0, 2, 5, 7]}[grid]  # 7 = 2 + 3 + 2
+    rows = [slice(*pair) for pair in itertools.pairwise(edges)]
+    expected = [[x[:, r, c].max((1, 2)) for c in rows] for r in rows]
+    found = np.moveaxis(np.asarray(cell_maxima(x, grid)), 0, 2)
+    np.testing.assert_array_equal(found, expected)
