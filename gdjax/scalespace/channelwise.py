@@ -18,12 +18,12 @@ from gdjax.scalespace.chunks import MAPS, on_cpu, over_images, worth_chunks
 from gdjax.scalespace.derivatives import Orders
 from gdjax.scalespace.operators import Filter, scaled_matrix
 from gdjax.scalespace.products import contraction
+from gdjax.scalespace.separable import Along, filter_terms, sum_terms
 from gdjax.scalespace.windows import full_window
 
 
 # Of every axis (x first) and order: [C, n, n].
 Matrices = list[list[jax.Array]]
-Maps = dict[tuple[int, ...], jax.Array]
 
 
 def mix_per_input(
@@ -126,14 +126,8 @@ def _on_channels(x, kernel, matrices, way, orders, groups) -> jax.Array:
 
 
 def _filter_and_mix(x, kernel, matrices, orders, groups) -> jax.Array:
-    known: Maps = {(): x}
-    for multi_index in orders:
-        for depth in range(1, len(multi_index) + 1):
-            prefix = multi_index[:depth]
-            if prefix not in known:  # x first, and every partial result once
-                before, n = known[prefix[:-1]], prefix[-1]
-                known[prefix] = _along(before, matrices[depth - 1][n], depth)
-    maps = jnp.stack([known[a] for a in orders]).astype(x.dtype)
+    terms = filter_terms(x, orders, _by(matrices))
+    maps = jnp.stack(terms).astype(x.dtype)
     maps = maps.reshape(len(orders), groups, kernel.shape[1], -1)
     maps = jnp.moveaxis(maps, 1, 0).reshape(groups, -1, maps.shape[-1])
     weights = _grouped(kernel, groups)
@@ -148,7 +142,7 @@ def _mix_and_filter(x, kernel, matrices, orders, groups) -> jax.Array:
         a: mix(grouped, weights[:, j]).reshape(-1, *x.shape[1:])
         for j, a in enumerate(orders)
     }
-    return _merged(maps, matrices, 1)
+    return sum_terms(maps, _by(matrices), first=1)
 
 
 def _grouped(kernel: jax.Array, groups: int) -> jax.Array:
@@ -167,18 +161,12 @@ def _filter_each(x, kernel, matrices, orders, groups) -> jax.Array:
             if a[1:] == rest
         ]
         maps[rest] = _along(x, functools.reduce(jnp.add, terms), 1)
-    return _merged(maps, matrices, 2)
+    return sum_terms(maps, _by(matrices), first=2)
 
 
-def _merged(maps: Maps, matrices: Matrices, first: int) -> jax.Array:
-    """Filters along the axes from depth `first` (1: x) on, and adds up."""
-    for depth in range(first, len(matrices) + 1):
-        merged: Maps = {}
-        for rest, z in maps.items():
-            z = _along(z, matrices[depth - 1][rest[0]], depth)
-            merged[rest[1:]] = merged[rest[1:]] + z if rest[1:] in merged else z
-        maps = merged
-    return maps[()]
+def _by(matrices: Matrices) -> Along:
+    """Filters by the matrices of an axis and order."""
+    return lambda x, n, depth: _along(x, matrices[depth - 1][n], depth)
 
 
 def _along(x: jax.Array, matrices: jax.Array, depth: int) -> jax.Array:

@@ -16,6 +16,7 @@ from gdjax.scalespace.derivatives import Orders, derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.operators import Filter
+from gdjax.scalespace.separable import filter_terms
 from gdjax.scalespace.windows import Window, full_window
 
 
@@ -149,14 +150,12 @@ def partial_derivatives(
 ) -> list[jax.Array]:
     """sigma^|a| d_a L for every multi-index a: J of the shape of `x`, [..., C]."""
     windows = spatial_windows(x, filter_.ndim)
-    known: dict[tuple[int, ...], jax.Array] = {(): x}
-    for multi_index in orders:
-        for depth in range(1, filter_.ndim + 1):
-            prefix = multi_index[:depth]
-            if prefix not in known:  # x first, and every partial result once
-                window = windows[-depth]
-                known[prefix] = filter_axis(
-                    known[prefix[:-1]], sigma, filter_=filter_, order=prefix[-1],
-                    axis=-1 - depth, source=window, start=0, stop=window.size,
-                )  # fmt: skip
-    return [known[n] for n in orders]
+
+    def along(x, n, depth):
+        window = windows[-depth]
+        return filter_axis(
+            x, sigma, filter_=filter_, order=n,
+            axis=-1 - depth, source=window, start=0, stop=window.size,
+        )  # fmt: skip
+
+    return filter_terms(x, orders, along)

@@ -25,6 +25,7 @@ from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
 from gdjax.scalespace.jets import Windows, spatial_windows
 from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
 from gdjax.scalespace.operators import HIGHEST, Filter
+from gdjax.scalespace.separable import Along, filter_terms, sum_terms
 from gdjax.scalespace.stencil import combine, combine_by_products
 from gdjax.scalespace.windows import full_window
 
@@ -223,17 +224,12 @@ def jet_order(
     filters: dict[tuple[int, int], AxisFilter], orders: Orders, dtype: Any
 ) -> Mixing:
     """All axes, then mixing; arguments as of `separable_order`."""
+    along = _by(filters)
 
     def run(x, weights, combination):
         del combination
-        known: dict[tuple[int, ...], jax.Array] = {(): x}
-        for multi_index in orders:
-            for depth, n in enumerate(multi_index, start=1):
-                prefix = multi_index[:depth]
-                if prefix not in known:  # x first, and every partial result once
-                    before = known[prefix[:-1]]
-                    known[prefix] = apply_along(filters[depth, n], before, -1 - depth)
-        return mix_maps([known[a].astype(dtype) for a in orders], weights)
+        terms = filter_terms(x, orders, along)
+        return mix_maps([term.astype(dtype) for term in terms], weights)
 
     return run
 
@@ -242,27 +238,23 @@ def separable_order(
     filters: dict[tuple[int, int], AxisFilter], orders: Orders, dtype: Any
 ) -> Mixing:
     """Mixing between the axes; `filters` by depth (1: x) and order along that axis."""
-
-    def along(x, depth, n):
-        return apply_along(filters[depth, n], x, -1 - depth)
+    along = _by(filters)
 
     def run(x, weights, combination):
         del combination
-        along_x = {n: along(x, 1, n) for n in sorted({a[0] for a in orders})}
+        along_x = {n: along(x, n, 1) for n in sorted({a[0] for a in orders})}
         maps = {}
         for rest in sorted({a[1:] for a in orders}):
             terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
             inputs = [along_x[n].astype(dtype) for n, _ in terms]
             maps[rest] = mix_maps(inputs, weights[np.array([j for _, j in terms])])
-        for depth in range(2, len(orders[0]) + 1):
-            merged = {}
-            for rest, z in maps.items():
-                z = along(z, depth, rest[0])
-                merged[rest[1:]] = merged[rest[1:]] + z if rest[1:] in merged else z
-            maps = merged
-        return maps[()]
+        return sum_terms(maps, along, first=2)
 
     return run
+
+
+def _by(filters: dict[tuple[int, int], AxisFilter]) -> Along:
+    return lambda x, n, depth: apply_along(filters[depth, n], x, -1 - depth)
 
 
 def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
