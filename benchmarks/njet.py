@@ -24,8 +24,11 @@ import matplotlib.pyplot as plt
 import optax
 from steps import medians, network_step
 
-from gdjax.layers import LearnedSigma, njet_convolution, plain_convolution, safe_sizes
+from gdjax.layers import njet_convolution, plain_convolution, safe_sizes
 from gdjax.models import NJetNIN
+from train.njet import NJetConfig, learned_sigmas
+from train.optimizer import make_optimizer
+from train.recipe import OptimizerConfig
 from train.run_folder import versions
 
 
@@ -75,25 +78,6 @@ def twins(shape: tuple[int, ...], repeats: int) -> Any:
     return measured(nets, shape, repeats)
 
 
-def learned_sigmas(params: Any) -> list[float]:
-    """Sigmas of the N-Jet layers, px, in their order."""
-    layers = sorted(name for name in params if "sigma" in params[name])
-    read = LearnedSigma().apply
-    return [float(read({"params": params[name]["sigma"]})) for name in layers]
-
-
-def adam(params: Any) -> optax.GradientTransformation:
-    """A high learning rate for sigmas, so that they move in a few steps."""
-
-    def kind(path: Any, _: Any) -> str:
-        return "sigma" if path[-1].key == "logit" else "rest"
-
-    return optax.partition(
-        {"sigma": optax.adam(0.05), "rest": optax.adam(1e-3)},
-        jax.tree_util.tree_map_with_path(kind, params),
-    )
-
-
 def counted_step(optimiser: Any, x: jax.Array, labels: jax.Array) -> Any:
     """A compiled training step (net, state, key) -> state, and its compilations."""
     compilations: list[Any] = []
@@ -125,14 +109,17 @@ def training(
     net = NJetNIN()
     x = jax.random.normal(jax.random.key(1), shape)
     variables = jax.jit(net.init)(jax.random.key(0), x[:1])
-    optimiser = adam(variables["params"])
+    # A high learning rate for sigmas, so that they move in a few steps.
+    rates = OptimizerConfig(learning_rate=1e-3, sigma_rate=50.0)
+    optimiser = make_optimizer(rates, optax.constant_schedule(rates.learning_rate))
     params, stats = variables["params"], variables["batch_stats"]
     state = params, stats, optimiser.init(params)
     labels = jnp.arange(shape[0]) % net.num_classes
     step, compilations = counted_step(optimiser, x, labels)
     rows, sizes = [], None
     for epoch in range(epochs):
-        sigmas = learned_sigmas(state[0])
+        learned = learned_sigmas(state[0], NJetConfig().bounds)
+        sigmas = [float(sigma) for sigma in learned.values()]
         if safe:
             sizes = safe_sizes(sigmas, shape[1], r=8.0, previous=sizes)
             net = net.clone(subsampling="safe", sizes=sizes)
