@@ -119,7 +119,7 @@ def njet_multi_scale_fashion_mnist_small() -> Recipe:
     side: at the end of the plain encoder the receptive field is 14 of a garment's 56
     px, in place of 32 of 112 px.
 
-    Command: `gdjax-train njet_multi_scale_fashion_mnist_small`: 6 minutes on two CPU
+    Command: `gdjax-train njet_multi_scale_fashion_mnist_small`: 7 minutes on two CPU
     cores.
     """
     base = njet_multi_scale_fashion_mnist()
