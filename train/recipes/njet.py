@@ -69,14 +69,14 @@ def njet_mnist_4x() -> Recipe:
 
 
 def njet_mnist_4x_small() -> Recipe:
-    """`njet_mnist_4x`, only 4x, with 4,000 images, 1 epoch and 1,000 test images.
+    """`njet_mnist_4x`, only 4x, with 12,000 images, 1 epoch and 1,000 test images.
 
     Batch 8, channels and learning rates of `njet_mnist_sizes_small`; neither dilated
     nor deformable filters.
 
     Command: `gdjax-train njet_mnist_4x_small`.
     """
-    fewer = _few_steps(small(njet_mnist_4x(), images=4_000, epochs=1))
+    fewer = _few_steps(small(njet_mnist_4x(), images=12_000, epochs=1))
     return dataclasses.replace(
         fewer,
         batch_size=8,
