@@ -23,18 +23,25 @@ from scipy.stats import norm
 import gdjax
 
 
-def share_compilations():
-    """Workers and the commands that tests run compile the same thing once."""
+def compile_quickly():
+    """Little optimised: most of the tests' time is compiling, not running.
+
+    Workers and the commands that tests run compile the same thing once.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "backend_optimization_level" not in flags:
+        # They inherit these, too.
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
     if jax.config.jax_compilation_cache_dir is None:
         folder = tempfile.mkdtemp(prefix="gdjax-tests-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder  # they inherit it
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
-share_compilations()
+compile_quickly()
 
 
 def pytest_collection_modifyitems(items):
