@@ -126,15 +126,3 @@ def test_njet_tables_and_plots_are_made_from_what_was_measured(benchmarks):
     titles = [axes.get_title() for axes in njet.figure(result).axes]
     assert titles[1:] == ["beside the plain 3 x 3 twin", "safe subsampling"]
     njet.plt.close("all")
-
-
-def test_sigmas_are_read_in_the_order_of_the_layers(benchmarks):
-    import njet
-
-    # 2^p, p = -2 + 6 / (1 + exp(-q)) between 0.25 and 16 px.
-    params = {
-        "conv_1": {"kernel": 0, "sigma": {"logit": np.float32(0.0)}},
-        "conv_2": {"kernel": 0},
-        "conv_4": {"kernel": 0, "sigma": {"logit": -np.log(np.float32(5.0))}},
-    }
-    np.testing.assert_allclose(njet.learned_sigmas(params), [2.0, 0.5], rtol=1e-6)

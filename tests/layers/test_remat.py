@@ -28,8 +28,11 @@ def test_recomputation_changes_no_gradient_and_saves_memory():
         return jax.jit(jax.grad(total, (0, 1))).lower(weights, x).compile()
 
     kept, again = loss(chain), loss(recomputed(chain))
+    # Sums of up to 512 terms, in another order: float32's rounding of the largest.
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        lambda a, b: np.testing.assert_allclose(
+            a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max()
+        ),
         kept(weights, x),
         again(weights, x),
     )
