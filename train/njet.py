@@ -54,6 +54,7 @@ class NJetConfig:
         has it; "safe": as much as the learned sigmas allow, decided before every epoch.
       r: px of sigma that halve a side, for "safe".
       width: of njet_nin, relative to the published channels.
+      gain: of the initial weights of N-Jet layers, relative to He's.
     """
 
     sigma: float = 1.0
@@ -64,6 +65,7 @@ class NJetConfig:
     subsampling: Subsampling = "none"
     r: float = 4.0
     width: float = 1.0
+    gain: float = 1.0
 
 
 def is_njet(model: ModelConfig) -> bool:
@@ -129,6 +131,7 @@ def _convolution(model: ModelConfig, member: Member) -> Any:
         bounds=njet.bounds,
         sharing=njet.sharing,
         extent=njet.extent,
+        gain=njet.gain,
         discretisation=getattr(gdjax.scalespace, discretisation)(),
     )
 

@@ -61,6 +61,14 @@ def plain(recipe: Recipe) -> Recipe:
     )  # fmt: skip
 
 
+def _rate(rate: float) -> Callable[[Recipe], Recipe]:
+    def variant(recipe: Recipe) -> Recipe:
+        return _replace(recipe, "optimizer", learning_rate=rate)
+
+    variant.__doc__ = f"Trained at the learning rate {rate:g}."
+    return variant
+
+
 def _njet(**values: Any) -> Callable[[Recipe], Recipe]:
     def variant(recipe: Recipe) -> Recipe:
         njet = dataclasses.replace(recipe.model.njet, **values)
@@ -125,6 +133,7 @@ VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
     **{f"order{order}": _model(order=order) for order in range(1, 6)},
     **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
     **NJET_VARIANTS,
+    **{f"rate{rate}": _rate(float(rate)) for rate in ("0.001", "0.003", "0.01")},
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),

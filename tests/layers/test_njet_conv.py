@@ -202,6 +202,15 @@ def test_other_dimensions_and_vmap(ndim):
     np.testing.assert_allclose(mapped, y, atol=1e-5)
 
 
+def test_gain_scales_the_initial_weights():
+    x = jnp.zeros((1, 4, 4, 3))
+    one, two = (
+        NJetConv(5, gain=gain).init(jax.random.key(0), x)["params"]["kernel"]
+        for gain in (1.0, 2.0)
+    )
+    np.testing.assert_allclose(two, 2 * one, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -215,11 +224,18 @@ def test_other_dimensions_and_vmap(ndim):
         ({"sharing": "filter"}, "`sharing='filter'` must be"),
         ({"extent": 0.0}, "`extent=0.0`"),
         ({"padding": "reflect"}, "`padding='reflect'`"),
+        ({"gain": 0.0}, "`gain=0.0` must be positive"),
+        ({"gain": float("nan")}, "`gain=nan` must be positive"),
     ],
 )
 def test_bad_fields_are_named(fields, message):
     with pytest.raises(ValueError, match=message):
         NJetConv(4, **fields)
+
+
+def test_a_gain_that_is_no_number():
+    with pytest.raises(TypeError, match="`gain='he'` is not a number"):
+        NJetConv(4, gain="he")
 
 
 def test_groups_must_divide_the_input():
