@@ -278,5 +278,5 @@ def cell_maxima(x: jax.Array, grid: int) -> jax.Array:
     """[B, H, W, C] -> [B, grid, grid, C]; cells at the border may be smaller."""
     cells = [-(-n // grid) for n in x.shape[1:3]]
     spare = [c * grid - n for c, n in zip(cells, x.shape[1:3], strict=True)]
-    padding = [(n // 2, n - n // 2) for n in spare]
+    padding: Any = [(n // 2, n - n // 2) for n in spare]  # Flax says str only
     return nn.max_pool(x, tuple(cells), tuple(cells), padding)
