@@ -103,6 +103,22 @@ def test_a_run_is_trained_and_evaluated(small, data, open_run):
         evaluation.evaluate(session, choices, command="x")
 
 
+def test_initial_weights_and_sigmas_are_those_of_the_recipe(small):
+    def start(**values):
+        model = dataclasses.replace(small.model, njet=NJetConfig(**values))
+        recipe = dataclasses.replace(small, model=model)
+        net = build_model(recipe, members(recipe)[0], ())
+        params = net.init(jax.random.key(0), np.zeros((1, 12, 12, 1)))["params"]
+        return params, njet.learned_sigmas(params, model.njet.bounds)
+
+    (he, _), (wide, sigmas) = start(), start(gain=2.0, sigma=3.0)
+    for layer in ("conv_1", "conv_2"):
+        np.testing.assert_allclose(
+            wide[layer]["kernel"], 2 * he[layer]["kernel"], rtol=1e-6
+        )
+        np.testing.assert_allclose(sigmas[layer], 3.0, rtol=1e-5)
+
+
 def test_segmentations_are_trained_and_evaluated(small, data, open_run):
     data(lambda count: _images(count, _masks(count)))
     model = dataclasses.replace(small.model, family="njet_unet")
