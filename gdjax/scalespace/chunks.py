@@ -62,28 +62,3 @@ def over_images(
     y = jax.lax.map(once, chunks)
     y = y.reshape(whole, *y.shape[2:])
     return y if whole == count else jnp.concatenate([y, run(x[whole:])])
-
-
-def sum_over_images(
-    run: Callable[..., jax.Array], *arrays: jax.Array, size: int
-) -> jax.Array:
-    """The sum of `run` on a few images of all arrays [B, ...] at a time."""
-    count = arrays[0].shape[0]
-    if size == count:
-        return run(*arrays)
-    # Reshaped arrays would be copied, and single images need no reshaping.
-    whole = count - count % size
-    single, chunks = size == 1, arrays
-    if not single:
-        chunks = [a[:whole].reshape(-1, size, *a.shape[1:]) for a in arrays]
-
-    def once(*some):
-        return run(*(a[None] for a in some)) if single else run(*some)
-
-    kind = jax.eval_shape(once, *(a[0] for a in chunks))
-    total, _ = jax.lax.scan(
-        lambda total, some: (total + once(*some), None),
-        jnp.zeros(kind.shape, kind.dtype),
-        chunks,
-    )
-    return total if whole == count else total + run(*(a[whole:] for a in arrays))

@@ -23,7 +23,6 @@ from gdjax.scalespace.chunks import (
 )
 from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
 from gdjax.scalespace.jets import Windows, spatial_windows
-from gdjax.scalespace.known_scale import Layer, mix_known
 from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
 from gdjax.scalespace.operators import HIGHEST, Filter
 from gdjax.scalespace.separable import Along, filter_terms, sum_terms
@@ -98,24 +97,16 @@ def mix_njet(
 
 # A loop over chunks is compiled at every call otherwise, outside of `jit`.
 @functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9))
-def _mix_large(
-    x, kernel, bias, traced, known, filter_, orders, sources, targets, dtype
-):
+def _mix_large(x, kernel, bias, traced, known, *where):
     sigma = np.float64(known) if traced is None else traced
-    where = filter_, orders, sources, targets, dtype
     prepare = _choose(kernel.shape, sigma, *where)
-    maps = MAPS if prepare is prepare_separable else 1
-    # Not `jax.lax.platform_dependent`, which differentiates both: half of all tracing.
-    if on_cpu() and traced is None:  # a learned sigma has a gradient, too
-        layer = Layer(
-            prepare, known, filter_, orders, sources, targets, x.dtype, dtype,
-            kernel.shape, maps,
-        )  # fmt: skip
-        return mix_known(x, kernel, bias, layer)
     run, weights = prepare(kernel, sigma, *where)
+    # Not `jax.lax.platform_dependent`, which differentiates both: half of all tracing.
     if not on_cpu():
         return mix_at_once(run, weights, bias, x)
-    return mix_in_chunks(run, weights, bias, x, maps=maps)
+    recompute = prepare is not prepare_low_rank  # it has little to keep
+    maps = MAPS if prepare is prepare_separable else 1
+    return mix_in_chunks(run, weights, bias, x, recompute=recompute, maps=maps)
 
 
 def _choose(kernel_shape, sigma, filter_, *where) -> Callable[..., Any]:
@@ -138,11 +129,15 @@ def mix_in_chunks(
     bias: jax.Array | None,
     x: jax.Array,
     *,
+    recompute: bool = True,
     maps: int = 1,
 ) -> jax.Array:
     """A few images at a time, as matrix products alone."""
     return over_images(
-        lambda some: _add(run(some, weights, combine_by_products), bias), x, maps=maps
+        lambda some: _add(run(some, weights, combine_by_products), bias),
+        x,
+        recompute=recompute,
+        maps=maps,
     )
 
 
@@ -252,7 +247,7 @@ def separable_order(
         for rest in sorted({a[1:] for a in orders}):
             terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
             inputs = [along_x[n].astype(dtype) for n, _ in terms]
-            maps[rest] = mix_maps(inputs, [weights[j] for _, j in terms])
+            maps[rest] = mix_maps(inputs, weights[np.array([j for _, j in terms])])
         return sum_terms(maps, along, first=2)
 
     return run
@@ -268,12 +263,11 @@ def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
     return kernel * factors.reshape(-1, *[1] * (kernel.ndim - 1))
 
 
-def mix_maps(
-    inputs: Sequence[jax.Array], weights: jax.Array | Sequence[jax.Array]
-) -> jax.Array:
+def mix_maps(inputs: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
     """Sum over j of inputs[j] [..., C] times weights[j] ([C, C_out] or [C])."""
-    if weights[0].ndim == 1:
+    if weights.ndim == 2:
         terms = [x * w for x, w in zip(inputs, weights, strict=True)]
         return functools.reduce(jnp.add, terms)
     stacked = jnp.concatenate(inputs, axis=-1)
-    return jnp.matmul(stacked, jnp.concatenate(list(weights)), precision=HIGHEST)
+    weights = weights.reshape(-1, weights.shape[-1])
+    return jnp.matmul(stacked, weights, precision=HIGHEST)

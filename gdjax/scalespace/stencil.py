@@ -2,8 +2,6 @@
 
 import functools
 import itertools
-from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,51 +32,51 @@ def combine(x: jax.Array, kernel: jax.Array, orders: Orders) -> jax.Array:
     return (convolve if kernel.ndim == 3 else convolve_depthwise)(x, combined)
 
 
-def _term(x: jax.Array, weights: jax.Array, **which: Any) -> jax.Array:
-    return matmul(_differences(x, **which), weights)
+def _combine_by_products(x: jax.Array, kernel: jax.Array, *, orders: Orders):
+    maps = difference_maps(x, orders)
+    return functools.reduce(jnp.add, map(matmul, maps, kernel))
 
 
-def _gradient_in_x(gradient: jax.Array, weights: jax.Array, **which: Any) -> jax.Array:
+def _gradient_in_x(gradient: jax.Array, kernel: jax.Array, *, orders: Orders):
     # The differences' adjoints are the same differences, those of odd order negative.
-    multi_index, reach = which["multi_index"], which["reach"]
-    margin = (0, 0), *[(2 * reach, 2 * reach)] * len(multi_index), (0, 0)
-    mirrored = (-1) ** sum(multi_index) * weights.T
-    return _product(jnp.pad(gradient, margin), mirrored, **which)
+    reach, ndim = stencil_reach(orders), len(orders[0])
+    margin = (0, 0), *[(2 * reach, 2 * reach)] * ndim, (0, 0)
+    signs = jnp.asarray([(-1.0) ** sum(n) for n in orders], kernel.dtype)
+    mirrored = signs[:, None, None] * kernel.swapaxes(1, 2)
+    return _by_products(jnp.pad(gradient, margin), mirrored, orders=orders)
 
 
-def _gradient_in_weights(gradient: jax.Array, x: jax.Array, **which: Any) -> jax.Array:
-    x = _differences(x, **which)
-    flat, last = (a.reshape(-1, a.shape[-1]) for a in (x, gradient))
-    return matmul(flat.T, last)
+def _gradient_in_kernel(gradient: jax.Array, x: jax.Array, *, orders: Orders):
+    last = gradient.reshape(-1, gradient.shape[-1])
+    maps = [y.reshape(-1, y.shape[-1]) for y in difference_maps(x, orders)]
+    return jnp.stack([matmul(y.T, last) for y in maps])
 
 
-_product = bilinear(_term, _gradient_in_x, _gradient_in_weights)
+_by_products = bilinear(_combine_by_products, _gradient_in_x, _gradient_in_kernel)
 
 
-def combine_by_products(
-    x: jax.Array, kernel: jax.Array | Sequence[jax.Array], orders: Orders
-) -> jax.Array:
+def combine_by_products(x: jax.Array, kernel: jax.Array, orders: Orders) -> jax.Array:
     """`combine` as differences and matrix products, and so are its gradients.
 
     Fewer operations than the convolution (5 terms against 9 taps for order 2), and a
-    faster gradient on CPUs, but J times the memory of `x`. The kernel may be given as
-    its J terms.
+    faster gradient on CPUs, but J times the memory of `x`.
     """
-    if kernel[0].ndim == 1:
-        return combine(x, jnp.stack(list(kernel)), orders)
+    if kernel.ndim == 2:
+        return combine(x, kernel, orders)
+    return _by_products(x, kernel, orders=orders)
+
+
+def difference_maps(x: jax.Array, orders: Orders) -> list[jax.Array]:
+    """Central differences of all `orders`, without the margin of `x`."""
     reach = stencil_reach(orders)
-    terms = [
-        _product(x, weights, multi_index=tuple(n), reach=reach)
-        for n, weights in zip(orders, kernel, strict=True)
-    ]
-    return functools.reduce(jnp.add, terms)
-
-
-def _differences(x: jax.Array, *, multi_index: Sequence[int], reach: int) -> jax.Array:
-    """Central differences, `reach` px inside of every border."""
-    for depth, n in enumerate(multi_index, start=1):
-        x = _difference(x, n, -1 - depth, reach)
-    return x
+    known: dict[tuple[int, ...], jax.Array] = {(): x}
+    for multi_index in orders:
+        for depth in range(1, len(multi_index) + 1):
+            prefix = multi_index[:depth]
+            if prefix not in known:  # x first, and every partial result once
+                before = known[prefix[:-1]]
+                known[prefix] = _difference(before, prefix[-1], -1 - depth, reach)
+    return [known[n] for n in orders]
 
 
 def _difference(x: jax.Array, order: int, axis: int, reach: int) -> jax.Array:
