@@ -13,6 +13,7 @@ from gdjax.scalespace.derivatives import (
     stencil_reach,
 )
 from gdjax.scalespace.products import HIGHEST, bilinear, matmul
+from gdjax.scalespace.separable import filter_terms
 
 
 def combine(x: jax.Array, kernel: jax.Array, orders: Orders) -> jax.Array:
@@ -69,14 +70,9 @@ def combine_by_products(x: jax.Array, kernel: jax.Array, orders: Orders) -> jax.
 def difference_maps(x: jax.Array, orders: Orders) -> list[jax.Array]:
     """Central differences of all `orders`, without the margin of `x`."""
     reach = stencil_reach(orders)
-    known: dict[tuple[int, ...], jax.Array] = {(): x}
-    for multi_index in orders:
-        for depth in range(1, len(multi_index) + 1):
-            prefix = multi_index[:depth]
-            if prefix not in known:  # x first, and every partial result once
-                before = known[prefix[:-1]]
-                known[prefix] = _difference(before, prefix[-1], -1 - depth, reach)
-    return [known[n] for n in orders]
+    return filter_terms(
+        x, orders, lambda y, n, depth: _difference(y, n, -1 - depth, reach)
+    )
 
 
 def _difference(x: jax.Array, order: int, axis: int, reach: int) -> jax.Array:
