@@ -81,9 +81,9 @@ def njet_mnist_4x_small() -> Recipe:
 
     4 and 32 channels, batch 8, a tenth of the steps to warm up. Fixed filters at a
     learning rate of 0.003, the small ones at 0.01, too; neither dilated nor deformable
-    ones. N-Jets at 0.015, 0.06 for sigma, from sigma = 2 px, since from 1 px its growth
-    takes most of the steps; initial weights are twice He's, between these and the
-    reference implementation's N(0, 1): they stand a higher rate.
+    ones. N-Jets at 0.015, 0.06 for sigma, which starts at 2 px, since it has few steps
+    to grow in; initial weights are twice He's, between these and the reference
+    implementation's N(0, 1).
 
     Command: `gdjax-train njet_mnist_4x_small`.
     """
