@@ -114,6 +114,7 @@ def _pooled_by(pooling: Any) -> Callable[[Recipe], Recipe]:
     return variant
 
 
+RATES = ("0.001", "0.003", "0.006", "0.01")
 NJET_VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
     **{f"sigma{sigma}": _njet(sigma=float(sigma)) for sigma in ("0.5", "1", "2", "4")},
     "fixed-sigma": _njet(learn_sigma=False),
@@ -133,7 +134,7 @@ VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
     **{f"order{order}": _model(order=order) for order in range(1, 6)},
     **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
     **NJET_VARIANTS,
-    **{f"rate{rate}": _rate(float(rate)) for rate in ("0.001", "0.003", "0.01")},
+    **{f"rate{rate}": _rate(float(rate)) for rate in RATES},
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),
