@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from train.compiling import compiler_options
+
 
 Timed = Callable[[], Any]
 
@@ -58,7 +60,8 @@ def network_step(net: Any, shape: tuple[int, ...]) -> tuple[Timed, Any, float]:
 
     parameters = shapes["params"]
     statistics = {"batch_stats": shapes["batch_stats"]}
-    program = jax.jit(step).lower(parameters, statistics, images, labels).compile()
+    compiled = jax.jit(step, compiler_options=compiler_options())
+    program = compiled.lower(parameters, statistics, images, labels).compile()
     seconds = time.perf_counter() - start
 
     def run() -> Any:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .compiling import compiler_options
 from .losses import IGNORED
 from .members import pooling_function
 from .step import as_floats
@@ -29,7 +30,8 @@ def _compiled(model: Any, choose: Callable[[Any], jax.Array]) -> Any:
     return jax.jit(
         lambda variables, image: choose(
             model.apply(variables, as_floats(image), train=False)
-        )
+        ),
+        compiler_options=compiler_options(),
     )
 
 

@@ -13,6 +13,7 @@ import optax
 
 from .augment import augment as augmented
 from .augment_config import AugmentConfig
+from .compiling import compiler_options
 from .losses import IGNORED, Loss, penalty
 
 
@@ -200,7 +201,7 @@ def compile_step(
         train_step, model=model, optimizer=optimizer, loss=loss, augment=augment,
         ema_decay=ema_decay, l2=l2,
     )  # fmt: skip
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 
 
 def evaluated_variables(state: State) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Batch normalisation shared by the scale channels."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -52,7 +51,9 @@ class SharedBatchNorm(nn.Module):
                     new = new.astype(old.value.dtype)
                     old.value = self.momentum * old.value + (1 - self.momentum) * new
         factor = jax.lax.rsqrt(now[1] + self.epsilon) * scale
-        return [_normalize(x, now[0], factor, bias) for x in xs]
+        shift = bias - now[0] * factor
+        factors, shifts = _copies(factor, len(xs)), _copies(shift, len(xs))
+        return [_scale(*each) for each in zip(xs, factors, shifts, strict=True)]
 
     def _statistics(self, xs: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
         """Mean and variance over all pixels of all arrays, at least in float32."""
@@ -61,7 +62,7 @@ class SharedBatchNorm(nn.Module):
             x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
             axes = tuple(range(x.ndim - 1))
             sums.append(x.sum(axes))
-            squares.append((x * x).sum(axes))
+            squares.append(jnp.square(x).sum(axes))
             pixels += x.size // x.shape[-1]
         mean = jnp.sum(jnp.stack(sums), 0) / pixels
         square = jnp.sum(jnp.stack(squares), 0) / pixels
@@ -71,6 +72,14 @@ class SharedBatchNorm(nn.Module):
 
 
 @jax.checkpoint  # one map less to keep: x alone
-def _normalize(x: Any, mean: Any, factor: Any, bias: Any) -> jax.Array:
-    y = (x.astype(mean.dtype) - mean) * factor + bias
-    return y.astype(x.dtype)
+def _scale(x: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
+    return (x.astype(factor.dtype) * factor + shift).astype(x.dtype)
+
+
+def _copies(x: jax.Array, count: int) -> list[jax.Array]:
+    """`x` so many times; their gradients are added up once, and not wherever used.
+
+    XLA would add them anew in every loop over pixels.
+    """
+    copies = jnp.broadcast_to(x, (count, *x.shape))
+    return [part[0] for part in jax.lax.split(copies, (1,) * count)]
