@@ -10,9 +10,8 @@ from gdjax.scalespace.chunks import on_cpu
 def compiler_options() -> dict[str, int]:
     """For `jax.jit(..., compiler_options=...)` of whole networks.
 
-    On CPUs, level 1 of optimisation in place of 3: it takes a fifth to a quarter less
-    time to compile, and steps are as fast, since the products are library calls and
-    XLA has vectorised the loops before (benchmarks/results/speed). What `XLA_FLAGS`
+    On CPUs, level 1 of optimisation in place of the default: less time to compile, and
+    steps that we found as fast, since the products are library calls. What `XLA_FLAGS`
     say comes first.
     """
     asked = "backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
