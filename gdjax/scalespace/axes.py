@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.scalespace.apart import apart
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.operators import HIGHEST, Filter, scaled_matrix
 from gdjax.scalespace.products import multiply
@@ -87,11 +88,20 @@ def matrix_filter(matrix: Any) -> AxisFilter:
 
     def run(x: jax.Array) -> jax.Array:
         # The axis first, and all else in one axis: nothing is copied for one image.
-        flat = jnp.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
-        y = multiply(jnp.asarray(matrix, x.dtype), flat)
-        return jnp.moveaxis(y.reshape(-1, x.shape[0], *x.shape[2:]), 0, 1)
+        count, axis = x.shape[:2]
+        first = _swap(x.reshape(count, axis, -1)).reshape(axis, -1)
+        y = multiply(jnp.asarray(matrix, x.dtype), first)
+        return _swap(y.reshape(-1, count, y.shape[1] // count)).reshape(
+            count, -1, *x.shape[2:]
+        )
 
     return run
+
+
+@apart
+def _swap(x: jax.Array) -> jax.Array:
+    """[B, n, R] -> [n, B, R]."""
+    return jnp.swapaxes(x, 0, 1)
 
 
 def _multiply(axes: str, matrix: Any, x: jax.Array) -> jax.Array:

@@ -30,8 +30,8 @@ from gdjax.scalespace.stencil import combine, combine_by_products
 from gdjax.scalespace.windows import full_window
 
 
-# [B, ..., C_in], weights, how to take differences and mix -> [B, ..., C_out].
-Mixing = Callable[[jax.Array, jax.Array, Any], jax.Array]
+# [B, ..., C_in], weights, bias, how to take differences and mix -> [B, ..., C_out].
+Mixing = Callable[[jax.Array, jax.Array, jax.Array | None, Any], jax.Array]
 
 
 def mix_njet(
@@ -53,9 +53,10 @@ def mix_njet(
 
     Equals `njet` followed by the mixing, without storing the jet: one smoothing and
     one small convolution where the discretisation shares a smoothing kernel, else
-    matrix products along one axis, mixing, matrix products along the next. Large
-    layers take a few images at a time on CPUs, which fit into the cache; what is
-    between input and output is computed again in the backward pass there.
+    matrix products along one axis, mixing, matrix products along the next. For the
+    gradient, the smoothed map is kept in the former case. Large layers of the latter
+    case, or of a learned sigma, take a few images at a time on CPUs, which fit into
+    the cache, and compute what is between input and output again.
 
     Args:
       x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
@@ -85,11 +86,12 @@ def mix_njet(
     kernel = kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
     lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
     where = filter_, orders, sources, targets, dtype
-    if worth_chunks(images.shape, kernel.shape[-1]):
+    prepare = _choose(kernel.shape, sigma, *where)
+    smoothed = prepare is prepare_smoothing and not is_traced(sigma)
+    if not smoothed and worth_chunks(images.shape, kernel.shape[-1]):
         traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
         y = _mix_large(images, kernel, bias, traced, known, *where)
     else:
-        prepare = _choose(kernel.shape, sigma, *where)
         run, weights = prepare(kernel, sigma, *where)
         y = mix_at_once(run, weights, bias, images)
     return y.reshape(*lead, *y.shape[1:])
@@ -119,8 +121,9 @@ def _choose(kernel_shape, sigma, filter_, *where) -> Callable[..., Any]:
 def mix_at_once(
     run: Mixing, weights: jax.Array, bias: jax.Array | None, x: jax.Array
 ) -> jax.Array:
-    """All images together, with one small convolution of the device."""
-    return _add(run(x, weights, combine), bias)
+    """All images together, with what the device is fastest at."""
+    combination = combine_by_products if on_cpu() else combine
+    return run(x, weights, bias, combination)
 
 
 def mix_in_chunks(
@@ -134,7 +137,7 @@ def mix_in_chunks(
 ) -> jax.Array:
     """A few images at a time, as matrix products alone."""
     return over_images(
-        lambda some: _add(run(some, weights, combine_by_products), bias),
+        lambda some: run(some, weights, bias, combine_by_products),
         x,
         recompute=recompute,
         maps=maps,
@@ -160,11 +163,11 @@ def prepare_smoothing(
     sigma = jnp.asarray(sigma, kernel.dtype)
     weights = _scale_terms(kernel, jnp.stack([sigma ** sum(n) for n in orders]))
 
-    def run(x, weights, combination):
+    def run(x, weights, bias, combination):
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         for axis, smoothing in enumerate(smoothings, start=-filter_.ndim - 1):
             x = apply_along(smoothing, x, axis)
-        return combination(x, weights, orders).astype(dtype)
+        return combination(x, weights, orders, bias).astype(dtype)
 
     return run, weights
 
@@ -209,13 +212,13 @@ def prepare_low_rank(
     }
     mix = separable_order(filters, orders, dtype)
 
-    def run(x, weights, combination):
+    def run(x, weights, bias, combination):
         for depth in range(1, filter_.ndim + 1):
             x = apply_along(matrix_filter(parts[-depth].down), x, -1 - depth)
-        y = mix(x, weights, combination)
+        y = mix(x, weights, None, combination)
         for depth in range(1, filter_.ndim + 1):
             y = apply_along(matrix_filter(parts[-depth].up), y, -1 - depth)
-        return y
+        return _add(y, bias)
 
     return run, kernel.astype(dtype)
 
@@ -226,10 +229,10 @@ def jet_order(
     """All axes, then mixing; arguments as of `separable_order`."""
     along = _by(filters)
 
-    def run(x, weights, combination):
+    def run(x, weights, bias, combination):
         del combination
         terms = filter_terms(x, orders, along)
-        return mix_maps([term.astype(dtype) for term in terms], weights)
+        return _add(mix_maps([term.astype(dtype) for term in terms], weights), bias)
 
     return run
 
@@ -240,7 +243,7 @@ def separable_order(
     """Mixing between the axes; `filters` by depth (1: x) and order along that axis."""
     along = _by(filters)
 
-    def run(x, weights, combination):
+    def run(x, weights, bias, combination):
         del combination
         along_x = {n: along(x, n, 1) for n in sorted({a[0] for a in orders})}
         maps = {}
@@ -248,7 +251,7 @@ def separable_order(
             terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
             inputs = [along_x[n].astype(dtype) for n, _ in terms]
             maps[rest] = mix_maps(inputs, weights[np.array([j for _, j in terms])])
-        return sum_terms(maps, along, first=2)
+        return _add(sum_terms(maps, along, first=2), bias)
 
     return run
 

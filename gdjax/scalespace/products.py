@@ -77,6 +77,14 @@ multiply = bilinear(
 )
 
 
+def multiply_channels(
+    x: jax.Array, kernel: jax.Array, dimension_numbers: Any = None, **options: Any
+) -> jax.Array:
+    """[..., C] times [C, C_out], as the `dot_general` of `flax.linen.Dense`."""
+    del dimension_numbers, options
+    return multiply(x.reshape(-1, x.shape[-1]), kernel).reshape(*x.shape[:-1], -1)
+
+
 @functools.lru_cache(maxsize=64)
 def contraction(axes: str) -> Callable[..., jax.Array]:
     """`jnp.einsum(axes, a, b)`, whose gradients are such products too.
