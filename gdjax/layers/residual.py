@@ -13,6 +13,7 @@ from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hybrids import DiscreteGaussian
 from gdjax.scalespace.jets import Windows, spatial_windows
+from gdjax.scalespace.products import multiply_channels
 from gdjax.scalespace.windows import crop
 
 
@@ -116,7 +117,10 @@ class ResidualBlock(nn.Module):
             for x, plan in zip(xs, windows, strict=True)
         ]
         if skips[0].shape[-1] != self.features:
-            project = nn.Dense(self.features, dtype=dtype, name="projection")
+            project = nn.Dense(
+                self.features, dtype=dtype, dot_general=multiply_channels,
+                name="projection",
+            )  # fmt: skip
             skips = [project(x) for x in skips]
             skips = self._normalize(skips, "projection_norm", train)
         sums = [x + y for x, y in zip(skips, ys, strict=True)]
@@ -133,7 +137,10 @@ class ResidualBlock(nn.Module):
         )  # fmt: skip
         if not self.separable:
             return derive
-        mix = nn.Dense(self.features, dtype=dtype, name=f"pointwise_{number}")
+        mix = nn.Dense(
+            self.features, dtype=dtype, dot_general=multiply_channels,
+            name=f"pointwise_{number}",
+        )  # fmt: skip
         return lambda x, **where: mix(derive(x, **where))
 
     def _normalize(self, xs, name: str, train: bool):
