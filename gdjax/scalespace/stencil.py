@@ -47,7 +47,8 @@ def combine_by_products(
 
     Fewer operations than the convolution (5 terms against 9 taps for order 2), and a
     faster gradient on CPUs, but J maps per channel on that side, input or output,
-    which has fewer channels.
+    which has fewer channels. Those of the input are kept for the backward pass, since
+    XLA sees that they are the same there.
     """
     if kernel.ndim == 2:
         return combine(x, kernel, orders, bias)
