@@ -26,7 +26,7 @@ from gdjax.scalespace.jets import Windows, spatial_windows
 from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
 from gdjax.scalespace.operators import HIGHEST, Filter
 from gdjax.scalespace.separable import Along, filter_terms, sum_terms
-from gdjax.scalespace.stencil import combine, combine_by_products
+from gdjax.scalespace.stencil import add_bias, combine, combine_by_products
 from gdjax.scalespace.windows import full_window
 
 
@@ -144,10 +144,6 @@ def mix_in_chunks(
     )
 
 
-def _add(y: jax.Array, bias: jax.Array | None) -> jax.Array:
-    return y if bias is None else y + bias.astype(y.dtype)
-
-
 def prepare_smoothing(
     kernel, sigma, filter_, orders, sources, targets, dtype
 ) -> tuple[Mixing, jax.Array]:
@@ -218,7 +214,7 @@ def prepare_low_rank(
         y = mix(x, weights, None, combination)
         for depth in range(1, filter_.ndim + 1):
             y = apply_along(matrix_filter(parts[-depth].up), y, -1 - depth)
-        return _add(y, bias)
+        return add_bias(y, bias)
 
     return run, kernel.astype(dtype)
 
@@ -232,7 +228,7 @@ def jet_order(
     def run(x, weights, bias, combination):
         del combination
         terms = filter_terms(x, orders, along)
-        return _add(mix_maps([term.astype(dtype) for term in terms], weights), bias)
+        return add_bias(mix_maps([term.astype(dtype) for term in terms], weights), bias)
 
     return run
 
@@ -251,7 +247,7 @@ def separable_order(
             terms = [(a[0], orders.index(a)) for a in orders if a[1:] == rest]
             inputs = [along_x[n].astype(dtype) for n, _ in terms]
             maps[rest] = mix_maps(inputs, weights[np.array([j for _, j in terms])])
-        return _add(sum_terms(maps, along, first=2), bias)
+        return add_bias(sum_terms(maps, along, first=2), bias)
 
     return run
 

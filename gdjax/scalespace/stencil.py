@@ -35,7 +35,7 @@ def combine(
     stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
     stencils = jnp.moveaxis(stencils, 0, -1)
     combined = jnp.tensordot(stencils, kernel, axes=1, precision=HIGHEST)
-    return _add(
+    return add_bias(
         (convolve if kernel.ndim == 3 else convolve_depthwise)(x, combined), bias
     )
 
@@ -47,13 +47,13 @@ def combine_by_products(
 
     Fewer operations than the convolution (5 terms against 9 taps for order 2), and a
     faster gradient on CPUs, but J maps per channel on that side, input or output,
-    which has fewer channels. Those of the input are kept for the backward pass, since
-    XLA sees that they are the same there.
+    which has fewer channels. Those of the input are the same in the backward
+    pass: XLA may keep them.
     """
     if kernel.ndim == 2:
         return combine(x, kernel, orders, bias)
     if bias is None or not _mix_first(kernel):
-        return _add(_combined(x, kernel, orders), bias)
+        return add_bias(_combined(x, kernel, orders), bias)
     return _combine_and_add(x, kernel, bias, orders)
 
 
@@ -82,7 +82,8 @@ def _combine_and_add_jvp(orders: Orders, primals: Any, tangents: Any) -> Any:
     return _combine_and_add(*primals, orders), tangent
 
 
-def _add(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+def add_bias(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+    """[..., C] + [C], in the dtype of `y`; no bias: `y`."""
     return y if bias is None else y + bias.astype(y.dtype)
 
 
@@ -134,7 +135,7 @@ def _add_differences(
         mixed = _widen(mixed, orders)
     parts = jnp.split(mixed, len(orders), axis=-1)
     maps = dict(zip(orders, parts, strict=True))
-    return _add(sum_terms(maps, _inside(orders), first=1), bias)
+    return add_bias(sum_terms(maps, _inside(orders), first=1), bias)
 
 
 @apart
