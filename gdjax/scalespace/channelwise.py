@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.scalespace.checks import is_traced
-from gdjax.scalespace.chunks import MAPS, on_cpu, over_images, worth_chunks
+from gdjax.scalespace.chunks import MAPS, PIXELS, on_cpu, over_images, worth_chunks
 from gdjax.scalespace.derivatives import Orders
 from gdjax.scalespace.operators import Filter, scaled_matrix
 from gdjax.scalespace.products import contraction
@@ -103,7 +103,7 @@ def _chunked(x, kernel, matrices, way, orders, groups):
     return over_images(
         lambda some: _on_channels(some, kernel, matrices, way, orders, groups),
         x,
-        maps=MAPS,
+        limit=PIXELS // MAPS,
     )
 
 

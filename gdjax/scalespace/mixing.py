@@ -17,8 +17,10 @@ from gdjax.scalespace.axes import (
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.chunks import (
     MAPS,
+    PIXELS,
     on_cpu,
     over_images,
+    product_pixels,
     worth_chunks,
 )
 from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
@@ -54,9 +56,9 @@ def mix_njet(
     Equals `njet` followed by the mixing, without storing the jet: one smoothing and
     one small convolution where the discretisation shares a smoothing kernel, else
     matrix products along one axis, mixing, matrix products along the next. For the
-    gradient, the smoothed map is kept in the former case. Large layers of the latter
-    case, or of a learned sigma, take a few images at a time on CPUs, which fit into
-    the cache, and compute what is between input and output again.
+    gradient, the smoothed map is kept in the former case. Large layers take a few
+    images at a time on CPUs, which fit into the cache, and compute what is between
+    input and output again.
 
     Args:
       x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
@@ -87,10 +89,10 @@ def mix_njet(
     lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
     where = filter_, orders, sources, targets, dtype
     prepare = _choose(kernel.shape, sigma, *where)
-    smoothed = prepare is prepare_smoothing and not is_traced(sigma)
-    if not smoothed and worth_chunks(images.shape, kernel.shape[-1]):
+    limit = _pixels_at_once(prepare, sigma, images.shape, kernel.shape)
+    if limit is not None:
         traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
-        y = _mix_large(images, kernel, bias, traced, known, *where)
+        y = _mix_large(images, kernel, bias, traced, known, limit, *where)
     else:
         run, weights = prepare(kernel, sigma, *where)
         y = mix_at_once(run, weights, bias, images)
@@ -98,8 +100,8 @@ def mix_njet(
 
 
 # A loop over chunks is compiled at every call otherwise, outside of `jit`.
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9))
-def _mix_large(x, kernel, bias, traced, known, *where):
+@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9, 10))
+def _mix_large(x, kernel, bias, traced, known, limit, *where):
     sigma = np.float64(known) if traced is None else traced
     prepare = _choose(kernel.shape, sigma, *where)
     run, weights = prepare(kernel, sigma, *where)
@@ -107,8 +109,16 @@ def _mix_large(x, kernel, bias, traced, known, *where):
     if not on_cpu():
         return mix_at_once(run, weights, bias, x)
     recompute = prepare is not prepare_low_rank  # it has little to keep
-    maps = MAPS if prepare is prepare_separable else 1
-    return mix_in_chunks(run, weights, bias, x, recompute=recompute, maps=maps)
+    return mix_in_chunks(run, weights, bias, x, recompute=recompute, limit=limit)
+
+
+def _pixels_at_once(prepare, sigma, shape, kernel_shape) -> int | None:
+    """How many pixels a large layer takes at a time on CPUs; None: all."""
+    if prepare is prepare_smoothing and not is_traced(sigma):
+        return product_pixels(shape, kernel_shape)
+    if not worth_chunks(shape, kernel_shape[-1]):
+        return None
+    return PIXELS // MAPS if prepare is prepare_separable else PIXELS
 
 
 def _choose(kernel_shape, sigma, filter_, *where) -> Callable[..., Any]:
@@ -133,14 +143,14 @@ def mix_in_chunks(
     x: jax.Array,
     *,
     recompute: bool = True,
-    maps: int = 1,
+    limit: int = PIXELS,
 ) -> jax.Array:
     """A few images at a time, as matrix products alone."""
     return over_images(
         lambda some: run(some, weights, bias, combine_by_products),
         x,
         recompute=recompute,
-        maps=maps,
+        limit=limit,
     )
 
 

@@ -38,7 +38,7 @@ def test_chunks_fit_and_divide_the_batch_where_that_costs_little(count, pixels, 
 
 @pytest.mark.parametrize("count", [1, 4, 6, 7])
 def test_every_image_is_seen_once_and_in_its_place(monkeypatch, count):
-    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: min(count, 3))
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, *_: min(count, 3))
     x = noise(count, 2, 5, 3)
     y = chunks.over_images(lambda some: 2 * some[:, 0], x)
     np.testing.assert_array_equal(y, 2 * x[:, 0])
@@ -96,7 +96,7 @@ def mix(how, discretisation, x, kernel, sigma, *, bias=None, ndim=2):
 def test_both_ways_agree_in_value_and_gradient(
     x64, monkeypatch, discretisation, depthwise
 ):
-    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, *_: 2)
     x = noise(5, 9, 8, 3, dtype=np.float64)
     kernel = noise(*((5, 3) if depthwise else (5, 3, 4)), dtype=np.float64)
 
@@ -150,7 +150,7 @@ def test_few_channels_are_filtered_first():
     ("sharing", "groups"), [("input", 1), ("output", 2), ("input", 4), ("output", 4)]
 )
 def test_chunks_of_channelwise_layers_are_the_whole(x64, monkeypatch, sharing, groups):
-    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, *_: 2)
     layer = NJetConv(4, order=1, sharing=sharing, groups=groups, use_bias=False)
     x = noise(5, 6, 7, 4, dtype=np.float64)
     shapes = jax.eval_shape(layer.init, jax.random.key(0), x)
@@ -172,7 +172,7 @@ def test_chunks_of_channelwise_layers_are_the_whole(x64, monkeypatch, sharing, g
 
 
 def test_forward_mode_and_vmap_work_in_chunks(x64, monkeypatch):
-    monkeypatch.setattr(chunks, "chunk_size", lambda count, pixels: 2)
+    monkeypatch.setattr(chunks, "chunk_size", lambda count, *_: 2)
     x, kernel = noise(4, 9, 8, 3, dtype=np.float64), noise(5, 3, 4, dtype=np.float64)
 
     @functools.partial(jax.jit, static_argnums=0)
@@ -194,6 +194,14 @@ def test_large_layers_take_chunks_on_cpus_and_small_ones_do_not():
     assert chunks.worth_chunks((16, 72, 72, 32), 32)
     assert not chunks.worth_chunks((8, 72, 72, 12), 16)
     assert chunks.worth_chunks((64, 72, 72, 16), 24)
+
+
+def test_one_product_of_large_layers_takes_12_mib_at_a_time():
+    assert chunks.product_pixels((4, 72, 72, 32), (5, 32, 32)) is None
+    pixels = chunks.product_pixels((16, 72, 72, 32), (5, 32, 64))
+    assert 4 * pixels * 5 * 32 <= 12 * 2**20 < 4 * (pixels + 1) * 5 * 32
+    assert chunks.product_pixels((64, 72, 72, 32), (5, 32)) is None
+    assert chunks.product_pixels((64, 72, 72, 10**7), (5, 10**7, 10**7)) == 1
 
 
 def test_calls_outside_of_jit_compile_once():
