@@ -1,10 +1,13 @@
 """Batch normalisation shared by the scale channels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from gdjax.scalespace.apart import apart
 
 
 class SharedBatchNorm(nn.Module):
@@ -50,8 +53,7 @@ class SharedBatchNorm(nn.Module):
                 for old, new in zip((mean, var), now, strict=True):
                     new = new.astype(old.value.dtype)
                     old.value = self.momentum * old.value + (1 - self.momentum) * new
-        factor = jax.lax.rsqrt(now[1] + self.epsilon) * scale
-        shift = bias - now[0] * factor
+        factor, shift = _factor_and_shift(*now, scale, bias, epsilon=self.epsilon)
         factors, shifts = _copies(factor, len(xs)), _copies(shift, len(xs))
         return [_scale(*each) for each in zip(xs, factors, shifts, strict=True)]
 
@@ -64,11 +66,25 @@ class SharedBatchNorm(nn.Module):
             sums.append(x.sum(axes))
             squares.append(jnp.square(x).sum(axes))
             pixels += x.size // x.shape[-1]
-        mean = jnp.sum(jnp.stack(sums), 0) / pixels
-        square = jnp.sum(jnp.stack(squares), 0) / pixels
+        mean, square = _means(jnp.stack(sums), jnp.stack(squares), pixels=pixels)
         if self.axis_name is not None and not self.is_initializing():
             mean, square = jax.lax.pmean((mean, square), self.axis_name)
         return mean, jnp.maximum(square - mean * mean, 0)
+
+
+# XLA would work these out at every pixel.
+@apart
+def _means(sums: jax.Array, squares: jax.Array, *, pixels: int) -> Any:
+    """Sums per array [S, C], over `pixels` in all -> means [C]."""
+    return sums.sum(0) / pixels, squares.sum(0) / pixels
+
+
+@apart
+def _factor_and_shift(
+    mean: jax.Array, var: jax.Array, scale: jax.Array, bias: jax.Array, *, epsilon
+) -> Any:
+    factor = jax.lax.rsqrt(var + epsilon) * scale
+    return factor, bias - mean * factor
 
 
 @jax.checkpoint  # one map less to keep: x alone

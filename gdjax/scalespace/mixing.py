@@ -55,10 +55,10 @@ def mix_njet(
 
     Equals `njet` followed by the mixing, without storing the jet: one smoothing and
     one small convolution where the discretisation shares a smoothing kernel, else
-    matrix products along one axis, mixing, matrix products along the next. For the
-    gradient, the smoothed map is kept in the former case. Large layers take a few
-    images at a time on CPUs, which fit into the cache, and compute what is between
-    input and output again.
+    matrix products along one axis, mixing, matrix products along the next. Large
+    layers take a few images at a time on CPUs, which fit into the cache. For the
+    gradient, the smoothed map is kept in the former case; large layers of the latter,
+    or of a learned sigma, compute what is between input and output again.
 
     Args:
       x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
@@ -108,7 +108,8 @@ def _mix_large(x, kernel, bias, traced, known, limit, *where):
     # Not `jax.lax.platform_dependent`, which differentiates both: half of all tracing.
     if not on_cpu():
         return mix_at_once(run, weights, bias, x)
-    recompute = prepare is not prepare_low_rank  # it has little to keep
+    # The others have little to keep.
+    recompute = traced is not None or prepare is prepare_separable
     return mix_in_chunks(run, weights, bias, x, recompute=recompute, limit=limit)
 
 
