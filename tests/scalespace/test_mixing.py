@@ -204,6 +204,29 @@ def test_one_product_of_large_layers_takes_12_mib_at_a_time():
     assert chunks.product_pixels((64, 72, 72, 10**7), (5, 10**7, 10**7)) == 1
 
 
+def test_one_product_in_chunks_is_the_whole(x64, monkeypatch):
+    layer = GaussianDerivative(4, sigma=1.3)
+    x = noise(10, 9, 8, 3, dtype=np.float64)
+    variables = layer.init(jax.random.key(0), x)
+
+    def run(values):
+        monkeypatch.setattr(chunks, "MAP_VALUES", values)
+
+        def loss(variables, x):
+            y = layer.apply(variables, x)
+            return jnp.sin(y).sum(), y
+
+        step = jax.value_and_grad(loss, (0, 1), has_aux=True)
+        assert ("scan" in str(jax.make_jaxpr(step)(variables, x))) == (values < 9000)
+        return jax.jit(step)(variables, x)
+
+    # 2 of 10 images at a time; all as a whole.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
+        run(2250), run(10000),
+    )  # fmt: skip
+
+
 def test_calls_outside_of_jit_compile_once():
     kind = gdjax.SpectralGaussian()  # in chunks
     layer = GaussianDerivative(32, sigma=1.0, discretisation=kind)
