@@ -23,7 +23,7 @@ part() { # SECONDS NAME COMMAND...
 
 if [ -n "$small" ]; then
   part 280 memory "$python" "$here/memory.py" --out "$out" --batch 1 --size 12
-  part 280 speed "$python" "$here/speed.py" --out "$out" --repeats 1 --small
+  part 600 speed "$python" "$here/speed.py" --out "$out" --repeats 1 --small
   part 280 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 1 --small
   part 280 equivariance "$python" "$here/equivariance.py" --out "$out" --size 16 \
     --parts layers
