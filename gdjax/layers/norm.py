@@ -54,8 +54,7 @@ class SharedBatchNorm(nn.Module):
                     new = new.astype(old.value.dtype)
                     old.value = self.momentum * old.value + (1 - self.momentum) * new
         factor, shift = _factor_and_shift(*now, scale, bias, epsilon=self.epsilon)
-        factors, shifts = _copies(factor, len(xs)), _copies(shift, len(xs))
-        return [_scale(*each) for each in zip(xs, factors, shifts, strict=True)]
+        return [_scale(x, factor, shift) for x in xs]
 
     def _statistics(self, xs: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
         """Mean and variance over all pixels of all arrays, at least in float32."""
@@ -72,7 +71,7 @@ class SharedBatchNorm(nn.Module):
         return mean, jnp.maximum(square - mean * mean, 0)
 
 
-# XLA would work these out at every pixel.
+# XLA would work these out, and add up their gradients, at every pixel.
 @apart
 def _means(sums: jax.Array, squares: jax.Array, *, pixels: int) -> Any:
     """Sums per array [S, C], over `pixels` in all -> means [C]."""
@@ -90,12 +89,3 @@ def _factor_and_shift(
 @jax.checkpoint  # one map less to keep: x alone
 def _scale(x: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
     return (x.astype(factor.dtype) * factor + shift).astype(x.dtype)
-
-
-def _copies(x: jax.Array, count: int) -> list[jax.Array]:
-    """`x` so many times; their gradients are added up once, and not wherever used.
-
-    XLA would add them anew in every loop over pixels.
-    """
-    copies = jnp.broadcast_to(x, (count, *x.shape))
-    return [part[0] for part in jax.lax.split(copies, (1,) * count)]
