@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +25,7 @@ import jax
 import numpy as np
 from covariance import errors, medians, reduced_error
 from equivariance_report import markdown, plots
+from outputs import write
 from photographs import bicubic, photographs, pink_noise
 from stages import NETWORKS, PLAIN, stage_maps
 
@@ -224,14 +224,10 @@ def main() -> None:
     result: dict[str, Any] = {"size": options.size, **versions("float32, float64")}
     for name in options.parts:
         result[name] = measure(parts[name], double.astype(np.float32))
-    if "operators" in options.parts:
-        with jax.enable_x64(True):
-            result["operators"] += measure(operators, double)
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "equivariance.json"
-    path.write_text(json.dumps(result, indent=0) + "\n")
-    (options.out / "equivariance.md").write_text(markdown(result))
-    plots(json.loads(path.read_text()), options.out)
+        if name == "operators":
+            with jax.enable_x64(True):
+                result[name] += measure(operators, double)
+        write(options.out, "equivariance", result, markdown(result), **plots(result))
 
 
 if __name__ == "__main__":

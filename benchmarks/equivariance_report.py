@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -87,20 +86,18 @@ def network_tables(rows: Rows) -> list[str]:
     return lines
 
 
-def plots(result: dict[str, Any], out: pathlib.Path) -> None:
-    """One PNG per part."""
-    if "operators" in result:
-        save(operators_figure(result["operators"]), out / "operators.png")
-    if "layers" in result:
-        save(layers_figure(result["layers"]), out / "layers.png")
-    if "networks" in result:
-        save(networks_figure(result["networks"]), out / "networks.png")
-
-
-def save(figure: Any, path: pathlib.Path) -> None:
-    """Writes a PNG and forgets the figure."""
-    figure.savefig(path, dpi=110, bbox_inches="tight")
-    plt.close(figure)
+def plots(result: dict[str, Any]) -> dict[str, Any]:
+    """What draws the figures of the parts that were measured."""
+    every = {
+        "operators": operators_figure,
+        "layers": layers_figure,
+        "networks": networks_figure,
+    }
+    return {
+        part: lambda result, part=part: every[part](result[part])
+        for part in every
+        if part in result
+    }
 
 
 def lines_of(axes: Any, rows: Rows, across: str, *names: str) -> None:

@@ -3,8 +3,8 @@
 #
 #   benchmarks/gpu.sh OUT [--small]
 #
-# Every part has its own time limit, and goes on where another failed; the tables come
-# last. --small tries it out, on a CPU too.
+# Every part has its own time limit, and goes on where another failed; what was measured
+# before a limit is kept. The tables come last. --small tries it out, on a CPU too.
 set -uo pipefail
 out=$1 small=${2:-}
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -21,17 +21,20 @@ part() { # SECONDS NAME COMMAND...
     echo "$name: ended with $?, see $name.log"
 }
 
+# Memory is compiled, not run, and equivariance isn't timed: side by side.
 if [ -n "$small" ]; then
-  part 280 memory "$python" "$here/memory.py" --out "$out" --batch 1 --size 12
+  part 400 memory "$python" "$here/memory.py" --out "$out" --batch 1 --size 12 &
+  part 400 equivariance "$python" "$here/equivariance.py" --out "$out" --size 16 \
+    --parts layers
+  wait
   part 600 speed "$python" "$here/speed.py" --out "$out" --repeats 1 --small
   part 280 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 1 --small
-  part 280 equivariance "$python" "$here/equivariance.py" --out "$out" --size 16 \
-    --parts layers
 else
-  part 200 speed "$python" "$here/speed.py" --out "$out" --times 16 --bfloat16
-  part 120 memory "$python" "$here/memory.py" --out "$out" --batch 256
-  part 120 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 9
-  part 140 equivariance "$python" "$here/equivariance.py" --out "$out" \
+  part 160 memory "$python" "$here/memory.py" --out "$out" --batch 256 &
+  part 160 equivariance "$python" "$here/equivariance.py" --out "$out" \
     --parts operators layers
+  wait
+  part 300 speed "$python" "$here/speed.py" --out "$out" --times 16 --bfloat16
+  part 110 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 9
 fi
 cat "$out"/*.md

@@ -12,10 +12,11 @@ Writes memory.json and memory.md.
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
+from outputs import write
 from plain import PlainResNet
 from steps import network_step
 
@@ -23,8 +24,8 @@ from gdjax.models import gaussderresnet_fashion_mnist
 from train.run_folder import versions
 
 
-def rows(batch: int, size: int) -> list[dict[str, Any]]:
-    """MiB and seconds of compiling of every way; the plain ResNet first."""
+def rows(batch: int, size: int) -> Iterator[dict[str, Any]]:
+    """MiB and seconds of compiling, way by way; the plain ResNet first."""
     net = gaussderresnet_fashion_mnist()
     shape, channels = (batch, size, size, 1), len(net.sigmas)
     cases = {
@@ -37,17 +38,15 @@ def rows(batch: int, size: int) -> list[dict[str, Any]]:
         "GaussDerResNet, pyramid": (net.clone(pyramid=0.7), shape),
         "GaussDerResNet, pyramid, remat": (net.clone(pyramid=0.7, remat=True), shape),
     }
-    found = []
     for name, (made, given) in cases.items():
         _, program, seconds = network_step(made, given)
         mebibytes = program.memory_analysis().temp_size_in_bytes / 2**20
-        found.append({"name": name, "MiB": mebibytes, "compile_s": seconds})
-        print(found[-1], flush=True)
-    return found
+        yield {"name": name, "MiB": mebibytes, "compile_s": seconds}
 
 
-def markdown(found: list[dict[str, Any]], batch: int, size: int) -> str:
+def markdown(result: dict[str, Any]) -> str:
     """One table."""
+    found, batch, size = result["rows"], result["batch"], result["size"]
     lines = [f"6 scale channels, {size} x {size} px, batch {batch}, float32", ""]
     lines += [
         "| | MiB | ratio | MiB per image | compiling, s |",
@@ -69,12 +68,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=72)
     options = parser.parse_args()
-    found = rows(options.batch, options.size)
-    result = {"rows": found, "batch": options.batch, "size": options.size}
-    result |= versions("float32")
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "memory.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.out / "memory.md").write_text(markdown(found, options.batch, options.size))
+    result: dict[str, Any] = {"batch": options.batch, "size": options.size}
+    result |= {"rows": [], **versions("float32")}
+    for row in rows(options.batch, options.size):
+        print(row, flush=True)
+        result["rows"].append(row)
+        write(options.out, "memory", result, markdown(result))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import pathlib
 from typing import Any
 
@@ -22,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import optax
+from outputs import write
 from steps import medians, network_step
 
 from gdjax.layers import njet_convolution, plain_convolution, safe_sizes
@@ -209,11 +209,7 @@ def main() -> None:
         "training_safe": training(shape, epochs, steps, safe=True),
         **versions("float32"),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "njet.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.out / "njet.md").write_text(markdown(result) + "\n")
-    made = figure(json.loads((options.out / "njet.json").read_text()))
-    made.savefig(options.out / "njet.png", dpi=110, bbox_inches="tight")
+    write(options.out, "njet", result, markdown(result) + "\n", njet=figure)
     print(markdown(result))
 
 

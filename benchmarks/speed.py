@@ -1,6 +1,7 @@
 """Speed of training steps, as ratios within one run.
 
     python benchmarks/speed.py --out benchmarks/results/speed
+    python benchmarks/speed.py --out DIR --parts gaussderresnet --times 2
 
 Layers: one step is the output and all gradients. Networks: loss, gradients, an update
 by gradient descent; batch normalisation with batch statistics. float32, medians over
@@ -14,15 +15,15 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from outputs import write
 from plain import PlainResNet
-from speed_report import figure, layer_table, markdown
+from speed_report import figure, markdown
 from steps import Timed, layer_step, medians, network_step
 
 import gdjax
@@ -114,8 +115,10 @@ class AtSigma(torch.nn.Module if torch else object):
         return self.layer(x, self.sigma)
 
 
-def layers(size: int, width: int, batch: int, repeats: int) -> dict[str, float]:
-    """Seconds of one layer, `width` to `width` channels, every way."""
+def layers(options: argparse.Namespace) -> dict[str, Any]:
+    """One layer, as many channels to as many, every way."""
+    size, batch, width = (16, 2, 4) if options.small else (72, 16, 32)
+    batch *= options.times
     shape = (batch, size, size, width)
     cases = {"3x3 convolution": convolution(3, width, width)}
     for sigma in SIGMAS:
@@ -138,11 +141,14 @@ def layers(size: int, width: int, batch: int, repeats: int) -> dict[str, float]:
             twin = AtSigma(torch_twins.GaussianDerivative(width, width), sigma)
             timed[f"PyTorch separable, sigma {sigma:g}"] = torch_step(twin, *nchw)
     # Short steps: their ratios need more of them.
-    return medians(timed, repeats, often=5)
+    seconds = medians(timed, options.repeats, often=5)
+    title = f"One layer, {size} x {size} px, {width} to {width} channels, batch {batch}"
+    return {"what": title, "step_s": seconds, "compile_s": {}}
 
 
-def gaussdernet(batch: int, size: int, repeats: int, half: bool) -> dict[str, Any]:
+def gaussdernet(options: argparse.Namespace) -> dict[str, Any]:
     """GaussDerNet with 8 scale channels: whole, pyramid, two finest, twin."""
+    size, batch = (16, 2) if options.small else (112, 8)
     net = GaussDerNet(widths=WIDTHS, sigmas=EIGHT)
     nets = {
         "gdjax, 8 channels": net,
@@ -156,14 +162,16 @@ def gaussdernet(batch: int, size: int, repeats: int, half: bool) -> dict[str, An
         "gdjax, 8 channels, pyramid": net.clone(pyramid=0.7),
         "gdjax, the 2 finest": net.clone(sigmas=EIGHT[:2]),
     }
-    if half:
+    if options.bfloat16:
         nets["gdjax, 8 channels, bfloat16"] = net.clone(dtype=jnp.bfloat16)
     twin = torch_twins and (lambda: torch_twins.GaussDerNet(WIDTHS, EIGHT))
-    return networks(nets, {}, twin, (batch, size, size, 1), repeats)
+    title = "GaussDerNet 12-16-24-32-64-10"
+    return networks(title, nets, {}, twin, (batch, size, size, 1), options)
 
 
-def gaussderresnet(batch: int, size: int, repeats: int, half: bool) -> dict[str, Any]:
+def gaussderresnet(options: argparse.Namespace) -> dict[str, Any]:
     """GaussDerResNet with 6 scale channels, its twin, and a plain ResNet."""
+    size, batch = (12, 1) if options.small else (72, 4)
     net = gaussderresnet_fashion_mnist()
     nets = {
         "gdjax, 6 channels": net,
@@ -174,71 +182,47 @@ def gaussderresnet(batch: int, size: int, repeats: int, half: bool) -> dict[str,
         ),
         "gdjax, 6 channels, remat": net.clone(remat=True),
     }
-    if half:
+    if options.bfloat16:
         nets["gdjax, 6 channels, bfloat16"] = net.clone(dtype=jnp.bfloat16)
     plain = {"plain ResNet, 6 times the images": PlainResNet(net.widths)}
     twin = torch_twins and (lambda: torch_twins.GaussDerResNet(net.widths, net.sigmas))
-    return networks(nets, plain, twin, (batch, size, size, 1), repeats)
+    title = "GaussDerResNet (Fashion-MNIST)"
+    return networks(title, nets, plain, twin, (batch, size, size, 1), options)
 
 
-def networks(nets, plain, twin, shape, repeats) -> dict[str, Any]:
+def networks(title, nets, plain, twin, shape, options) -> dict[str, Any]:
     """Seconds of a step and of compiling, for every network."""
+    batch, height, width, _ = shape = (options.times * shape[0], *shape[1:])
     timed: dict[str, Timed] = {}
     compiled = {}
     for name, net in (nets | plain).items():
-        given = shape if name in nets else (6 * shape[0], *shape[1:])
+        given = shape if name in nets else (6 * batch, *shape[1:])
         timed[name], _, compiled[name] = network_step(net, given)
     if twin:
-        timed["PyTorch twin"] = torch_network_step(twin(), shape[0], 1, *shape[1:3])
-    return {"step_s": medians(timed, repeats), "compile_s": compiled}
+        timed["PyTorch twin"] = torch_network_step(twin(), batch, 1, height, width)
+    return {
+        "what": f"{title}, {height} x {width} px, batch {batch}",
+        "step_s": medians(timed, max(1, options.repeats // 3)),
+        "compile_s": compiled,
+    }
 
 
 def main() -> None:
-    """Measure everything."""
+    """Measure all parts, or those that were named."""
+    parts = {part.__name__: part for part in (layers, gaussdernet, gaussderresnet)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--layers", action="store_true", help="no networks")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--repeats", type=int, default=9, help="networks: a third")
     parser.add_argument("--times", type=int, default=1, help="times the images")
     parser.add_argument("--bfloat16", action="store_true", help="networks in it, too")
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
-    size, batch, width = (16, 2, 4) if options.small else (72, 16, 32)
-    batch *= options.times
-    few = max(1, options.repeats // 3)
-    result: dict[str, Any] = {
-        "torch": torch.__version__ if torch else None,
-        "layer": f"{size} x {size} px, {width} to {width} channels, batch {batch}",
-        "layers": layers(size, width, batch, options.repeats),
-    }
-    if options.layers:
-        result |= versions("float32")
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "layers.json").write_text(json.dumps(result, indent=1) + "\n")
-        text = layer_table(result)
-        (options.out / "layers.md").write_text(text)
-        print(text)
-        return
-    size, batch = (16, 2) if options.small else (112, 8)
-    batch *= options.times
-    what = f"GaussDerNet 12-16-24-32-64-10, {size} x {size} px, batch {batch}"
-    result["gaussdernet"] = {
-        "what": what,
-        **gaussdernet(batch, size, few, options.bfloat16),
-    }
-    size, batch = (12, 1) if options.small else (72, 4)
-    batch *= options.times
-    what = f"GaussDerResNet (Fashion-MNIST), {size} x {size} px, batch {batch}"
-    result["gaussderresnet"] = {
-        "what": what,
-        **gaussderresnet(batch, size, few, options.bfloat16),
-    }
-    result |= versions("float32")
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.out / "speed.md").write_text(markdown(result))
-    made = figure(json.loads((options.out / "speed.json").read_text()))
-    made.savefig(options.out / "speed.png", dpi=110, bbox_inches="tight")
+    result: dict[str, Any] = {"torch": torch.__version__ if torch else None}
+    result |= {"parts": {}, **versions("float32")}
+    for name in options.parts:
+        result["parts"][name] = parts[name](options)
+        write(options.out, "speed", result, markdown(result), speed=figure)
     print(markdown(result))
 
 

@@ -12,11 +12,13 @@ Writes sweeps.json, sweeps.md and sweeps.png.
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib.pyplot as plt
+from outputs import write
 from speed import AtSigma, convolution, flax_layer, torch, torch_step, torch_twins
 from steps import layer_step, medians, network_step
 
@@ -67,21 +69,17 @@ def layer_row(
     return medians(timed, repeats)
 
 
-def layer_sweeps(repeats: int, small: bool) -> list[Row]:
+def layer_rows(repeats: int, small: bool) -> Iterator[Row]:
     """One layer over everything."""
-    rows = []
     for over, points in SWEEPS.items():
         for point in points[:2] if small else points:
             seconds = layer_row(repeats, **(point | {"size": 8} if small else point))
-            rows.append({"over": over, "value": point[over], "step_s": seconds})
-            print(rows[-1], flush=True)
-    return rows
+            yield {"over": over, "value": point[over], "step_s": seconds}
 
 
-def network_rows(repeats: int, small: bool) -> list[Row]:
+def network_rows(repeats: int, small: bool) -> Iterator[Row]:
     """`NETWORK` over scale channels, windows, and batch."""
     size, batch = (8, 2) if small else (64, 4)
-    rows = []
     for count in SCALE_CHANNELS[:2] if small else SCALE_CHANNELS:
         net = NETWORK.clone(sigmas=tuple(2 ** (k / 2 - 0.5) for k in range(count)))
         cases = {
@@ -95,9 +93,7 @@ def network_rows(repeats: int, small: bool) -> list[Row]:
             for name, (n, b) in cases.items()
         }
         seconds = medians(timed, repeats)
-        rows.append({"over": "scale channels", "value": count, "step_s": seconds})
-        print(rows[-1], flush=True)
-    return rows
+        yield {"over": "scale channels", "value": count, "step_s": seconds}
 
 
 def markdown(rows: list[Row]) -> str:
@@ -117,8 +113,9 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def figure(rows: list[Row]) -> Any:
+def figure(result: dict[str, Any]) -> Any:
     """Seconds over each quantity, both axes logarithmic."""
+    rows = result["rows"]
     sweeps = list(dict.fromkeys(r["over"] for r in rows))
     made, panels = plt.subplots(1, len(sweeps), figsize=(4 * len(sweeps), 3.8))
     for over, axes in zip(sweeps, panels, strict=True):
@@ -140,14 +137,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
-    rows = layer_sweeps(options.repeats, options.small)
-    rows += network_rows(options.repeats, options.small)
-    result = {"rows": rows, **versions("float32")}
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "sweeps.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.out / "sweeps.md").write_text(markdown(rows))
-    made = figure(json.loads((options.out / "sweeps.json").read_text())["rows"])
-    made.savefig(options.out / "sweeps.png", dpi=110, bbox_inches="tight")
+    result: dict[str, Any] = {"rows": [], **versions("float32")}
+    how = options.repeats, options.small
+    for row in itertools.chain(layer_rows(*how), network_rows(*how)):
+        print(row, flush=True)
+        result["rows"].append(row)
+        write(options.out, "sweeps", result, markdown(result["rows"]))
+    write(options.out, "sweeps", result, markdown(result["rows"]), sweeps=figure)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the benchmarks measure with: images, enlargements and errors."""
 
+import json
 import pathlib
 import sys
 
@@ -126,3 +127,27 @@ def test_njet_tables_and_plots_are_made_from_what_was_measured(benchmarks):
     titles = [axes.get_title() for axes in njet.figure(result).axes]
     assert titles[1:] == ["beside the plain 3 x 3 twin", "safe subsampling"]
     njet.plt.close("all")
+
+
+def test_speed_is_written_part_by_part(benchmarks, tmp_path):
+    import speed_report
+    from outputs import write
+
+    seconds = {"3x3 convolution": 0.5, "gdjax discrete, sigma 1": 0.6}
+    layer = {"what": "One layer", "step_s": seconds, "compile_s": {}}
+    seconds = {"gdjax, 6 channels": 2.0, "PyTorch twin": 7.0}
+    network = {"what": "A network", "step_s": seconds}
+    network["compile_s"] = {"gdjax, 6 channels": 30.0}
+    result = {"torch": None, "parts": {"layers": layer}}
+    for part in ({}, {"gaussderresnet": network}):
+        result["parts"] |= part
+        table = speed_report.markdown(result)
+        write(tmp_path, "speed", result, table, speed=speed_report.figure)
+    assert json.loads((tmp_path / "speed.json").read_text()) == result
+    lines = (tmp_path / "speed.md").read_text().splitlines()
+    assert lines[0].startswith("PyTorch was not installed")
+    assert "| gdjax discrete, sigma 1 | 600.0 | 1.20 |  |" in lines
+    assert "| gdjax, 6 channels | 2000.0 | 1.00 | 30 |" in lines
+    assert "| PyTorch twin | 7000.0 | 3.50 |  |" in lines
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["speed.json", "speed.md", "speed.png"]
