@@ -32,7 +32,7 @@ if [ -n "$small" ]; then
 else
   part 160 memory "$python" "$here/memory.py" --out "$out" --batch 256 &
   part 160 equivariance "$python" "$here/equivariance.py" --out "$out" \
-    --parts operators layers
+    --parts operators layers networks
   wait
   part 300 speed "$python" "$here/speed.py" --out "$out" --times 16 --bfloat16
   part 110 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 9

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 
+NO_TORCH = "PyTorch is not installed, or JAX runs on a GPU: no rows of PyTorch."
 # What others are compared with.
 BASES = {
     "layers": "3x3 convolution",
@@ -29,7 +30,7 @@ def table(
 
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
-    lines = [] if result["torch"] else ["PyTorch was not installed: no rows of it.", ""]
+    lines = [] if result["torch"] else [NO_TORCH, ""]
     for name, part in result["parts"].items():
         lines += [f"## {part['what']}", ""]
         lines += table(part["step_s"], BASES[name], part["compile_s"])

@@ -20,6 +20,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from outputs import write
 from speed import AtSigma, convolution, flax_layer, torch, torch_step, torch_twins
+from speed_report import NO_TORCH
 from steps import layer_step, medians, network_step
 
 import gdjax
@@ -98,7 +99,7 @@ def network_rows(repeats: int, small: bool) -> Iterator[Row]:
 
 def markdown(rows: list[Row]) -> str:
     """One table per sweep: milliseconds, and the ratio to the first column."""
-    lines = [] if torch else ["PyTorch was not installed: no rows of it.", ""]
+    lines = [] if torch else [NO_TORCH, ""]
     for over in dict.fromkeys(r["over"] for r in rows):
         these = [r for r in rows if r["over"] == over]
         names = list(these[0]["step_s"])

@@ -145,7 +145,7 @@ def test_speed_is_written_part_by_part(benchmarks, tmp_path):
         write(tmp_path, "speed", result, table, speed=speed_report.figure)
     assert json.loads((tmp_path / "speed.json").read_text()) == result
     lines = (tmp_path / "speed.md").read_text().splitlines()
-    assert lines[0].startswith("PyTorch was not installed")
+    assert lines[0] == speed_report.NO_TORCH
     assert "| gdjax discrete, sigma 1 | 600.0 | 1.20 |  |" in lines
     assert "| gdjax, 6 channels | 2000.0 | 1.00 | 30 |" in lines
     assert "| PyTorch twin | 7000.0 | 3.50 |  |" in lines
