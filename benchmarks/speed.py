@@ -1,7 +1,7 @@
 """Speed of training steps, as ratios within one run.
 
     python benchmarks/speed.py --out benchmarks/results/speed
-    python benchmarks/speed.py --out DIR --parts gaussderresnet --times 0.5
+    python benchmarks/speed.py --out DIR --parts gaussderresnet --times 2
 
 Layers: one step is the output and all gradients. Networks: loss, gradients, an update
 by gradient descent; batch normalisation with batch statistics. float32, medians over
@@ -117,15 +117,10 @@ class AtSigma(torch.nn.Module if torch else object):
         return self.layer(x, self.sigma)
 
 
-def times(batch: int, options: argparse.Namespace) -> int:
-    """Images to measure with."""
-    return max(1, round(batch * options.times))
-
-
 def layers(options: argparse.Namespace) -> dict[str, Any]:
     """One layer, as many channels to as many, every way."""
     size, batch, width = (16, 2, 4) if options.small else (72, 16, 32)
-    batch = times(batch, options)
+    batch *= options.times
     shape = (batch, size, size, width)
     cases = {"3x3 convolution": convolution(3, width, width)}
     for sigma in SIGMAS:
@@ -178,7 +173,7 @@ def gaussdernet(options: argparse.Namespace) -> dict[str, Any]:
 
 def gaussderresnet(options: argparse.Namespace) -> dict[str, Any]:
     """GaussDerResNet with 6 scale channels, its twin, and a plain ResNet."""
-    size, batch = (12, 2) if options.small else (72, 8)
+    size, batch = (12, 1) if options.small else (72, 4)
     net = gaussderresnet_fashion_mnist()
     nets = {
         "gdjax, 6 channels": net,
@@ -199,7 +194,7 @@ def gaussderresnet(options: argparse.Namespace) -> dict[str, Any]:
 
 def networks(title, nets, plain, twin, shape, options) -> dict[str, Any]:
     """Seconds of a step and of compiling, for every network."""
-    batch, height, width, _ = shape = (times(shape[0], options), *shape[1:])
+    batch, height, width, _ = shape = (options.times * shape[0], *shape[1:])
     timed: dict[str, Timed] = {}
     compiled = {}
     for name, net in (nets | plain).items():
@@ -221,7 +216,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--repeats", type=int, default=9, help="networks: a third")
-    parser.add_argument("--times", type=float, default=1, help="so many more images")
+    parser.add_argument("--times", type=int, default=1, help="times the images")
     parser.add_argument("--bfloat16", action="store_true", help="networks in it, too")
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
