@@ -18,6 +18,8 @@ def apart(run: Callable[..., Any]) -> Callable[..., Any]:
     neighbours of a pixel need: normalisation and differences, say, at every tap of the
     next layer's smoothing, which took longer than all matrix products. Barriers are
     taken out before it merges; a function that must not be inlined stays.
+    Loops inside of it have buffers of their own; else XLA makes those of all loops of a
+    program at its start.
 
     Args:
       run: arrays and hashable keyword arguments -> arrays; without side effects.

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gdjax.scalespace.apart import apart
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.chunks import MAPS, PIXELS, on_cpu, over_images, worth_chunks
 from gdjax.scalespace.derivatives import Orders
@@ -91,15 +92,15 @@ def _over_chunks(
     matrices = [made[n] for n in sizes]
     images = x.reshape(-1, *x.shape[-ndim - 1 :])
     if on_cpu() and worth_chunks(images.shape, kernel.shape[-1]):
-        y = _chunked(images, kernel, matrices, way, orders, groups)
+        y = _chunked(images, kernel, matrices, way=way, orders=orders, groups=groups)
     else:
         y = _on_channels(images, kernel, matrices, way, orders, groups)
     return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
-# A loop over chunks is compiled at every call otherwise, outside of `jit`.
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def _chunked(x, kernel, matrices, way, orders, groups):
+# As in mixing.py: not compiled at every call, and buffers of its own.
+@apart
+def _chunked(x, kernel, matrices, *, way, orders, groups):
     return over_images(
         lambda some: _on_channels(some, kernel, matrices, way, orders, groups),
         x,

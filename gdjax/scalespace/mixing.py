@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.scalespace.apart import apart
 from gdjax.scalespace.axes import (
     AxisFilter,
     apply_along,
@@ -92,22 +93,22 @@ def mix_njet(
     limit = _pixels_at_once(prepare, sigma, images.shape, kernel.shape)
     if limit is not None:
         traced, known = (sigma, None) if is_traced(sigma) else (None, float(sigma))
-        y = _mix_large(images, kernel, bias, traced, known, limit, *where)
+        y = _mix_large(
+            images, kernel, bias, traced, known=known, limit=limit, where=where
+        )
     else:
         run, weights = prepare(kernel, sigma, *where)
         y = mix_at_once(run, weights, bias, images)
     return y.reshape(*lead, *y.shape[1:])
 
 
-# A loop over chunks is compiled at every call otherwise, outside of `jit`.
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9, 10))
-def _mix_large(x, kernel, bias, traced, known, limit, *where):
+# Otherwise a loop over chunks is compiled at every call outside of `jit`, and XLA makes
+# the buffers of all loops of a network at its start.
+@apart
+def _mix_large(x, kernel, bias, traced, *, known, limit, where):
     sigma = np.float64(known) if traced is None else traced
     prepare = _choose(kernel.shape, sigma, *where)
     run, weights = prepare(kernel, sigma, *where)
-    # Not `jax.lax.platform_dependent`, which differentiates both: half of all tracing.
-    if not on_cpu():
-        return mix_at_once(run, weights, bias, x)
     # The others have little to keep.
     recompute = traced is not None or prepare is prepare_separable
     return mix_in_chunks(run, weights, bias, x, recompute=recompute, limit=limit)
@@ -115,6 +116,9 @@ def _mix_large(x, kernel, bias, traced, known, limit, *where):
 
 def _pixels_at_once(prepare, sigma, shape, kernel_shape) -> int | None:
     """How many pixels a large layer takes at a time on CPUs; None: all."""
+    # Not `jax.lax.platform_dependent`, which differentiates both: half of all tracing.
+    if not on_cpu():
+        return None
     if prepare is prepare_smoothing and not is_traced(sigma):
         return product_pixels(shape, kernel_shape)
     if not worth_chunks(shape, kernel_shape[-1]):

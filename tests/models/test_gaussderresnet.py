@@ -20,6 +20,7 @@ from gdjax.models import (
     gaussderresnet_stl10,
     gaussderresnet_stl10_single,
 )
+from gdjax.scalespace import chunks
 
 
 SIGMAS = (0.7, 1.0)
@@ -345,8 +346,11 @@ def test_every_block_is_recomputed_and_has_the_same_parameters(variables):
         assert program.count("custom_vjp_call[") == 2 * remat
 
 
-def test_recomputation_saves_memory():
-    # XLA on CPUs undoes `jax.checkpoint`, so that what it compiles is looked at.
+@pytest.mark.parametrize("map_values", [chunks.MAP_VALUES, 1 << 14])
+def test_recomputation_saves_memory(monkeypatch, map_values):
+    # XLA on CPUs undoes `jax.checkpoint`, so that what it compiles is looked at; and it
+    # makes the buffers of loops over chunks of images at the start, if it can.
+    monkeypatch.setattr(chunks, "MAP_VALUES", map_values)
     net = small(sigmas=(1.0,), widths=(8,) * 6, eps=None, windowed=False)
     variables, x = variables_of(net), noise(8, 24, 24, 1)
 
@@ -354,7 +358,8 @@ def test_recomputation_saves_memory():
         run = jit(functools.partial(step, net.clone(**fields)))
         return run.lower(variables, x).compile().memory_analysis().temp_size_in_bytes
 
-    assert needed(remat=True) <= 0.8 * needed()
+    # 0.30 to 0.31; 0.36 where buffers of all loops are made at the start.
+    assert needed(remat=True) <= needed() / 3
 
 
 def test_initialisation_does_not_depend_on_recomputation():
