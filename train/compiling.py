@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gdjax.scalespace.chunks import on_cpu
+import jax
 
 
 def compiler_options() -> dict[str, int]:
@@ -15,4 +15,6 @@ def compiler_options() -> dict[str, int]:
     say comes first.
     """
     asked = "backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
-    return {} if asked or not on_cpu() else {"xla_backend_optimization_level": 1}
+    device = jax.config.jax_default_device  # pyright: ignore
+    platform = getattr(device, "platform", device) or jax.default_backend()
+    return {} if asked or platform != "cpu" else {"xla_backend_optimization_level": 1}

@@ -21,10 +21,6 @@ from gdjax.layers.over_scales import (
     over_scales as over_scales,
 )
 from gdjax.layers.residual import ResidualBlock as ResidualBlock
-from gdjax.layers.safe_subsampling import (
-    safe_sizes as safe_sizes,
-    subsample_to as subsample_to,
-)
 from gdjax.layers.selection import (
     centre_pixel as centre_pixel,
     keep_scales as keep_scales,
@@ -33,4 +29,8 @@ from gdjax.layers.selection import (
     mean_over_scales as mean_over_scales,
     spatial_max as spatial_max,
     spatial_mean as spatial_mean,
+)
+from gdjax.scalespace.resampling import (
+    safe_sizes as safe_sizes,
+    subsample_to as subsample_to,
 )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.scalespace.checks import check_image, check_order
-from gdjax.scalespace.sampling import sample_bilinear
+from gdjax.scalespace.resampling import sample_bilinear
 
 
 class DeformableConv(nn.Module):

@@ -5,13 +5,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.checks import check_image, check_order
+from gdjax.scalespace.combine import mix_njet
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.hybrids import DiscreteGaussian
-from gdjax.scalespace.jets import Windows, make_filter
-from gdjax.scalespace.mixing import mix_njet
-from gdjax.scalespace.operators import Filter
+from gdjax.scalespace.kernels import DiscreteGaussian
+from gdjax.scalespace.matrices import Filter
+from gdjax.scalespace.windows import Windows
 
 
 # Uniform He initialisation over the fan-in J * C_in.
@@ -63,16 +63,16 @@ class GaussianDerivative(nn.Module):
         super().__post_init__()
         check_order(self.features, name="features", lowest=1)
         check_order(self.order, lowest=0 if self.zero_order else 1)
-        self.filter()
+        filter_ = self.filter()
         if self.sigma is not None:
-            check_sigma(self.sigma, positive=not self.discretisation.impulse_limit)
+            filter_.check_sigma(self.sigma)
 
+    @nn.nowrap
     def filter(self) -> Filter:
         """The operator without its sigma; its `reach(sigma)` sizes windows."""
-        return make_filter(
-            self.discretisation, padding=self.padding, eps=self.eps,
-            ndim=self.ndim, max_order=self.order,
-        )  # fmt: skip
+        return Filter(
+            self.discretisation, self.padding, self.eps, self.ndim, self.order
+        )
 
     @nn.compact
     def __call__(
@@ -95,11 +95,8 @@ class GaussianDerivative(nn.Module):
         sigma = self.sigma if sigma is None else sigma
         if sigma is None:
             raise ValueError("`sigma` is given neither as a field nor at the call.")
-        sigma = check_sigma(sigma, positive=not self.discretisation.impulse_limit)
-        if sigma.shape:
-            raise ValueError(
-                f"`sigma` has shape {sigma.shape}; this layer has one scalar sigma."
-            )
+        filter_ = self.filter()
+        sigma = filter_.check_sigma(sigma)
         orders = derivative_orders(
             self.order, zero_order=self.zero_order, ndim=self.ndim
         )
@@ -108,7 +105,7 @@ class GaussianDerivative(nn.Module):
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return mix_njet(
-            x, kernel, sigma, filter_=self.filter(), orders=orders,
+            x, kernel, sigma, filter_=filter_, orders=orders,
             sources=sources, targets=targets, dtype=self.dtype, bias=bias,
         )  # fmt: skip
 

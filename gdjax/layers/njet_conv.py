@@ -1,5 +1,6 @@
 """The N-Jet layer, whose sigma is learned."""
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -8,14 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.channelwise import mix_per_input, mix_per_output
-from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.checks import check_image, check_order, check_sigma, is_traced
+from gdjax.scalespace.combine import mix_njet
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.gaussian_derivatives import NormalizedSampledGaussianDerivatives
-from gdjax.scalespace.jets import make_filter
-from gdjax.scalespace.mixing import mix_njet
-from gdjax.scalespace.operators import Filter
+from gdjax.scalespace.kernels import NormalizedSampledGaussianDerivatives
+from gdjax.scalespace.matrices import Filter
 
 
 Sharing = Literal["layer", "input", "output", "group"]
@@ -161,12 +160,12 @@ class NJetConv(nn.Module):
             check_sigma(self.extent, name="extent", positive=True)
         self.filter()
 
+    @nn.nowrap
     def filter(self) -> Filter:
         """The operator without its sigma."""
-        return make_filter(
-            self.discretisation, padding=self.padding, eps=None,
-            ndim=self.ndim, max_order=self.order, extent=self.extent,
-        )  # fmt: skip
+        return Filter(
+            self.discretisation, self.padding, None, self.ndim, self.order, self.extent
+        )
 
     @nn.compact
     def __call__(self, x: Any, *, sigma: Any = None) -> jax.Array:
@@ -194,11 +193,10 @@ class NJetConv(nn.Module):
         kernel = self.param("kernel", start, shape)
         sigma = self._sigma(channels, sigma)
         x = x if self.dtype is None else x.astype(self.dtype)
-        y = self._mix(x, kernel, sigma, orders)
+        bias = None
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            y = y + bias.astype(y.dtype)
-        return y
+        return self._mix(x, kernel, sigma, orders, bias)
 
     def _sigma(self, channels: int, given: Any) -> Any:
         count = {
@@ -214,18 +212,19 @@ class NJetConv(nn.Module):
                 f'`sigma` has shape {sigma.shape}; with `sharing="{self.sharing}"` it'
                 f" has shape {count}, or is one number."
             )
-        return sigma if sigma.shape == count else jnp.broadcast_to(sigma, count)
+        xp = jnp if is_traced(sigma) else np
+        return sigma if sigma.shape == count else xp.broadcast_to(sigma, count)
 
-    def _mix(self, x, kernel, sigma, orders) -> jax.Array:
-        where = {"filter_": self.filter(), "orders": orders}
+    def _mix(self, x, kernel, sigma, orders, bias) -> jax.Array:
+        mix = functools.partial(
+            mix_njet, x, filter_=self.filter(), orders=orders, taylor=False, bias=bias
+        )
         depthwise = self.groups == x.shape[-1] == self.features
-        if self.sharing == "layer" and depthwise:
-            return mix_njet(x, kernel[:, 0], sigma, taylor=False, **where)
-        if self.sharing == "layer" and self.groups == 1:
-            return mix_njet(x, kernel, sigma, taylor=False, **where)
-        where["groups"] = self.groups
+        if self.sharing == "layer" and (depthwise or self.groups == 1):
+            return mix(kernel[:, 0] if depthwise else kernel, sigma)
         if self.sharing == "output":
-            return mix_per_output(x, kernel, sigma, **where)
+            return mix(kernel, sigma, per="output", groups=self.groups)
         each = x.shape[-1] // (1 if self.sharing == "layer" else sigma.shape[0])
-        sigma = jnp.repeat(jnp.atleast_1d(sigma), each)
-        return mix_per_input(x, kernel, sigma, **where)
+        xp = jnp if is_traced(sigma) else np
+        sigma = xp.repeat(xp.atleast_1d(sigma), each)
+        return mix(kernel, sigma, per="input", groups=self.groups)

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gdjax.scalespace.apart import apart
+from gdjax.scalespace.execution import kept_apart
 
 
 class SharedBatchNorm(nn.Module):
@@ -24,6 +24,10 @@ class SharedBatchNorm(nn.Module):
       axis_name: mapped scale axis (`over_scales`), if there is one.
       momentum: of the running averages, as in Flax: what stays of the old value.
       epsilon: added to the variance.
+      batch_axis: axis over which the batch is spread, of `jax.shard_map`, `jax.pmap` or
+        `jax.vmap`: the statistics are those of the whole batch. None: of the part at
+        hand, as without such a transformation. (Under `jax.jit` a batch is whole,
+        however it is sharded.)
       frozen: whether the running statistics are used in training, too, and neither
         they nor `scale` and `bias` are trained.
 
@@ -35,6 +39,7 @@ class SharedBatchNorm(nn.Module):
     momentum: float = 0.9
     epsilon: float = 1e-5
     frozen: bool = False
+    batch_axis: str | None = None
 
     @nn.compact
     def __call__(self, xs: Sequence[jax.Array], *, train: bool) -> list[jax.Array]:
@@ -66,19 +71,34 @@ class SharedBatchNorm(nn.Module):
             squares.append(jnp.square(x).sum(axes))
             pixels += x.size // x.shape[-1]
         mean, square = _means(jnp.stack(sums), jnp.stack(squares), pixels=pixels)
-        if self.axis_name is not None and not self.is_initializing():
-            mean, square = jax.lax.pmean((mean, square), self.axis_name)
+        if not self.is_initializing():
+            if self.axis_name is not None:
+                mean, square = _over_mapped((mean, square), self.axis_name)
+            if self.batch_axis is not None:
+                mean, square = jax.lax.pmean((mean, square), self.batch_axis)
         return mean, jnp.maximum(square - mean * mean, 0)
 
 
+def _over_mapped(statistics: Any, axis_name: str) -> Any:
+    varying = jax.typeof(statistics[0]).manual_axis_type.varying
+    if varying:
+        raise ValueError(
+            f"batch statistics over the mapped axis {axis_name!r}, of `mapped=True`, on"
+            f" arrays that vary over {sorted(varying)} of `jax.shard_map`: JAX reduces"
+            " over no mapped axis there. Give `mapped=False`, which is the same"
+            " function, or `check_vma=False` to `jax.shard_map`."
+        )
+    return jax.lax.pmean(statistics, axis_name)
+
+
 # XLA would work these out, and add up their gradients, at every pixel.
-@apart
+@kept_apart
 def _means(sums: jax.Array, squares: jax.Array, *, pixels: int) -> Any:
     """Sums per array [S, C], over `pixels` in all -> means [C]."""
     return sums.sum(0) / pixels, squares.sum(0) / pixels
 
 
-@apart
+@kept_apart
 def _factor_and_shift(
     mean: jax.Array, var: jax.Array, scale: jax.Array, bias: jax.Array, *, epsilon
 ) -> Any:

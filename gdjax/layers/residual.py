@@ -11,10 +11,9 @@ from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.hybrids import DiscreteGaussian
-from gdjax.scalespace.jets import Windows, spatial_windows
-from gdjax.scalespace.products import multiply_channels
-from gdjax.scalespace.windows import crop
+from gdjax.scalespace.execution import HIGHEST, mix_channels
+from gdjax.scalespace.kernels import DiscreteGaussian
+from gdjax.scalespace.windows import Windows, crop, spatial_windows
 
 
 # Windows of the block's input, of what its first layer computes, and of its output.
@@ -47,6 +46,7 @@ class ResidualBlock(nn.Module):
       ndim: spatial dimensions, 1 to 3.
       dtype: of the activations, default that of the input.
       axis_name: mapped scale axis (`over_scales`), if there is one.
+      batch_axis: over which the batch is spread, as of `SharedBatchNorm`.
 
     Raises:
       TypeError, ValueError: for what `GaussianDerivative` refuses; ValueError for
@@ -70,6 +70,7 @@ class ResidualBlock(nn.Module):
     ndim: int = 2
     dtype: Any = None
     axis_name: str | None = None
+    batch_axis: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -118,8 +119,8 @@ class ResidualBlock(nn.Module):
         ]
         if skips[0].shape[-1] != self.features:
             project = nn.Dense(
-                self.features, dtype=dtype, dot_general=multiply_channels,
-                name="projection",
+                self.features, dtype=dtype, dot_general=mix_channels,
+                precision=HIGHEST, name="projection",
             )  # fmt: skip
             skips = [project(x) for x in skips]
             skips = self._normalize(skips, "projection_norm", train)
@@ -138,12 +139,15 @@ class ResidualBlock(nn.Module):
         if not self.separable:
             return derive
         mix = nn.Dense(
-            self.features, dtype=dtype, dot_general=multiply_channels,
-            name=f"pointwise_{number}",
+            self.features, dtype=dtype, dot_general=mix_channels,
+            precision=HIGHEST, name=f"pointwise_{number}",
         )  # fmt: skip
         return lambda x, **where: mix(derive(x, **where))
 
     def _normalize(self, xs, name: str, train: bool):
         if not self.normalized:
             return xs
-        return SharedBatchNorm(axis_name=self.axis_name, name=name)(xs, train=train)
+        norm = SharedBatchNorm(
+            axis_name=self.axis_name, batch_axis=self.batch_axis, name=name
+        )
+        return norm(xs, train=train)

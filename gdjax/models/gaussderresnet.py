@@ -30,7 +30,7 @@ class GaussDerResNet(ScaleChannelNet):
         None: no block has them.
       activate: where blocks apply the nonlinearity, see `ResidualBlock`.
       remat: whether blocks are computed again in the backward pass instead of keeping
-        what is inside them: less memory, more time. Reverse mode only.
+        what is inside them: less memory, more time.
 
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.
@@ -106,6 +106,7 @@ class GaussDerResNet(ScaleChannelNet):
             activation=self.activation,
             activate=self.activate,
             axis_name=SCALE_AXIS if self.mapped else None,
+            batch_axis=self.batch_axis,
             name=f"block_{number}",
             **self.derivative_fields(),
         )
@@ -118,8 +119,8 @@ class GaussDerResNet(ScaleChannelNet):
             return block(xs, sigmas=sigmas, windows=windows, train=train)
 
         if self.remat:
-            # The mapped axis is unknown to a gradient of one's own.
-            run = nn.remat(run) if self.mapped else recompute(run)
+            reduces = self.mapped or self.batch_axis is not None
+            run = nn.remat(run) if reduces else recompute(run)
         return run(block, xs)
 
 

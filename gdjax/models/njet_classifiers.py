@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.norm import SharedBatchNorm
-from gdjax.layers.safe_subsampling import subsample_to
 from gdjax.scalespace.checks import check_image, check_order, check_rate
+from gdjax.scalespace.resampling import subsample_to
 
 
 # Spatial size after every layer that may subsample.
@@ -33,6 +33,7 @@ class ConvolutionNet(nn.Module):
       sizes: sides in px after every N-Jet layer that may subsample
         (`safe_sizes(sigmas, size)`), for "safe".
       activation: pointwise nonlinearity.
+      batch_axis: over which the batch is spread, as of `SharedBatchNorm`.
       dtype: of the activations, default the input's.
 
     Raises:
@@ -46,6 +47,7 @@ class ConvolutionNet(nn.Module):
     subsampling: Subsampling = "none"
     sizes: Sizes = ()
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+    batch_axis: str | None = None
     dtype: Any = None
 
     def __post_init__(self):
@@ -91,7 +93,7 @@ class ConvolutionNet(nn.Module):
         return layer(x)
 
     def _activated(self, x, number: int | str, train: bool, seen: list) -> jax.Array:
-        x = self.activation(normalized(x, f"norm_{number}", train))
+        x = self.activation(normalized(x, f"norm_{number}", train, self.batch_axis))
         seen.append(x.shape[1:3])
         return x
 
@@ -121,9 +123,11 @@ def pointwise(x: jax.Array, features: int, name: str, dtype: Any) -> jax.Array:
     return dense(x)
 
 
-def normalized(x: jax.Array, name: str, train: bool) -> jax.Array:
+def normalized(
+    x: jax.Array, name: str, train: bool, batch_axis: str | None
+) -> jax.Array:
     """Batch normalisation, in the module that calls."""
-    return SharedBatchNorm(name=name)([x], train=train)[0]
+    return SharedBatchNorm(batch_axis=batch_axis, name=name)([x], train=train)[0]
 
 
 def max_pool(x: jax.Array) -> jax.Array:

@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 
 from gdjax.scalespace.checks import (
     check_order,
@@ -24,21 +23,7 @@ from gdjax.scalespace.checks import (
     check_sigma,
     is_traced,
 )
-
-
-def difference_transfer(xp: Any, order: int, frequency: Any) -> Any:
-    """Real part h of the transfer function i^(a mod 2) h(w) of delta_x^a.
-
-    Args:
-      xp: `numpy` or `jax.numpy`.
-      order: a >= 0.
-      frequency: w in rad/px, any shape.
-
-    [gaussdernet] sec. 4.1: delta_x = (-1/2, 0, 1/2), delta_xx = (1, -2, 1), odd
-    orders delta_x delta_xx^((a - 1) / 2), even orders delta_xx^(a / 2).
-    """
-    second = -4.0 * xp.sin(frequency / 2) ** 2
-    return xp.sin(frequency) ** (order % 2) * second ** (order // 2)
+from gdjax.scalespace.derivatives import difference_transfer
 
 
 def inverse_transform(xp: Any, spectrum: Any, order: int, period: int) -> Any:
@@ -76,6 +61,8 @@ def bessel_taps(xp: Any, variance: Any, order: int, radius: int) -> Any:
     """
     if xp is np:
         period = radius + int(np.ceil(9 * np.sqrt(variance))) + order + 24
+        import scipy.fft  # scipy takes longer to import than all of gdjax
+
         period = int(scipy.fft.next_fast_len(period, real=True) or period)
         return periodic_bessel(np, variance, order, period)[: radius + 1]
     # Aliases are 5 radius = 10 sigma away: exp(-50).

@@ -1,4 +1,10 @@
-"""The one order of the partial derivatives, their stencils and steering."""
+"""The one order of the partial derivatives, differences that stand for them, steering.
+
+The central differences of [gaussdernet] sec. 4.1, delta_x = (-1/2, 0, 1/2) and
+delta_xx = (1, -2, 1), odd orders delta_x delta_xx^((a - 1) / 2), even orders
+delta_xx^(a / 2), have three forms here: along an axis of an array (`difference`), in
+the Fourier domain (`difference_transfer`), and as stencils of multi-indices.
+"""
 
 import functools
 import itertools
@@ -11,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.scalespace.checks import check_order
-from gdjax.scalespace.discretisation import difference, difference_reach
 
 
 Orders = tuple[tuple[int, ...], ...]
@@ -51,6 +56,58 @@ def taylor_factors(orders: Orders) -> np.ndarray:
     return np.array([1 / math.prod(map(math.factorial, n)) for n in orders])
 
 
+def difference(x: Any, order: int, *, axis: int = 0) -> Any:
+    """delta^order x along `axis`, over its interior positions.
+
+    Args:
+      x: NumPy or JAX array, n px along `axis`.
+      order: a >= 0.
+      axis: which one.
+
+    Returns:
+      n - 2 reach px along `axis`, reach = `difference_reach(order)`.
+
+    [gaussdernet] sec. 4.1.
+    """
+
+    def cut(y: Any, first: int, last: int) -> Any:
+        index = [slice(None)] * y.ndim
+        index[axis] = slice(first, y.shape[axis] - last)
+        return y[tuple(index)]
+
+    for _ in range(order // 2):
+        x = cut(x, 2, 0) - 2 * cut(x, 1, 1) + cut(x, 0, 2)
+    return (cut(x, 2, 0) - cut(x, 0, 2)) / 2 if order % 2 else x
+
+
+def difference_taps(taps: Any, order: int) -> Any:
+    """`difference` of a kernel in correlation form, [R] -> [R - 2 reach].
+
+    The kernel's flip is what is smoothed with, so odd orders change sign.
+    """
+    differences = difference(taps, order)
+    return -differences if order % 2 else differences
+
+
+def difference_reach(order: int) -> int:
+    """How far in px the central difference of order `order` looks."""
+    return (order + 1) // 2
+
+
+def difference_transfer(xp: Any, order: int, frequency: Any) -> Any:
+    """Real part h of the transfer function i^(a mod 2) h(w) of delta_x^a.
+
+    Args:
+      xp: `numpy` or `jax.numpy`.
+      order: a >= 0.
+      frequency: w in rad/px, any shape.
+
+    [gaussdernet] sec. 4.1.
+    """
+    second = -4.0 * xp.sin(frequency / 2) ** 2
+    return xp.sin(frequency) ** (order % 2) * second ** (order // 2)
+
+
 def central_difference(order: int) -> np.ndarray:
     """Taps of the central difference delta_x^order, correlation form.
 
@@ -68,7 +125,7 @@ def central_difference(order: int) -> np.ndarray:
     order = check_order(order)
     impulse = np.zeros(4 * difference_reach(order) + 1)
     impulse[2 * difference_reach(order)] = 1
-    return difference(np, impulse, order)
+    return difference_taps(impulse, order)
 
 
 @functools.lru_cache(maxsize=64)
@@ -92,7 +149,7 @@ def difference_stencils(orders: Orders) -> np.ndarray:
 
 
 def stencil_reach(orders: Orders) -> int:
-    """Half-width in px of `difference_stencils(orders)`."""
+    """How far in px `difference_stencils(orders)` look."""
     return max(difference_reach(n) for multi_index in orders for n in multi_index)
 
 

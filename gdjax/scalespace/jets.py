@@ -5,57 +5,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gdjax.scalespace.axes import filter_axis
-from gdjax.scalespace.checks import (
-    check_eps,
-    check_image,
-    check_padding,
-    check_sigma,
-)
+from gdjax.scalespace.checks import check_image
 from gdjax.scalespace.derivatives import Orders, derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.hybrids import DiscreteGaussian
-from gdjax.scalespace.operators import Filter
+from gdjax.scalespace.kernels import DiscreteGaussian
+from gdjax.scalespace.matrices import (
+    Filter,
+    Span,
+    axis_filters,
+    channels_first,
+    channels_last,
+)
 from gdjax.scalespace.separable import filter_terms
-from gdjax.scalespace.windows import Window, full_window
-
-
-Windows = tuple[Window, ...]
-
-
-def spatial_windows(x: jax.Array, ndim: int) -> Windows:
-    """Full windows of the spatial axes of `x` [..., (D,) (H,) W, C]."""
-    return tuple(full_window(n) for n in x.shape[-ndim - 1 : -1])
-
-
-def make_filter(
-    discretisation: Discretisation,
-    *,
-    padding: str,
-    eps: float | None,
-    ndim: int,
-    max_order: int,
-    extent: float | None = None,
-) -> Filter:
-    """A checked `Filter`; raises TypeError or ValueError for what it can't be."""
-    if not isinstance(discretisation, Discretisation):
-        raise TypeError(
-            f"`discretisation={discretisation!r}` must be an instance, for example"
-            " `DiscreteGaussian()`."
-        )
-    check_padding(padding)
-    check_eps(eps)
-    return Filter(discretisation, padding, eps, ndim, max_order, extent)
-
-
-def _check_scale(sigma: Any, filter_: Filter, channels: int) -> Any:
-    sigma = check_sigma(sigma, positive=not filter_.discretisation.impulse_limit)
-    if sigma.shape not in ((), (channels,)):
-        raise ValueError(
-            f"`sigma` has shape {sigma.shape}; give a scalar or one per channel,"
-            f" shape ({channels},)."
-        )
-    return sigma
+from gdjax.scalespace.windows import spatial_windows
 
 
 def smooth(
@@ -88,16 +50,9 @@ def smooth(
     [gaussdernet] (1).
     """
     x = check_image(x, ndim=ndim)
-    filter_ = make_filter(
-        discretisation, padding=padding, eps=eps, ndim=ndim, max_order=0
-    )
-    sigma = _check_scale(sigma, filter_, x.shape[-1])
-    for axis, window in enumerate(spatial_windows(x, ndim), start=-ndim - 1):
-        x = filter_axis(
-            x, sigma, filter_=filter_, order=0, axis=axis,
-            source=window, start=0, stop=window.size,
-        )  # fmt: skip
-    return x
+    filter_ = Filter(discretisation, padding, eps, ndim, max_order=0)
+    sigma = filter_.check_sigma(sigma, x.shape[-1])
+    return partial_derivatives(x, sigma, filter_, ((0,) * ndim,))[0]
 
 
 def njet(
@@ -138,10 +93,8 @@ def njet(
     """
     x = check_image(x, ndim=ndim)
     orders = derivative_orders(order, zero_order=zero_order, ndim=ndim)
-    filter_ = make_filter(
-        discretisation, padding=padding, eps=eps, ndim=ndim, max_order=order
-    )
-    sigma = _check_scale(sigma, filter_, x.shape[-1])
+    filter_ = Filter(discretisation, padding, eps, ndim, max_order=order)
+    sigma = filter_.check_sigma(sigma, x.shape[-1])
     return jnp.stack(partial_derivatives(x, sigma, filter_, orders), axis=-2)
 
 
@@ -149,13 +102,20 @@ def partial_derivatives(
     x: jax.Array, sigma: Any, filter_: Filter, orders: Orders
 ) -> list[jax.Array]:
     """sigma^|a| d_a L for every multi-index a: J of the shape of `x`, [..., C]."""
-    windows = spatial_windows(x, filter_.ndim)
+    ndim = filter_.ndim
+    spans = [Span(w, 0, w.size) for w in spatial_windows(x, ndim)]
+    along_axes = [[a[axis] for a in orders] for axis in range(ndim)]
+    filters = axis_filters(filter_, sigma, along_axes, spans)
+    if not sigma.ndim:
 
-    def along(x, n, depth):
-        window = windows[-depth]
-        return filter_axis(
-            x, sigma, filter_=filter_, order=n,
-            axis=-1 - depth, source=window, start=0, stop=window.size,
-        )  # fmt: skip
+        def along(y, n, depth):
+            return filters[depth, n].along(y, -1 - depth)
 
-    return filter_terms(x, orders, along)
+        return filter_terms(x, orders, along)
+
+    def along_channels(y, n, depth):
+        return filters[depth, n].along_channels(y, depth).astype(x.dtype)
+
+    images = channels_first(x.reshape(-1, *x.shape[-ndim - 1 :]))
+    found = filter_terms(images, orders, along_channels)
+    return [channels_last(y).reshape(x.shape) for y in found]

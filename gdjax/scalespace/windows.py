@@ -24,9 +24,17 @@ class Window(NamedTuple):
         return self.stop - self.start
 
 
+Windows = tuple[Window, ...]
+
+
 def full_window(size: int) -> Window:
     """All pixels of an axis."""
     return Window(size, 0, size)
+
+
+def spatial_windows(x: Any, ndim: int) -> Windows:
+    """Full windows of the spatial axes of `x` [..., (D,) (H,) W, C]."""
+    return tuple(full_window(n) for n in x.shape[-ndim - 1 : -1])
 
 
 def centre_window(size: int) -> Window:

@@ -10,9 +10,9 @@ import pytest
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.models import GaussDerNet
-from gdjax.scalespace import low_rank, mixing
-from gdjax.scalespace.jets import make_filter
-from gdjax.scalespace.low_rank import low_rank_parts, worth_low_rank
+from gdjax.scalespace import combine, low_rank
+from gdjax.scalespace.low_rank import expected_rank, factorised, worth_low_rank
+from gdjax.scalespace.matrices import Filter, Span
 from gdjax.scalespace.windows import Window, full_window
 
 
@@ -27,14 +27,14 @@ def noise(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def place(kind, shape, *, order=2, eps=None, windows=None, dtype=np.float32):
-    """Filter, orders, sources, targets and dtype, as `mix_njet` hands them on."""
+def place(kind, shape, *, order=2, eps=None, windows=None):
+    """Filter, orders, sources and targets, as `mix_njet` hands them on."""
     ndim = len(shape)
-    filter_ = make_filter(kind, padding="zero", eps=eps, ndim=ndim, max_order=order)
+    filter_ = Filter(kind, "zero", eps, ndim, order)
     orders = gdjax.derivative_orders(order, ndim=ndim)
     full = tuple(full_window(n) for n in shape)
     sources, targets = windows or (full, full)
-    return filter_, orders, sources, targets, jnp.dtype(dtype)
+    return filter_, orders, sources, targets
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,22 @@ def test_layers_equal_dense_filters(x64, monkeypatch, layer_oracle, kind, paddin
 def test_values_and_gradients_are_those_of_the_direct_way(x64, shape, order, depthwise):
     sources = tuple(Window(n, 1, n) for n in shape)
     targets = tuple(Window(n, 3, n - 2) for n in shape)
-    where = place(KINDS[1], shape, order=order, windows=(sources, targets), dtype=float)
+    filter_, orders, *windows = place(
+        KINDS[1], shape, order=order, windows=(sources, targets)
+    )
     x = noise(2, *(w.length for w in sources), 2)
-    kernel = noise(*((len(where[1]), 2) if depthwise else (len(where[1]), 2, 3)))
+    kernel = noise(*((len(orders), 2) if depthwise else (len(orders), 2, 3)))
 
-    def loss(prepare, x, kernel):
-        run, weights = prepare(kernel, np.float64(6.0), *where)
-        return jnp.sin(mixing.mix_at_once(run, weights, None, x)).sum()
+    def loss(way, x, kernel):
+        filters, weights = way.prepare(kernel, np.float64(6.0), filter_, *windows)
+        return jnp.sin(way(way.before(x, filters), weights, (), filters)).sum()
 
     one, other = (
-        jax.jit(jax.value_and_grad(functools.partial(loss, prepare), (0, 1)))(x, kernel)
-        for prepare in (mixing.prepare_separable, mixing.prepare_low_rank)
+        jax.jit(jax.value_and_grad(functools.partial(loss, way), (0, 1)))(x, kernel)
+        for way in (
+            combine.Separable(orders, jnp.dtype(float)),
+            combine.LowRank(orders, jnp.dtype(float)),
+        )
     )
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11),
@@ -93,18 +98,18 @@ def test_values_and_gradients_are_those_of_the_direct_way(x64, shape, order, dep
 def test_ranks_fall_with_sigma():
     ranks = []
     for sigma in (2.0, 4.0, 8.0, 16.0):
-        (part,) = low_rank_parts(
-            *(place(KINDS[1], (112,))[0], sigma, ((1,), (2,))),
-            *((full_window(112),),) * 2,
-            jnp.float32,
-        )
+        span = Span(full_window(112), 0, 112)
+        filter_ = place(KINDS[1], (112,))[0]
+        part = factorised(filter_, sigma, (1, 2), span, jnp.dtype("float32"))
+        down, up = part.down.matrix, part.up.matrix
         close = functools.partial(np.testing.assert_allclose, atol=1e-12)
-        close(part.down @ part.down.T, np.eye(len(part.down)))
-        close(part.up.T @ part.up, np.eye(part.up.shape[1]))
-        assert [n for n, _ in part.jets] == [1, 2]
-        ranks.append(len(part.down))
+        close(down @ down.T, np.eye(len(down)))
+        close(up.T @ up, np.eye(up.shape[1]))
+        assert list(part.jets) == [1, 2]
+        ranks.append(len(down))
         # u^2 exp(-u^2 / 2) is 1e-6 at u = sigma w = 6; some for the two ends.
-        assert len(part.down) <= 112 * 6 / np.pi / sigma + 10
+        assert len(down) <= 112 * 6 / np.pi / sigma + 10
+        assert abs(len(down) - expected_rank(112, 112, sigma, 2)) <= 6
     assert ranks == sorted(ranks, reverse=True)
 
 

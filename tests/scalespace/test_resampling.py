@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdjax.scalespace.pyramid import coarse_size, octaves_to_skip, subsample
+from gdjax.scalespace.resampling import coarse_size, octaves_to_skip, subsample
 
 
 @pytest.mark.parametrize(

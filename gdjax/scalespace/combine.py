@@ -1,0 +1,331 @@
+"""Learned combinations of the N-jet.
+
+  y_o = sum_c sum_a w[a, c, o] / a! sigma^|a| d_a L_c
+
+Three ways to the same values, each a frozen dataclass: `Stencil`, where the
+discretisation shares one smoothing kernel over all orders, `Separable`, for kernels of
+their own and for a sigma per channel, and `LowRank`, for coarse whole kernels.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.scalespace import separable
+from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
+from gdjax.scalespace.execution import (
+    HIGHEST,
+    MAPS,
+    PIXELS,
+    einsum,
+    in_chunks,
+    is_plain,
+    worth_chunks,
+)
+from gdjax.scalespace.low_rank import LowRank as Factors, factorised, worth_low_rank
+from gdjax.scalespace.matrices import (
+    AxisFilter,
+    Filter,
+    Span,
+    axis_filters,
+    channels_first,
+    channels_last,
+)
+from gdjax.scalespace.stencil import add_bias, combine
+from gdjax.scalespace.windows import Windows, full_window, spatial_windows
+
+
+Filters = dict[tuple[int, int], AxisFilter]
+
+
+def mix_njet(
+    x: jax.Array,
+    kernel: jax.Array,
+    sigma: Any,
+    *,
+    filter_: Filter,
+    orders: Orders,
+    taylor: bool = True,
+    sources: Windows | None = None,
+    targets: Windows | None = None,
+    dtype: Any = None,
+    bias: jax.Array | None = None,
+    per: Literal["input", "output"] | None = None,
+    groups: int = 1,
+) -> jax.Array:
+    """Learned combinations of the N-jet, without storing the jet.
+
+      y_o = b_o + sum_c sum_a w[a, c, o] / a! sigma^|a| d_a L_c
+
+    Equals `njet` followed by the mixing. Where it's large and a kernel of its own
+    belongs to every order, nothing between input and output is kept for the gradient.
+
+    Args:
+      x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
+      kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself. With
+        a sigma per channel [J, C_in / groups, C_out].
+      sigma: px, checked before (`Filter.check_sigma`); a scalar, or one per channel of
+        input or output.
+      filter_: kernels, border rule and truncation.
+      orders: the multi-indices of the J terms.
+      taylor: whether terms are multiplied by 1 / a!.
+      sources: which pixels of each spatial axis `x` holds (default: all).
+      targets: which pixels are computed (default: all).
+      dtype: of the result; default that of `x`. A smoothed map and its differences
+        are never below float32, since they cancel; the mixing in the separable order,
+        where every factor is well scaled, runs in `dtype`.
+      bias: [C_out], added to the result.
+      per: whose channels have a sigma each, `sigma_c` or `sigma_o` in the formula;
+        None: a scalar sigma.
+      groups: with `per`, channels are mixed within so many groups.
+
+    Returns:
+      [..., (D,) (H,) W, C_out] on the pixels of `targets`.
+
+    [gaussdernet] (3), [njet] (5); sigma per channel and design: gdjax.
+    """
+    ndim = filter_.ndim
+    sources = sources or spatial_windows(x, ndim)
+    targets = targets or tuple(full_window(w.size) for w in sources)
+    dtype = jnp.dtype(x.dtype if dtype is None else dtype)
+    if taylor:
+        kernel = _scale_terms(kernel, taylor_factors(orders))
+    kernel = kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
+    lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
+    way: Stencil | Separable | LowRank
+    if per is not None:
+        way = Separable(orders, jnp.dtype(x.dtype), per, groups)
+    else:
+        way = choose(kernel.shape, sigma, filter_, orders, sources, targets, dtype)
+    filters, weights = way.prepare(kernel, sigma, filter_, sources, targets)
+    limit = way.pixels(images.shape, kernel.shape[-1])
+    given = () if bias is None else (bias,)
+    # What is known of the input alone, and kept for the gradient in the kernel.
+    images = way.before(images, filters)
+    y = in_chunks(way, images, weights, given, filters, limit=limit)
+    return y.reshape(*lead, *y.shape[1:])
+
+
+def choose(
+    kernel_shape: Sequence[int],
+    sigma: Any,
+    filter_: Filter,
+    orders: Orders,
+    sources: Windows,
+    targets: Windows,
+    dtype: Any,
+) -> "Stencil | Separable | LowRank":
+    """The way with the fewest operations, for a scalar sigma."""
+    where = filter_, orders, sources, targets
+    if not is_plain() and worth_low_rank(kernel_shape, sigma, *where):
+        return LowRank(orders, dtype)
+    if filter_.discretisation.shared_smoothing:
+        return Stencil(orders, dtype)
+    return Separable(orders, dtype)
+
+
+def _spans(sources: Windows, targets: Windows, margin: int = 0) -> list[Span]:
+    return [
+        Span(source, target.start - margin, target.stop + margin)
+        for source, target in zip(sources, targets, strict=True)
+    ]
+
+
+def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
+    """Multiplies the J terms of a kernel [J, ...] by factors [J]."""
+    factors = jnp.asarray(factors, kernel.dtype)
+    return kernel * factors.reshape(-1, *[1] * (kernel.ndim - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stencil:
+    """Smoothing, then one small convolution of differences and channels."""
+
+    orders: Orders
+    dtype: Any
+
+    def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
+        """The smoothing of every axis, and weights with sigma^|a|."""
+        spans = _spans(sources, targets, stencil_reach(self.orders))
+        filters = axis_filters(filter_, sigma, [(0,)] * filter_.ndim, spans)
+        sigma = jnp.asarray(sigma, kernel.dtype)
+        powers = jnp.stack([sigma ** sum(n) for n in self.orders])
+        return filters, _scale_terms(kernel, powers)
+
+    def pixels(self, shape: Sequence[Any], features: int) -> None:
+        """All at once (`difference_products` has chunks of its own)."""
+
+    def before(self, x: jax.Array, filters: Filters) -> jax.Array:
+        """The smoothed map, with a margin for the differences."""
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        for depth in reversed(range(1, len(filters) + 1)):
+            x = filters[depth, 0].along(x, -1 - depth)
+        return x
+
+    def __call__(self, x, weights, bias, filters) -> jax.Array:
+        """Differences of the smoothed map, mixed."""
+        del filters
+        return combine(x, weights, *bias, orders=self.orders).astype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Separable:
+    """Matrices of every order along one axis after the other, and mixing.
+
+    Attributes:
+      orders: the multi-indices.
+      dtype: in which channels are mixed, and of the result.
+      per: "input" or "output": whose channels have a sigma each.
+      groups: with `per`.
+    """
+
+    orders: Orders
+    dtype: Any
+    per: Literal["input", "output"] | None = None
+    groups: int = 1
+
+    def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
+        """The matrices of every axis and order."""
+        along = [[a[axis] for a in self.orders] for axis in range(filter_.ndim)]
+        filters = axis_filters(filter_, sigma, along, _spans(sources, targets))
+        real = kernel.dtype if self.per is None else jnp.result_type(float)
+        filters = {
+            place: dataclasses.replace(f, matrix=_at_least(f.matrix, real))
+            for place, f in filters.items()
+        }
+        return filters, kernel.astype(self.dtype)
+
+    def pixels(self, shape: Sequence[Any], features: int) -> int | None:
+        """At a time on CPUs."""
+        return PIXELS // MAPS if worth_chunks(shape, features) else None
+
+    def before(self, x: jax.Array, filters: Filters) -> jax.Array:
+        """Nothing."""
+        del filters
+        return x
+
+    def __call__(self, x, weights, bias, filters: Filters) -> jax.Array:
+        """All of it."""
+        if self.per is not None:
+            y = self._on_channels(channels_first(x), weights, filters)
+            return add_bias(channels_last(y).astype(self.dtype), *bias)
+
+        def along(y, n, depth):
+            return filters[depth, n].along(y, -1 - depth)
+
+        def mix(maps, weights):
+            return mix_maps([y.astype(self.dtype) for y in maps], weights)
+
+        run = separable.mix_between
+        if weights.ndim == 3 and separable.filters_fewer(
+            self.orders, *weights.shape[1:]
+        ):
+            run = separable.filter_then_mix
+        return add_bias(run(x, weights, self.orders, along, mix), *bias)
+
+    def _on_channels(self, x, weights, filters: Filters) -> jax.Array:
+        def along(y, n, depth):
+            return filters[depth, n].along_channels(y, depth)
+
+        def mix(maps, weights):
+            return mix_channels_first(maps, weights, self.groups, self.dtype)
+
+        if weights.shape[1] == 1 and weights.shape[2] == self.groups:
+            return _filter_each(x, weights[:, 0], filters, self.orders, along)
+        run = separable.mix_then_filter
+        if self.per == "input":
+            run = separable.filter_then_mix
+        return run(x, weights, self.orders, along, mix)
+
+
+def _at_least(matrix: Any, dtype: Any) -> Any:
+    """NumPy's float64 in `dtype`; a traced matrix as it is."""
+    return jnp.asarray(matrix, dtype) if isinstance(matrix, np.ndarray) else matrix
+
+
+def mix_maps(maps: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
+    """Sum over j of maps[j] [..., C] times weights[j] ([C, C_out] or [C])."""
+    if weights.ndim == 2:
+        terms = [x * w for x, w in zip(maps, weights, strict=True)]
+        return functools.reduce(jnp.add, terms)
+    stacked = jnp.concatenate(maps, axis=-1)
+    return jnp.matmul(
+        stacked, weights.reshape(-1, weights.shape[-1]), precision=HIGHEST
+    )
+
+
+def mix_channels_first(
+    maps: Sequence[jax.Array], weights: jax.Array, groups: int, dtype: Any
+) -> jax.Array:
+    """Maps [C, ...] by weights [T, C / groups, C_out], within groups: [C_out, ...]."""
+    shape = maps[0].shape[1:]
+    stacked = jnp.stack(maps).astype(dtype).reshape(len(maps), groups, -1, *shape)
+    stacked = jnp.moveaxis(stacked, 1, 0).reshape(groups, -1, *shape)
+    grouped = weights.reshape(*weights.shape[:2], groups, -1)
+    grouped = jnp.moveaxis(grouped, 2, 0).reshape(groups, stacked.shape[1], -1)
+    rest = "dhbw"[: len(shape)]
+    y = einsum(stacked, grouped, axes=f"gk{rest},gko->go{rest}")
+    return y.reshape(-1, *shape)
+
+
+def _filter_each(x, weights, filters: Filters, orders: Orders, along) -> jax.Array:
+    """Every channel by itself: along x, the terms' weighted sum is one matrix."""
+    maps = {}
+    for rest in sorted({a[1:] for a in orders}):
+        terms = [
+            weights[j].astype(filters[1, a[0]].matrix.dtype)[:, None, None]
+            * filters[1, a[0]].matrix
+            for j, a in enumerate(orders)
+            if a[1:] == rest
+        ]
+        summed = AxisFilter(functools.reduce(jnp.add, terms))
+        maps[rest] = summed.along_channels(x, 1)
+    return separable.sum_terms(maps, along, first=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """The separable order on the coefficients of a subspace (`low_rank`)."""
+
+    orders: Orders
+    dtype: Any
+
+    def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
+        """The factors of every axis, by depth."""
+        factors = {}
+        for depth, span in enumerate(reversed(_spans(sources, targets)), start=1):
+            along = tuple(sorted({a[depth - 1] for a in self.orders}))
+            made = factorised(filter_, float(sigma), along, span, self.dtype)
+            factors[depth] = jax.tree.map(
+                lambda matrix: jnp.asarray(matrix, kernel.dtype), made
+            )
+        return factors, kernel.astype(self.dtype)
+
+    def pixels(self, shape: Sequence[Any], features: int) -> int | None:
+        """At a time on CPUs, of the images."""
+        return PIXELS if worth_chunks(shape, features) else None
+
+    def before(self, x: jax.Array, factors: dict[int, Factors]) -> jax.Array:
+        """The coefficients."""
+        for depth, factor in factors.items():
+            x = factor.down.along(x, -1 - depth)
+        return x
+
+    def __call__(self, x, weights, bias, factors: dict[int, Factors]) -> jax.Array:
+        """Filtered and mixed, and brought back."""
+
+        def along(y, n, depth):
+            return factors[depth].jets[n].along(y, -1 - depth)
+
+        def mix(maps, weights):
+            return mix_maps([y.astype(self.dtype) for y in maps], weights)
+
+        y = separable.mix_between(x, weights, self.orders, along, mix)
+        for depth, factor in factors.items():
+            y = factor.up.along(y, -1 - depth)
+        return add_bias(y, *bias)

@@ -1,0 +1,377 @@
+"""1-D filters as matrices, which accelerators multiply best (gdjax).
+
+The response at pixel i of an axis is sum_n k[n] f(i + n), with f extended by the
+border rule: a matrix A[i, j] = sum over all positions m that show pixel j of k[m - i].
+A short axis takes one dense matrix; a long axis and a short kernel are cut into tiles,
+which share one small Toeplitz matrix; a sigma per channel is a matrix per channel.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.scalespace.checks import (
+    check_eps,
+    check_padding,
+    check_sigma,
+    is_traced,
+)
+from gdjax.scalespace.derivatives import difference_reach, difference_taps
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.execution import HIGHEST, along_axis, einsum
+from gdjax.scalespace.windows import Window, extend
+
+
+# Longer axes are tiled where the kernel is short: what the tiles cost in overlap is
+# then less than what a dense matrix wastes on zeros.
+TILE = 128
+LONGEST_DENSE_AXIS = 512
+# What an axis too long for a dense matrix loses when no truncation was asked for.
+TILED_EPS = 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    """Everything about an operator but its sigma, order and windows.
+
+    Attributes:
+      discretisation: the kernels.
+      padding: "zero", "symmetric", "edge" or "wrap".
+      eps: mass lost by truncation; None: full support.
+      extent: kernels end at extent sigma px instead ([njet] sec. 3.3), whatever `eps`.
+      ndim: number of spatial dimensions, which share `eps`.
+      max_order: highest total derivative order of the operator; kernels with a radius
+        of their own are cut by it.
+
+    Raises:
+      TypeError, ValueError: at construction, for what it can't be.
+    """
+
+    discretisation: Discretisation
+    padding: str
+    eps: float | None
+    ndim: int
+    max_order: int
+    extent: float | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.discretisation, Discretisation):
+            raise TypeError(
+                f"`discretisation={self.discretisation!r}` must be an instance, for"
+                " example `DiscreteGaussian()`."
+            )
+        check_padding(self.padding)
+        check_eps(self.eps)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether kernels end somewhere."""
+        return self.eps is not None or self.extent is not None
+
+    def radius(self, sigma: Any, limit: int = 0) -> Any:
+        """Half-width in px of the (smoothing) kernel, if it `is_cut`."""
+        if self.extent is not None:
+            xp = jnp if is_traced(sigma) else np
+            # The slack: rounding of a learned sigma of 6 must not add a tap.
+            radius = xp.ceil(self.extent * sigma - 1e-4).astype(int)
+            return jnp.minimum(radius, limit) if xp is jnp else int(radius)
+        assert self.eps is not None
+        return self.discretisation.radius(
+            sigma, self.eps, ndim=self.ndim, order=self.max_order, limit=limit
+        )
+
+    @property
+    def beyond(self) -> int:
+        """How far in px an operator looks beyond the radius of its kernel."""
+        shared = self.discretisation.shared_smoothing
+        return difference_reach(self.max_order) if shared else 0
+
+    def reach(self, sigma: float) -> int | None:
+        """How far in px the operator looks; None: everywhere."""
+        return self.radius(sigma) + self.beyond if self.is_cut else None
+
+    def check_sigma(self, sigma: Any, channels: int | None = None) -> Any:
+        """`check_sigma` for these kernels; one number, or one per channel."""
+        positive = not self.discretisation.impulse_limit
+        sigma = check_sigma(sigma, positive=positive)
+        if sigma.shape not in ((), (channels,)):
+            per_channel = f" or one per channel, shape ({channels},)"
+            raise ValueError(
+                f"`sigma` has shape {sigma.shape}; give a scalar"
+                f"{per_channel if channels else ''}."
+            )
+        return sigma
+
+
+def truncated_taps(
+    xp: Any, filter_: Filter, sigma: Any, order: int, width: int, radius: Any
+) -> Any:
+    """The kernel of derivative order `order`, cut at `radius`, [2 width + 1].
+
+    Where all orders share one smoothing kernel, that is cut and then differenced:
+    exact differences inside, differences of the cut kernel at its ends.
+    """
+    discretisation, n = filter_.discretisation, np.arange(-width, width + 1)
+    if not discretisation.shared_smoothing:
+        taps = discretisation.taps(xp, sigma, order, width, cut=radius)
+        return xp.where(abs(n) <= radius, taps, 0)
+    reach = difference_reach(order)
+    wide = np.arange(-width - reach, width + reach + 1)
+    smoothing = discretisation.taps(xp, sigma, 0, width + reach, cut=radius)
+    smoothing = xp.where(abs(wide) <= radius, smoothing, 0)
+    ends = difference_taps(smoothing, order)
+    inside = discretisation.taps(xp, sigma, order, width, cut=radius)
+    return xp.where(abs(n) <= radius - reach, inside, ends)
+
+
+def _toeplitz(xp: Any, taps: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
+    """[rows, columns] of taps at offset column - row, 0 beyond the taps.
+
+    Both count up by 1. Rows are shifted copies: no gathering, and no scattering in the
+    gradient, which on CPUs took longer than the products with a matrix per channel.
+    """
+    m, n = len(rows), len(columns)
+    length = m + n  # one zero at the end, for a single row
+    first = columns[0] - rows[-1] + (len(taps) - 1) // 2
+    shown = taps[max(first, 0) : max(first + length - 1, 0)]
+    before = min(max(-first, 0), length)
+    shown = xp.pad(shown, (before, length - before - len(shown)))
+    # One px further to the left from row to row.
+    lines = xp.broadcast_to(shown, (m, length)).reshape(-1)
+    lines = lines[m - 1 : m - 1 + m * (length - 1)]
+    return lines.reshape(m, length - 1)[:, :n]
+
+
+def dense_matrix(
+    xp: Any, filter_: Filter, sigma: Any, radius: Any, order: int, source: Window, rows
+) -> Any:
+    """The matrix [len(rows), source.length] of one derivative order along an axis.
+
+    Args:
+      xp: `numpy` for a concrete sigma, `jax.numpy` for a traced one.
+      filter_: the operator.
+      sigma: scalar standard deviation in px.
+      radius: of its kernel, in px, if it is cut.
+      order: derivative order along this axis; no factor sigma^order.
+      source: the pixels at hand.
+      rows: positions of the wanted responses; those outside the axis are responses
+        on the extended image.
+    """
+    discretisation, padding = filter_.discretisation, filter_.padding
+    size = source.size
+    pixels = np.arange(source.start, source.stop)
+    if not filter_.is_cut and padding in ("wrap", "symmetric"):
+        period = size if padding == "wrap" else 2 * size
+        taps = discretisation.periodic_taps(xp, sigma, order, period)
+        matrix = taps[(pixels[None, :] - rows[:, None]) % period]
+        if padding == "symmetric":
+            matrix = matrix + taps[(-1 - pixels[None, :] - rows[:, None]) % period]
+        return matrix
+    if filter_.is_cut:
+        width = radius + filter_.beyond if xp is np else _width(filter_, rows, size)
+        taps = truncated_taps(xp, filter_, sigma, order, width, radius)
+    else:
+        width = _width(filter_, rows, size, sigma if xp is np else None)
+        taps = discretisation.taps(xp, sigma, order, width)
+    if padding == "zero":
+        return _toeplitz(xp, taps, rows, pixels)
+    positions = np.arange(rows.min() - width, rows.max() + width + 1)
+    shown = extend(positions, size, padding)[:, None] == pixels[None, :]
+    toeplitz = _toeplitz(xp, taps, rows, positions)
+    if xp is np:
+        return toeplitz @ shown
+    return jnp.matmul(toeplitz, shown.astype(toeplitz.dtype), precision=HIGHEST)
+
+
+def _width(filter_: Filter, rows: np.ndarray, size: int, sigma: Any = None) -> int:
+    """Half-width of the taps that a matrix is made of: all, or up to a traced radius.
+
+    Args:
+      filter_: the operator.
+      rows: positions of the wanted responses.
+      size: length of the axis in px.
+      sigma: px, if it is concrete.
+    """
+    furthest = int(max(size - 1 - rows.min(), rows.max()))
+    if filter_.padding == "zero" and not filter_.discretisation.normalized:
+        # A traced radius is found up to this width: it must not seem to end the kernel.
+        return furthest + difference_reach(filter_.max_order)
+    # What lies outside counts: in the sum of a normalised kernel, or at an edge.
+    if sigma is not None:
+        return max(furthest, int(np.ceil(10 * sigma)) + 16)
+    # Traced sigma: exact while sigma <= size / 2; beyond, tails are lost.
+    return 4 * furthest + 8
+
+
+class Span(NamedTuple):
+    """What an operator reads and computes along one axis, in px.
+
+    Attributes:
+      source: the pixels at hand.
+      start: first wanted position, may be < 0 (response on the extended image).
+      stop: one past the last wanted position, may be > source.size.
+    """
+
+    source: Window
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The wanted positions."""
+        return np.arange(self.start, self.stop)
+
+
+class Tiles(NamedTuple):
+    """Tiles of a long axis that overlap by the kernel, all with the same matrix."""
+
+    span: Span
+    reach: int
+    padding: str
+
+    @property
+    def length(self) -> int:
+        """Responses per tile."""
+        return max(TILE, 2 * self.reach)
+
+    def pixels(self) -> np.ndarray:
+        """Which pixels each tile reads, [tiles, length + 2 reach]; size: none."""
+        (source, start, stop), reach = self.span, self.reach
+        firsts = np.arange(start, stop, self.length)
+        positions = firsts[:, None] + np.arange(-reach, self.length + reach)
+        # Positions past the last wanted row only fill the last tile.
+        positions = np.minimum(positions, stop - 1 + reach)
+        pixels = extend(positions, source.size, self.padding)
+        return np.where(pixels < 0, source.length, pixels - source.start)
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["matrix"], meta_fields=["tiles"]
+)
+@dataclasses.dataclass(frozen=True)
+class AxisFilter:
+    """Scale-normalised responses sigma^order k_order along one axis, prepared.
+
+    Attributes:
+      matrix: [rows, columns]; [C, rows, columns] for a sigma per channel.
+      tiles: where the matrix is that of every tile of the axis.
+    """
+
+    matrix: Any
+    tiles: Tiles | None = None
+
+    def along(self, x: jax.Array, axis: int) -> jax.Array:
+        """Filters [..., n, ..., C] along `axis` (negative, not the last).
+
+        In the dtype of `x`, at least float32 inside.
+        """
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        matrix = jnp.asarray(self.matrix, wide.dtype)
+        if self.tiles is None:
+            return along_axis(matrix, wide, axis=axis).astype(x.dtype)
+        lead, rest = x.shape[:axis], x.shape[axis + 1 :]
+        flat = wide.reshape(-1, x.shape[axis], math.prod(rest))
+        tiles = jnp.take(
+            flat, self.tiles.pixels(), axis=1, mode="fill", fill_value=0
+        )  # fmt: skip
+        y = jnp.einsum("oi,bnir->bnor", matrix, tiles, precision=HIGHEST)
+        y = y.reshape(flat.shape[0], -1, flat.shape[-1])
+        y = y[:, : self.tiles.span.stop - self.tiles.span.start]
+        return y.reshape(*lead, y.shape[1], *rest).astype(x.dtype)
+
+    def along_channels(self, x: jax.Array, depth: int) -> jax.Array:
+        """Every channel of [C, (D,) (H,) B, W] by its matrix, along x for depth 1."""
+        axis = x.ndim - 1 if depth == 1 else x.ndim - 1 - depth
+        matrix = jnp.asarray(self.matrix)
+        matrix = matrix.astype(jnp.promote_types(x.dtype, matrix.dtype))
+        x = x.astype(matrix.dtype)
+        letters = "cdhbw"[: x.ndim]
+        before, after = (letters[:axis] + n + letters[axis + 1 :] for n in "io")
+        if depth == 1:
+            return einsum(x, matrix, axes=f"{before},coi->{after}")
+        return einsum(matrix, x, axes=f"coi,{before}->{after}")
+
+
+def channels_first(x: jax.Array) -> jax.Array:
+    """[B, (D,) (H,) W, C] -> [C, (D,) (H,) B, W].
+
+    A product along an axis is then one product of matrices per channel.
+    """
+    return jnp.moveaxis(jnp.moveaxis(x, 0, -3), -1, 0)
+
+
+def channels_last(x: jax.Array) -> jax.Array:
+    """The inverse of `channels_first`."""
+    return jnp.moveaxis(jnp.moveaxis(x, 0, -1), -3, 0)
+
+
+def axis_filters(
+    filter_: Filter, sigma: Any, orders: Sequence[Sequence[int]], spans: Sequence[Span]
+) -> dict[tuple[int, int], AxisFilter]:
+    """The filters of all axes and orders; the radius is found once.
+
+    Args:
+      filter_: the operator.
+      sigma: px; a scalar, or [C] for one per channel; checked before.
+      orders: which are wanted along x, y, z.
+      spans: of the axes (D, H, W).
+
+    Returns:
+      By depth (1: x) and order; float64 NumPy matrices for a concrete sigma (made once
+      and kept), else JAX arrays.
+    """
+    radius = None
+    if filter_.is_cut and is_traced(sigma):
+        limit = max(_width(filter_, s.rows, s.source.size) for s in spans)
+        find = functools.partial(filter_.radius, limit=limit)
+        radius = jax.vmap(find)(sigma) if sigma.ndim else find(sigma)
+    return {
+        (depth, n): _axis_filter(filter_, sigma, radius, n, spans[-depth])
+        for depth, wanted in enumerate(orders, start=1)
+        for n in sorted(set(wanted))
+    }
+
+
+def _axis_filter(filter_, sigma, radius, order: int, span: Span) -> AxisFilter:
+    if is_traced(sigma):
+
+        def build(sigma, radius):
+            matrix = dense_matrix(
+                jnp, filter_, sigma, radius, order, span.source, span.rows
+            )
+            return sigma**order * matrix
+
+        over = jax.vmap(build, (0, None if radius is None else 0))
+        return AxisFilter((over if sigma.ndim else build)(sigma, radius))
+    if sigma.ndim:
+        found = [_known_filter(filter_, float(s), order, span, False) for s in sigma]
+        return AxisFilter(np.stack([one.matrix for one in found]))
+    return _known_filter(filter_, float(sigma), order, span, True)
+
+
+@functools.lru_cache(maxsize=2048)
+def _known_filter(
+    filter_: Filter, sigma: float, order: int, span: Span, tiled: bool
+) -> AxisFilter:
+    """Of a concrete sigma, made on the host."""
+    long = max(span.stop - span.start, span.source.length) > LONGEST_DENSE_AXIS
+    cut, tiles = filter_, None
+    if tiled and long and not filter_.is_cut:
+        cut = dataclasses.replace(filter_, eps=TILED_EPS)
+    radius = cut.radius(sigma) if cut.is_cut else None
+    if tiled and long and 4 * (reach := radius + cut.beyond) <= span.source.length:
+        tiles = Tiles(span, reach, filter_.padding)
+        size, filter_ = tiles.length, dataclasses.replace(cut, padding="zero")
+        inner = Window(size + 2 * reach, 0, size + 2 * reach)
+        span = Span(inner, reach, reach + size)
+    elif cut is not filter_:
+        radius = None
+    value = np.float64(sigma)
+    matrix = dense_matrix(np, filter_, value, radius, order, span.source, span.rows)
+    return AxisFilter(value**order * matrix, tiles)

@@ -1,0 +1,162 @@
+"""What changes only speed: beside the same without it, under `plain`."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gdjax
+from gdjax.layers import GaussianDerivative
+from gdjax.scalespace import plain
+from gdjax.scalespace.execution import (
+    difference_products,
+    difference_products_backward,
+    kept_apart,
+    mix_channels,
+    recomputed,
+)
+from gdjax.scalespace.stencil import by_convolution
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("features", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("ndim", "order"), [(1, 4), (2, 1), (2, 2), (2, 3), (2, 4), (3, 2)]
+)
+def test_products_are_the_convolution_with_its_gradients(x64, ndim, order, features):
+    orders = gdjax.derivative_orders(order, zero_order=order % 2 == 0, ndim=ndim)
+    x = jnp.asarray(noise(2, *(8, 7, 6)[:ndim], 3))
+    kernel = jnp.asarray(noise(len(orders), 3, features, seed=1))
+    arrays = x, kernel, jnp.asarray(noise(features, seed=3))
+
+    @jax.jit
+    def both(*arrays):
+        y, pull_back = jax.vjp(
+            functools.partial(by_convolution, orders=orders), *arrays
+        )
+        gradient = jnp.asarray(noise(*y.shape, seed=2))
+        found = difference_products_backward(
+            arrays, (gradient,), (True,) * 3, orders=orders
+        )
+        product = difference_products(*arrays, orders=orders)
+        return (y, *pull_back(gradient)), (product, *found)
+
+    # Sums of up to 375 products of numbers of order 10.
+    for a, b in zip(*both(*arrays), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("moved", [(True, False), (False, True)])
+@pytest.mark.parametrize("features", [2, 4])
+def test_only_the_gradients_that_are_wanted_are_worked_out(features, moved):
+    orders = gdjax.derivative_orders(2)
+    x, kernel = jnp.ones((1, 7, 6, 3)), jnp.ones((5, 3, features))
+    gradient = jnp.ones((1, 5, 4, features))
+    (found,) = difference_products_backward(
+        (x, kernel), (gradient,), moved, orders=orders
+    )
+    assert found.shape == (x if moved[0] else kernel).shape
+
+
+@pytest.mark.parametrize("precision", [None, jax.lax.Precision.HIGHEST])
+def test_dense_products_are_those_of_flax(precision):
+    x, kernel = noise(2, 4, 3, 5).astype("f"), noise(5, 2, seed=1).astype("f")
+    where = (((3,), (0,)), ((), ()))
+    run = functools.partial(mix_channels, dimension_numbers=where, precision=precision)
+    np.testing.assert_allclose(run(x, kernel), x @ kernel, rtol=1e-5)
+    program = str(jax.make_jaxpr(run)(x, kernel))
+    assert ("HIGHEST" in program) == (precision is not None)
+
+
+def differences(x, *, reach):
+    return x[reach:] - x[:-reach]
+
+
+def test_what_is_apart_stays_a_function_of_the_program_and_nothing_else_does():
+    def run(x):
+        # `clip` is a jitted function of JAX.
+        y = kept_apart(differences)(jnp.clip(x, 0.1, 5), reach=2)
+        return jnp.sin(jnp.clip(y, -1, 1)).sum()
+
+    x = noise(8, 3).astype(np.float32)
+    compiled = jax.jit(run).lower(x).compile()
+    on_cpu = jax.default_backend() == "cpu"
+    assert compiled.as_text().count(" call(") == on_cpu
+    y = np.clip(x, 0.1, 5)
+    expected = np.sin(np.clip(y[2:] - y[:-2], -1, 1)).sum()
+    np.testing.assert_allclose(compiled(x), expected, rtol=1e-5)
+
+
+def test_plain_leaves_out_everything_and_is_part_of_what_is_compiled():
+    layer, x = GaussianDerivative(3, sigma=1.0), jnp.ones((1, 6, 5, 2))
+    variables = layer.init(jax.random.key(0), x)
+    run = jax.jit(layer.apply)
+    text = run.lower(variables, x).as_text()
+    assert ("inlineable" in text) == (jax.default_backend() == "cpu")
+    with plain():
+        text = run.lower(variables, x).as_text()
+        assert "inlineable" not in text
+        assert "gdjax_routine" not in str(jax.make_jaxpr(layer.apply)(variables, x))
+    assert "gdjax_routine" in str(jax.make_jaxpr(layer.apply)(variables, x))
+
+
+def chain(weights, x):
+    """Three products whose inside is four times as large as input and output."""
+    for w in weights:
+        x = jnp.tanh(jnp.tanh(x @ w) @ w.T)
+    return x, {"count": jnp.arange(2)}
+
+
+def test_recomputation_changes_no_gradient_and_saves_memory():
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((16, 64)).astype(np.float32) / 8 for _ in range(3)]
+    x = rng.standard_normal((512, 16)).astype(np.float32)
+
+    def loss(run):
+        def total(weights, x):
+            for _ in range(4):
+                x, _ = run(weights, x)
+            return (x * x).sum()
+
+        return jax.jit(jax.grad(total, (0, 1))).lower(weights, x).compile()
+
+    kept, again = loss(chain), loss(recomputed(chain))
+    # Sums of up to 512 terms, in another order: float32's rounding of the largest.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(
+            a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max()
+        ),
+        kept(weights, x),
+        again(weights, x),
+    )
+    sizes = [run.memory_analysis().temp_size_in_bytes for run in (kept, again)]
+    assert sizes[1] <= 0.6 * sizes[0]
+
+
+def test_recomputation_is_for_forward_mode_too():
+    weights, x = [noise(3, 4).astype("f")], noise(5, 3).astype("f")
+    found, expected = (
+        jax.jvp(lambda x, run=run: run(weights, x)[0], (x,), (x,))
+        for run in (recomputed(chain), chain)
+    )
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
+        found,
+        expected,
+    )
+
+
+def test_keys_and_integers_pass_through():
+    def draw(key, index, x):
+        return x[index] * jax.random.normal(key, x.shape)
+
+    key, x = jax.random.key(0), jnp.arange(3.0)
+    args = (key, jnp.array(2), x)
+    expected = jax.grad(lambda x: draw(key, args[1], x).sum())(x)
+    found = jax.grad(lambda x: recomputed(draw)(key, args[1], x).sum())(x)
+    np.testing.assert_array_equal(found, expected)
