@@ -31,7 +31,10 @@ def compile_quickly():
     flags = os.environ.get("XLA_FLAGS", "")
     if "backend_optimization_level" not in flags:
         # They inherit these, too.
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
+        flags = f"{flags} --xla_backend_optimization_level=0".strip()
+    if "host_platform_device_count" not in flags:
+        flags += " --xla_force_host_platform_device_count=2"  # for sharded arrays
+    os.environ["XLA_FLAGS"] = flags
     if jax.config.jax_compilation_cache_dir is None:
         folder = tempfile.mkdtemp(prefix="gdjax-tests-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -42,6 +45,12 @@ def compile_quickly():
 
 
 compile_quickly()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--whole-table", action="store_true", help="all of test_transformations.py"
+    )
 
 
 def pytest_collection_modifyitems(items):

@@ -30,6 +30,7 @@ class DilatedResNet(nn.Module):
         `stride`-th pixel, the same function as with stride 32.
       frozen: whether batch normalisation is that of the weights' running statistics,
         and isn't trained.
+      batch_axis: over which the batch is spread, as of `SharedBatchNorm`.
       dtype: of the activations, default the input's.
 
     Raises:
@@ -42,6 +43,7 @@ class DilatedResNet(nn.Module):
     width: int = 64
     stride: int = 8
     frozen: bool = True
+    batch_axis: str | None = None
     dtype: Any = None
 
     def __post_init__(self):
@@ -63,7 +65,10 @@ class DilatedResNet(nn.Module):
             self.width, 7, stride=2, dtype=self.dtype, name="conv1"
         )
         x = conv(x)
-        x = SharedBatchNorm(frozen=self.frozen, name="bn1")([x], train=train)[0]
+        norm = SharedBatchNorm(
+            frozen=self.frozen, batch_axis=self.batch_axis, name="bn1"
+        )
+        x = norm([x], train=train)[0]
         margin: Any = ((1, 1), (1, 1))
         x = nn.max_pool(nn.relu(x), (3, 3), (2, 2), margin)
         reached, dilation = 4, 1
@@ -79,6 +84,7 @@ class DilatedResNet(nn.Module):
                     stride=1 if block else step,
                     dilation=dilation if block else before,
                     frozen=self.frozen,
+                    batch_axis=self.batch_axis,
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{block}",
                 )(x, train)
@@ -92,6 +98,7 @@ class Bottleneck(nn.Module):
     stride: int = 1
     dilation: int = 1
     frozen: bool = True
+    batch_axis: str | None = None
     dtype: Any = None
 
     @nn.compact
@@ -102,7 +109,10 @@ class Bottleneck(nn.Module):
             y = padded_convolution(
                 features, size, dtype=self.dtype, name=name, **where
             )(y)  # fmt: skip
-            return SharedBatchNorm(frozen=self.frozen, name=norm)([y], train=train)[0]
+            normalize = SharedBatchNorm(
+                frozen=self.frozen, batch_axis=self.batch_axis, name=norm
+            )
+            return normalize([y], train=train)[0]
 
         where = {"stride": self.stride, "dilation": self.dilation}
         y = nn.relu(filtered(x, self.width, 1, "conv1", "bn1"))
@@ -170,6 +180,7 @@ class NJetDeepLab(nn.Module):
         super().__post_init__()
         self._head(parent=None)  # raises what the head has against its fields
 
+    @nn.nowrap
     def _head(self, **place: Any) -> NJetASPP:
         return NJetASPP(
             self.num_classes,

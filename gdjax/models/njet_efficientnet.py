@@ -113,6 +113,7 @@ class NJetEfficientNet(ConvolutionNet):
                     subsample=reduce,
                     drop=self.drop_connect * number / count,
                     activation=self.activation,
+                    batch_axis=self.batch_axis,
                     dtype=self.dtype,
                     name=f"stage_{k + 1}_block_{block + 1}",
                 )(x, train)
@@ -137,6 +138,7 @@ class InvertedBottleneck(nn.Module):
     subsample: Callable[[jax.Array], jax.Array] | None = None
     drop: float = 0.0
     activation: Callable[[jax.Array], jax.Array] = nn.silu
+    batch_axis: str | None = None
     dtype: Any = None
 
     @nn.compact
@@ -145,17 +147,20 @@ class InvertedBottleneck(nn.Module):
         y, wide = x, self.expansion * x.shape[-1]
         if self.expansion > 1:
             y = pointwise(y, wide, "conv_1", self.dtype)
-            y = self.activation(normalized(y, "norm_1", train))
+            y = self.activation(normalized(y, "norm_1", train, self.batch_axis))
         y = self.convolution(
             wide, size=self.size, groups=wide, use_bias=False, dtype=self.dtype,
             name="conv_2",
         )(y)  # fmt: skip
         if self.subsample is not None:
             y = self.subsample(y)
-        y = self.activation(normalized(y, "norm_2", train))
+        y = self.activation(normalized(y, "norm_2", train, self.batch_axis))
         y = self._weighed(y, max(1, x.shape[-1] // 4))
         y = normalized(
-            pointwise(y, self.features, "conv_3", self.dtype), "norm_3", train
+            pointwise(y, self.features, "conv_3", self.dtype),
+            "norm_3",
+            train,
+            self.batch_axis,
         )
         if y.shape != x.shape:
             return y

@@ -58,6 +58,7 @@ class NJetResNet(ConvolutionNet):
                     convolution=self.convolution,
                     subsample=self._subsample(stage - 1) if first and stage else None,
                     activation=self.activation,
+                    batch_axis=self.batch_axis,
                     dtype=self.dtype,
                     name=f"stage_{stage + 1}_block_{block + 1}",
                 )(x, train)
@@ -76,6 +77,7 @@ class ResNetBlock(nn.Module):
     convolution: Convolution = njet_convolution
     subsample: Callable[[jax.Array], jax.Array] | None = None
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+    batch_axis: str | None = None
     dtype: Any = None
 
     @nn.compact
@@ -84,19 +86,19 @@ class ResNetBlock(nn.Module):
         reduce = self.subsample or (lambda y: y)
         if self.bottleneck:
             y = pointwise(x, self.width, "conv_1", self.dtype)
-            y = self.activation(normalized(y, "norm_1", train))
+            y = self.activation(normalized(y, "norm_1", train, self.batch_axis))
             y = reduce(self._filtered(y, 2))
-            y = self.activation(normalized(y, "norm_2", train))
+            y = self.activation(normalized(y, "norm_2", train, self.batch_axis))
             y = pointwise(y, 4 * self.width, "conv_3", self.dtype)
-            y = normalized(y, "norm_3", train)
+            y = normalized(y, "norm_3", train, self.batch_axis)
         else:
             y = reduce(self._filtered(x, 1))
-            y = self.activation(normalized(y, "norm_1", train))
-            y = normalized(self._filtered(y, 2), "norm_2", train)
+            y = self.activation(normalized(y, "norm_1", train, self.batch_axis))
+            y = normalized(self._filtered(y, 2), "norm_2", train, self.batch_axis)
         x = reduce(x)
         if x.shape[-1] != y.shape[-1]:
             x = pointwise(x, y.shape[-1], "conv_shortcut", self.dtype)
-            x = normalized(x, "norm_shortcut", train)
+            x = normalized(x, "norm_shortcut", train, self.batch_axis)
         return self.activation(x + y)
 
     def _filtered(self, x, number):

@@ -1,0 +1,439 @@
+"""Functions, layers and networks under every transformation of JAX.
+
+Values and gradients are those of the plain mathematics on one device. The default run
+has functions, layers and one tiny network of each family; all of the table:
+
+    pytest tests/test_transformations.py --whole-table
+"""
+
+import functools
+import logging
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+
+import gdjax
+import gdjax.models
+from gdjax.layers import GaussianDerivative, NJetConv, ResidualBlock, njet_convolution
+from gdjax.models import GaussDerNet, GaussDerResNet, NJetNIN, NJetToy, NJetUNet
+from gdjax.scalespace import plain
+
+
+DEVICES = 2
+MAPPED = jax.export.DisabledSafetyCheck.platform()  # may run elsewhere
+
+
+class Case(NamedTuple):
+    """`apply(parameters, x)`; `split` says how channels are cut into two, if at all."""
+
+    apply: Any
+    make: Any  # key, x -> parameters
+    shape: tuple[int, ...] = (2, 6, 5, 4)
+    split: tuple[Any, Any, Any] | None = None  # specs of parameters, x and the result
+
+
+def function(run, sigma, **fields):
+    return Case(run, lambda key, x: jnp.asarray(sigma, x.dtype), **fields)
+
+
+def module(made, pick=lambda y: y, **fields):
+    def apply(variables, x):
+        return pick(made.apply(variables, x))
+
+    return Case(apply, made.init, **fields)
+
+
+def network(made, **fields):
+    return module(made, lambda found: found[0], **{"shape": (2, 8, 8, 1), **fields})
+
+
+SPECTRAL = gdjax.SpectralGaussian()
+FEATURES = {"params": {"kernel": P(None, None, "d"), "bias": P("d")}}
+OUT = P(None, None, None, "d")
+CHANNELS = P(), OUT, OUT
+RES = {"widths": (4, 6), "num_classes": 3, "sigmas": (0.7,)}
+ORDER_1 = functools.partial(njet_convolution, order=1)
+FUNCTIONS = {
+    "smooth": function(lambda s, x: gdjax.smooth(x, s), 1.2, split=CHANNELS),
+    "smooth, sigma per channel": function(
+        lambda s, x: gdjax.smooth(x, s, padding="edge"), [0.8, 1.0, 1.2, 1.5],
+        split=(P("d"), OUT, OUT),
+    ),
+    "njet": function(
+        lambda s, x: gdjax.njet(x, s, order=1, padding="symmetric", eps=0.01), 1.2,
+        split=(P(), OUT, P(None, None, None, None, "d")),
+    ),
+    "njet, spectral": function(
+        lambda s, x: gdjax.njet(x, s, discretisation=SPECTRAL), 0.9
+    ),
+}  # fmt: skip
+LAYERS = {
+    "GaussianDerivative": module(
+        GaussianDerivative(6, sigma=1.0), split=(FEATURES, P(), OUT)
+    ),
+    "GaussianDerivative, fewer": module(GaussianDerivative(2, sigma=1.0)),
+    "GaussianDerivative, spectral": module(
+        GaussianDerivative(6, sigma=1.0, discretisation=SPECTRAL),
+        split=(FEATURES, P(), OUT),
+    ),
+    "GaussianDerivative, depthwise": module(
+        GaussianDerivative(4, sigma=1.0, depthwise=True),
+        split=({"params": {"kernel": P(None, "d"), "bias": P("d")}}, OUT, OUT),
+    ),
+    "GaussianDerivative, whole": module(
+        GaussianDerivative(4, sigma=6.0, eps=None), shape=(2, 24, 24, 4)
+    ),
+    "GaussianDerivative, chunks": module(
+        GaussianDerivative(28, sigma=1.0, discretisation=SPECTRAL),
+        shape=(140, 6, 5, 28),
+    ),
+    "NJetConv": module(NJetConv(6, order=1)),
+    "NJetConv, input": module(NJetConv(4, order=1, sharing="input", groups=2)),
+    "NJetConv, output": module(NJetConv(6, order=1, sharing="output")),
+    "NJetConv, depthwise": module(NJetConv(4, order=1, sharing="input", groups=4)),
+    "NJetConv, chunks": module(
+        NJetConv(28, order=1, sharing="input"), shape=(140, 6, 5, 28)
+    ),
+    "ResidualBlock": Case(
+        lambda v, x: ResidualBlock(6, separable=True).apply(v, [x], sigmas=[0.8])[0],
+        lambda key, x: ResidualBlock(6, separable=True).init(key, [x], sigmas=[0.8]),
+    ),
+}
+NETWORKS = {
+    "GaussDerNet": network(GaussDerNet(widths=(4,), num_classes=3, sigmas=(0.7, 1.0))),
+    "GaussDerResNet": network(GaussDerResNet(separable_from=1, **RES)),
+    "GaussDerResNet, remat": network(GaussDerResNet(remat=True, **RES)),
+    "NJetToy": network(NJetToy(num_classes=3, widths=(4,), convolution=ORDER_1)),
+    "NJetNIN": network(NJetNIN(num_classes=3, width=0.05, convolution=ORDER_1)),
+    "GaussDerNet, mapped": network(
+        GaussDerNet(widths=(4, 6), num_classes=3, sigmas=(0.7, 1.0), mapped=True)
+    ),
+    "GaussDerNet, spectral": network(
+        GaussDerNet(widths=(4,), num_classes=3, discretisation=SPECTRAL, pyramid=0.5)
+    ),
+    "NJetUNet": network(NJetUNet(num_classes=3, widths=(4, 6), convolution=ORDER_1)),
+}
+CASES = FUNCTIONS | LAYERS | NETWORKS
+FAMILIES = {"GaussDerNet", "GaussDerResNet, remat", "NJetToy"}
+USUAL = {*FUNCTIONS, *LAYERS, *FAMILIES}
+# What the default run leaves out, since most of a test is compiling.
+SEVERAL = {
+    "smooth, sigma per channel", "njet", "GaussianDerivative", "NJetConv, output",
+    "GaussianDerivative, fewer", "GaussianDerivative, whole",
+    "GaussianDerivative, chunks", "GaussDerResNet, remat",
+}  # fmt: skip
+CHOSEN = {
+    "test_all_derivatives_are_those_of_the_mathematics": SEVERAL,
+    "test_sharded_batches": SEVERAL,
+    "test_vmap_is_a_loop": USUAL - FAMILIES,
+}
+
+
+def pytest_generate_tests(metafunc):
+    if "name" in metafunc.fixturenames:
+        whole = metafunc.config.getoption("--whole-table")
+        chosen = CHOSEN.get(metafunc.function.__name__, USUAL)
+        metafunc.parametrize("name", [n for n in CASES if whole or n in chosen])
+    if "platform" in metafunc.fixturenames:
+        whole = metafunc.config.getoption("--whole-table")
+        metafunc.parametrize("platform", ["cuda", "cpu", "tpu"] if whole else ["cuda"])
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+@functools.cache
+def given(name):
+    """Parameters and input in float64."""
+    case = CASES[name]
+    x = jnp.asarray(noise(*case.shape))
+    parameters = jax.jit(case.make)(jax.random.key(0), x)
+    # Biases and statistics that are not 0 and 1, and sigmas apart from each other.
+    rng = np.random.default_rng(1)
+    return jax.tree.map(
+        lambda p: p * (1 + 0.1 * jnp.asarray(rng.random(p.shape))) + 0.05, parameters
+    ), x
+
+
+def loss_of(case):
+    return lambda p, x: jnp.sin(case.apply(p, x)).sum()
+
+
+@functools.cache
+def expected(name):
+    """Value and gradients of the mathematics alone."""
+    case = CASES[name]
+    with plain():
+        return jax.jit(value_and_gradients(case))(*given(name))
+
+
+def value_and_gradients(case):
+    return lambda p, x: (case.apply(p, x), *jax.grad(loss_of(case), (0, 1))(p, x))
+
+
+def same(found, wanted, rtol=1e-9):
+    """To rounding: relative to the largest value, sums of some hundred terms."""
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max() + 1e-14)
+
+
+def test_jit_and_eager_are_the_mathematics(x64, name):
+    run = value_and_gradients(CASES[name])
+    same(jax.jit(run)(*given(name)), expected(name))
+    same(CASES[name].apply(*given(name)), expected(name)[0])
+
+
+def derivatives(case):
+    """Everything that differentiates, in one program."""
+    loss, gradient = loss_of(case), jax.grad(loss_of(case), (0, 1))
+
+    def squares(p, x):
+        return sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient(p, x)))
+
+    def run(p, x):
+        where = (p, x), jax.tree.map(jnp.cos, (p, x))
+        return {
+            "grad of grad": jax.grad(squares, (0, 1))(p, x),
+            "jvp": jax.jvp(case.apply, *where),
+            "forward over reverse": jax.jvp(gradient, *where),
+            "checkpoint": jax.grad(jax.checkpoint(loss), (0, 1))(p, x),
+            "reverse over forward": jax.grad(
+                lambda *a: jax.jvp(loss, a, where[1])[1], (0, 1)
+            )(p, x),
+        }
+
+    return run
+
+
+def test_all_derivatives_are_those_of_the_mathematics(x64, name):
+    run = derivatives(CASES[name])
+    with plain():
+        wanted = jax.jit(run)(*given(name))
+    same(jax.jit(run)(*given(name)), wanted)
+
+
+@pytest.mark.parametrize("over", ["x", "parameters"])
+def test_vmap_is_a_loop(x64, name, over):
+    case, (parameters, x) = CASES[name], given(name)
+    run = jax.grad(loss_of(case), (0, 1))
+    axes = (None, 0) if over == "x" else (0, None)
+    changed = jax.tree.map(lambda p: 1.1 * p, (parameters, x))
+    several = [(parameters, x), changed]
+    if over == "x":
+        several = [(parameters, one) for _, one in several]
+        arguments = parameters, jnp.stack([x, changed[1]])
+    else:
+        several = [(one, x) for one, _ in several]
+        arguments = jax.tree.map(lambda *p: jnp.stack(p), parameters, changed[0]), x
+    found = jax.jit(jax.vmap(run, axes))(*arguments)
+    with plain():
+        alone = jax.jit(run)
+        wanted = [alone(*one) for one in several]
+    same(found, jax.tree.map(lambda *y: jnp.stack(y), *wanted))
+
+
+@pytest.fixture
+def mesh():
+    return jax.make_mesh((DEVICES,), ("d",), axis_types=(AxisType.Auto,))
+
+
+def in_parts(case, mesh, specs, axes="d"):
+    """Value, and gradients of the sum over devices, of `jax.shard_map` by default."""
+    in_p, in_x, out = specs
+
+    def local(p, x):
+        total = lambda p, x: jax.lax.psum(loss_of(case)(p, x), axes)  # noqa: E731
+        return case.apply(p, x), *jax.grad(total, (0, 1))(p, x)
+
+    return jax.shard_map(
+        local, mesh=mesh, in_specs=(in_p, in_x), out_specs=(out, in_p, in_x)
+    )
+
+
+def test_shard_map_over_the_batch(x64, mesh, name):
+    run = in_parts(CASES[name], mesh, (P(), P("d"), P("d")))
+    same(jax.jit(run)(*given(name)), expected(name))
+
+
+@pytest.mark.parametrize("split", [n for n, case in CASES.items() if case.split])
+def test_shard_map_over_channels(x64, mesh, split):
+    case = CASES[split]
+    if split in LAYERS:  # a layer knows its own number of channels
+        made = {
+            "GaussianDerivative": GaussianDerivative(3, sigma=1.0),
+            "GaussianDerivative, spectral": GaussianDerivative(
+                3, sigma=1.0, discretisation=SPECTRAL
+            ),
+            "GaussianDerivative, depthwise": GaussianDerivative(
+                2, sigma=1.0, depthwise=True
+            ),
+        }[split]
+        case = case._replace(apply=made.apply)
+    same(jax.jit(in_parts(case, mesh, case.split))(*given(split)), expected(split))
+
+
+def test_forward_over_reverse_in_shard_map(x64, mesh):
+    name = "GaussianDerivative"
+    case, arguments = CASES[name], given(name)
+
+    def directional(p, x):
+        return jax.jvp(jax.grad(loss_of(case), (0, 1)), (p, x), (p, x))[1]
+
+    def local(p, x):
+        total = lambda p, x: jax.lax.psum(loss_of(case)(p, x), "d")  # noqa: E731
+        return jax.jvp(jax.grad(total, (0, 1)), (p, x), (p, x))[1]
+
+    specs = P(), P("d")
+    run = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=specs)
+    same(jax.jit(run)(*arguments), jax.jit(directional)(*arguments))
+
+
+@pytest.mark.parametrize("kind", ["automatic", "explicit"])
+def test_sharded_batches(x64, name, kind):
+    types = AxisType.Explicit if kind == "explicit" else AxisType.Auto
+    mesh = jax.make_mesh((DEVICES,), ("d",), axis_types=(types,))
+    run = value_and_gradients(CASES[name])
+    with jax.set_mesh(mesh):
+        p = jax.device_put(given(name)[0], NamedSharding(mesh, P()))
+        x = jax.device_put(given(name)[1], NamedSharding(mesh, P("d")))
+        if kind == "explicit":
+            assert jax.eval_shape(CASES[name].apply, p, x).sharding.spec[0] == "d"
+        found = jax.jit(run)(p, x)
+    same(jax.device_get(found), expected(name))
+
+
+def test_exported_programs(x64, name, platform):
+    """With any batch; those of accelerators, run on the CPU, are the mathematics."""
+    parameters, x = given(name)
+    (batch,) = jax.export.symbolic_shape("batch")
+    run = jax.export.export(
+        jax.jit(value_and_gradients(CASES[name])),
+        platforms=[platform],
+        disabled_checks=[MAPPED],
+    )(parameters, jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype))
+    same(run.call(parameters, x), expected(name))
+    text = run.mlir_module()
+    if platform != "cpu":
+        assert "inlineable" not in text and "stablehlo.while" not in text
+
+
+@pytest.mark.parametrize("layer", ["GaussianDerivative, chunks", "NJetConv, chunks"])
+def test_any_batch_on_cpus(x64, layer):
+    # Chunks of images need to know how many there are: nothing is cut here.
+    test_exported_programs(None, layer, "cpu")
+
+
+def test_nothing_is_compiled_twice_outside_of_jit(name, caplog):
+    case = CASES[name]
+    x = jnp.asarray(noise(*case.shape), jnp.float32)
+    parameters = jax.jit(case.make)(jax.random.key(0), x)
+
+    def run():
+        case.apply(parameters, x)
+        jax.grad(loss_of(case), (0, 1))(parameters, x)
+
+    run()
+    caplog.clear()
+    with caplog.at_level(logging.WARNING), jax.log_compiles():
+        run()
+    assert not [m for m in caplog.messages if m.startswith("Compiling")]
+
+
+STATISTICS = {
+    "GaussDerNet": GaussDerNet(widths=(4,), num_classes=3, sigmas=(0.7, 1.0)),
+    "GaussDerNet, mapped": GaussDerNet(
+        widths=(4,), num_classes=3, sigmas=(0.7, 1.0), mapped=True
+    ),
+    "GaussDerResNet, remat": GaussDerResNet(remat=True, **RES),
+    "NJetNIN": NJetNIN(num_classes=3, width=0.02, dropout=0.0, convolution=ORDER_1),
+}
+
+
+@pytest.mark.parametrize("network", STATISTICS)
+@pytest.mark.parametrize("way", ["shard_map", "pmap"])
+def test_batch_statistics_are_those_of_the_whole_batch(x64, mesh, network, way):
+    net, x = STATISTICS[network], jnp.asarray(noise(4, 8, 8, 1))
+    variables = jax.jit(net.init)(jax.random.key(0), x)
+    variables = jax.tree.map(lambda v: v.astype(x.dtype), variables)
+
+    def step(net, reduce, variables, x):
+        def loss(variables):
+            (logits, _), updated = net.apply(
+                variables, x, train=True, mutable=["batch_stats"]
+            )
+            return reduce(jnp.sin(logits).sum()), updated
+
+        gradient, updated = jax.grad(loss, has_aux=True)(variables)
+        return gradient["params"], updated
+
+    with plain():
+        wanted = jax.jit(functools.partial(step, net, lambda y: y))(variables, x)
+    spread = net.clone(batch_axis="d")
+    if way == "shard_map":
+        run = functools.partial(step, spread, lambda y: jax.lax.psum(y, "d"))
+        specs = {"mesh": mesh, "in_specs": (P(), P("d")), "out_specs": (P(), P())}
+        if not getattr(net, "mapped", False):
+            found = jax.jit(jax.shard_map(run, **specs))(variables, x)
+        else:
+            with pytest.raises(ValueError, match="`mapped=False`"):
+                jax.shard_map(run, **specs)(variables, x)
+            return
+    else:
+        # The gradient of what one device adds, so added up afterwards.
+        run = functools.partial(step, spread, lambda y: y)
+        parts = x.reshape(DEVICES, -1, *x.shape[1:])
+        gradient, updated = jax.pmap(run, axis_name="d", in_axes=(None, 0))(
+            variables, parts
+        )
+        added = jax.tree.map(lambda g: g.sum(0), gradient)
+        found = added, jax.tree.map(lambda y: y[0], updated)
+    same(found, wanted)
+
+
+def modules():
+    """Every module of layers and models that can be made without arguments."""
+    for home in (gdjax.layers, gdjax.models):
+        for name, found in sorted(vars(home).items()):
+            if isinstance(found, type) and issubclass(found, nn.Module):
+                if name not in ("ConvolutionNet", "ScaleChannelNet"):  # bases
+                    yield name, found
+
+
+MADE = {
+    "GaussianDerivative": lambda kind: kind(3, sigma=1.0),
+    "NJetConv": lambda kind: kind(3),
+    "DeformableConv": lambda kind: kind(3),
+    "ResidualBlock": lambda kind: kind(3),
+    "GaussDerNet": lambda kind: kind(widths=(3,)),
+    "GaussDerResNet": lambda kind: kind(widths=(3, 3)),
+    "NJetDeepLab": lambda kind: kind(
+        sigmas=(1.0,), dilations=(1,),
+        backbone=gdjax.models.DilatedResNet(blocks=(1, 1, 1, 1), width=2),
+    ),
+    "DilatedResNet": lambda kind: kind(blocks=(1, 1, 1, 1), width=2),
+    "NJetResNet": lambda kind: kind(width=2, depth=1),
+    "NJetNIN": lambda kind: kind(width=0.05),
+    "NJetUNet": lambda kind: kind(widths=(2, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", dict(modules()).values(), ids=dict(modules()))
+def test_every_module_can_be_tabulated(kind):
+    name = kind.__name__
+    made, x = MADE.get(name, lambda kind: kind())(kind), jnp.zeros((1, 16, 16, 2))
+    arguments: tuple[Any, ...] = (x,)
+    options = {"depth": 1, "console_kwargs": {"width": 200}}
+    if name == "LearnedSigma":
+        arguments = ()
+    elif name == "SharedBatchNorm":
+        arguments, options = ([x],), options | {"train": False}
+    elif name == "ResidualBlock":
+        arguments, options = ([x],), options | {"sigmas": [1.0]}
+    assert name in made.tabulate(jax.random.key(0), *arguments, **options)
