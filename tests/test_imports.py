@@ -1,6 +1,8 @@
 """Who may import whom: arrows point downward only."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,22 @@ def mentions(path, owner, name):
 def test_sharing_over_scales_is_declared_in_one_file(owner, name, homes):
     users = {place(p) for p in FILES if mentions(p, owner, name)}
     assert {user for user in users if user.startswith("gdjax/")} == homes
+
+
+def test_importing_gdjax_takes_little():
+    # scipy alone takes longer than all of gdjax.
+    code = "import sys, gdjax; print([m for m in sys.modules if 'scipy' in m])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "'scipy" not in run.stdout and run.returncode == 0, run
+
+
+SPEED = ["jax.interpreters", "jax.extend", "jax.experimental"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_what_changes_only_speed_sits_in_one_place(path):
+    if not place(path).startswith("gdjax/scalespace/execution/"):
+        assert not {n for n in imported(path) if within(n, SPEED)}
+        platforms = "platform_dependent", "default_backend"
+        if place(path).startswith("gdjax/"):
+            assert not [n for n in platforms if n in path.read_text()]

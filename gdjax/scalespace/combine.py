@@ -10,31 +10,30 @@ their own and for a sigma per channel, and `LowRank`, for coarse whole kernels.
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gdjax.scalespace import separable
 from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
 from gdjax.scalespace.execution import (
-    HIGHEST,
     MAPS,
     PIXELS,
     einsum,
     in_chunks,
-    is_plain,
+    matmul,
+    plainly,
     worth_chunks,
 )
 from gdjax.scalespace.low_rank import LowRank as Factors, factorised, worth_low_rank
 from gdjax.scalespace.matrices import (
     AxisFilter,
     Filter,
-    Span,
     axis_filters,
     channels_first,
     channels_last,
+    spans,
 )
 from gdjax.scalespace.stencil import add_bias, combine
 from gdjax.scalespace.windows import Windows, full_window, spatial_windows
@@ -100,40 +99,23 @@ def mix_njet(
     way: Stencil | Separable | LowRank
     if per is not None:
         way = Separable(orders, jnp.dtype(x.dtype), per, groups)
+    elif not plainly() and worth_low_rank(
+        kernel.shape, sigma, filter_, orders, sources, targets
+    ):
+        way = LowRank(orders, dtype)
+    elif filter_.discretisation.shared_smoothing:
+        way = Stencil(orders, dtype)
     else:
-        way = choose(kernel.shape, sigma, filter_, orders, sources, targets, dtype)
+        way = Separable(orders, dtype)
     filters, weights = way.prepare(kernel, sigma, filter_, sources, targets)
-    limit = way.pixels(images.shape, kernel.shape[-1])
-    given = () if bias is None else (bias,)
-    # What is known of the input alone, and kept for the gradient in the kernel.
+    limit = None
+    if way.pixels is not None and worth_chunks(images.shape, kernel.shape[-1]):
+        limit = way.pixels
+    # What depends on the input alone is kept for the gradient in the kernel.
     images = way.before(images, filters)
+    given = () if bias is None else (bias,)
     y = in_chunks(way, images, weights, given, filters, limit=limit)
     return y.reshape(*lead, *y.shape[1:])
-
-
-def choose(
-    kernel_shape: Sequence[int],
-    sigma: Any,
-    filter_: Filter,
-    orders: Orders,
-    sources: Windows,
-    targets: Windows,
-    dtype: Any,
-) -> "Stencil | Separable | LowRank":
-    """The way with the fewest operations, for a scalar sigma."""
-    where = filter_, orders, sources, targets
-    if not is_plain() and worth_low_rank(kernel_shape, sigma, *where):
-        return LowRank(orders, dtype)
-    if filter_.discretisation.shared_smoothing:
-        return Stencil(orders, dtype)
-    return Separable(orders, dtype)
-
-
-def _spans(sources: Windows, targets: Windows, margin: int = 0) -> list[Span]:
-    return [
-        Span(source, target.start - margin, target.stop + margin)
-        for source, target in zip(sources, targets, strict=True)
-    ]
 
 
 def _scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
@@ -148,22 +130,20 @@ class Stencil:
 
     orders: Orders
     dtype: Any
+    pixels: ClassVar[None] = None  # chunks are those of the products
 
     def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
         """The smoothing of every axis, and weights with sigma^|a|."""
-        spans = _spans(sources, targets, stencil_reach(self.orders))
-        filters = axis_filters(filter_, sigma, [(0,)] * filter_.ndim, spans)
+        found = spans(sources, targets, margin=stencil_reach(self.orders))
+        filters = axis_filters(filter_, sigma, [(0,)] * filter_.ndim, found)
         sigma = jnp.asarray(sigma, kernel.dtype)
         powers = jnp.stack([sigma ** sum(n) for n in self.orders])
         return filters, _scale_terms(kernel, powers)
 
-    def pixels(self, shape: Sequence[Any], features: int) -> None:
-        """All at once (`difference_products` has chunks of its own)."""
-
     def before(self, x: jax.Array, filters: Filters) -> jax.Array:
         """The smoothed map, with a margin for the differences."""
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        for depth in reversed(range(1, len(filters) + 1)):
+        for depth, _ in reversed(filters):
             x = filters[depth, 0].along(x, -1 - depth)
         return x
 
@@ -188,21 +168,13 @@ class Separable:
     dtype: Any
     per: Literal["input", "output"] | None = None
     groups: int = 1
+    pixels: ClassVar[int] = PIXELS // MAPS
 
     def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
         """The matrices of every axis and order."""
         along = [[a[axis] for a in self.orders] for axis in range(filter_.ndim)]
-        filters = axis_filters(filter_, sigma, along, _spans(sources, targets))
-        real = kernel.dtype if self.per is None else jnp.result_type(float)
-        filters = {
-            place: dataclasses.replace(f, matrix=_at_least(f.matrix, real))
-            for place, f in filters.items()
-        }
-        return filters, kernel.astype(self.dtype)
-
-    def pixels(self, shape: Sequence[Any], features: int) -> int | None:
-        """At a time on CPUs."""
-        return PIXELS // MAPS if worth_chunks(shape, features) else None
+        filters = axis_filters(filter_, sigma, along, spans(sources, targets))
+        return jax.tree.map(jnp.asarray, filters), kernel.astype(self.dtype)
 
     def before(self, x: jax.Array, filters: Filters) -> jax.Array:
         """Nothing."""
@@ -218,10 +190,7 @@ class Separable:
         def along(y, n, depth):
             return filters[depth, n].along(y, -1 - depth)
 
-        def mix(maps, weights):
-            return mix_maps([y.astype(self.dtype) for y in maps], weights)
-
-        run = separable.mix_between
+        mix, run = functools.partial(mix_maps, dtype=self.dtype), separable.mix_between
         if weights.ndim == 3 and separable.filters_fewer(
             self.orders, *weights.shape[1:]
         ):
@@ -243,19 +212,16 @@ class Separable:
         return run(x, weights, self.orders, along, mix)
 
 
-def _at_least(matrix: Any, dtype: Any) -> Any:
-    """NumPy's float64 in `dtype`; a traced matrix as it is."""
-    return jnp.asarray(matrix, dtype) if isinstance(matrix, np.ndarray) else matrix
-
-
-def mix_maps(maps: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
+def mix_maps(
+    maps: Sequence[jax.Array], weights: jax.Array, *, dtype: Any = None
+) -> jax.Array:
     """Sum over j of maps[j] [..., C] times weights[j] ([C, C_out] or [C])."""
+    maps = [y.astype(dtype or y.dtype) for y in maps]
     if weights.ndim == 2:
         terms = [x * w for x, w in zip(maps, weights, strict=True)]
         return functools.reduce(jnp.add, terms)
-    stacked = jnp.concatenate(maps, axis=-1)
-    return jnp.matmul(
-        stacked, weights.reshape(-1, weights.shape[-1]), precision=HIGHEST
+    return matmul(
+        jnp.concatenate(maps, axis=-1), weights.reshape(-1, weights.shape[-1])
     )
 
 
@@ -269,7 +235,7 @@ def mix_channels_first(
     grouped = weights.reshape(*weights.shape[:2], groups, -1)
     grouped = jnp.moveaxis(grouped, 2, 0).reshape(groups, stacked.shape[1], -1)
     rest = "dhbw"[: len(shape)]
-    y = einsum(stacked, grouped, axes=f"gk{rest},gko->go{rest}")
+    y = einsum(f"gk{rest},gko->go{rest}", stacked, grouped)
     return y.reshape(-1, *shape)
 
 
@@ -294,21 +260,15 @@ class LowRank:
 
     orders: Orders
     dtype: Any
+    pixels: ClassVar[int] = PIXELS
 
     def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
         """The factors of every axis, by depth."""
         factors = {}
-        for depth, span in enumerate(reversed(_spans(sources, targets)), start=1):
+        for depth, span in enumerate(reversed(spans(sources, targets)), start=1):
             along = tuple(sorted({a[depth - 1] for a in self.orders}))
-            made = factorised(filter_, float(sigma), along, span, self.dtype)
-            factors[depth] = jax.tree.map(
-                lambda matrix: jnp.asarray(matrix, kernel.dtype), made
-            )
-        return factors, kernel.astype(self.dtype)
-
-    def pixels(self, shape: Sequence[Any], features: int) -> int | None:
-        """At a time on CPUs, of the images."""
-        return PIXELS if worth_chunks(shape, features) else None
+            factors[depth] = factorised(filter_, float(sigma), along, span, self.dtype)
+        return jax.tree.map(jnp.asarray, factors), kernel.astype(self.dtype)
 
     def before(self, x: jax.Array, factors: dict[int, Factors]) -> jax.Array:
         """The coefficients."""
@@ -322,9 +282,7 @@ class LowRank:
         def along(y, n, depth):
             return factors[depth].jets[n].along(y, -1 - depth)
 
-        def mix(maps, weights):
-            return mix_maps([y.astype(self.dtype) for y in maps], weights)
-
+        mix = functools.partial(mix_maps, dtype=self.dtype)
         y = separable.mix_between(x, weights, self.orders, along, mix)
         for depth, factor in factors.items():
             y = factor.up.along(y, -1 - depth)

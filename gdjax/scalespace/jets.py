@@ -11,10 +11,10 @@ from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.matrices import (
     Filter,
-    Span,
     axis_filters,
     channels_first,
     channels_last,
+    spans,
 )
 from gdjax.scalespace.separable import filter_terms
 from gdjax.scalespace.windows import spatial_windows
@@ -103,9 +103,9 @@ def partial_derivatives(
 ) -> list[jax.Array]:
     """sigma^|a| d_a L for every multi-index a: J of the shape of `x`, [..., C]."""
     ndim = filter_.ndim
-    spans = [Span(w, 0, w.size) for w in spatial_windows(x, ndim)]
+    windows = spatial_windows(x, ndim)
     along_axes = [[a[axis] for a in orders] for axis in range(ndim)]
-    filters = axis_filters(filter_, sigma, along_axes, spans)
+    filters = axis_filters(filter_, sigma, along_axes, spans(windows, windows))
     if not sigma.ndim:
 
         def along(y, n, depth):

@@ -25,7 +25,7 @@ from gdjax.scalespace.checks import (
 from gdjax.scalespace.derivatives import difference_reach, difference_taps
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.execution import HIGHEST, along_axis, einsum
-from gdjax.scalespace.windows import Window, extend
+from gdjax.scalespace.windows import Window, Windows, extend
 
 
 # Longer axes are tiled where the kernel is short: what the tiles cost in overlap is
@@ -228,6 +228,14 @@ class Span(NamedTuple):
         return np.arange(self.start, self.stop)
 
 
+def spans(sources: Windows, targets: Windows, *, margin: int = 0) -> list[Span]:
+    """From windows to windows, and `margin` px more on either side."""
+    return [
+        Span(source, target.start - margin, target.stop + margin)
+        for source, target in zip(sources, targets, strict=True)
+    ]
+
+
 class Tiles(NamedTuple):
     """Tiles of a long axis that overlap by the kernel, all with the same matrix."""
 
@@ -294,8 +302,8 @@ class AxisFilter:
         letters = "cdhbw"[: x.ndim]
         before, after = (letters[:axis] + n + letters[axis + 1 :] for n in "io")
         if depth == 1:
-            return einsum(x, matrix, axes=f"{before},coi->{after}")
-        return einsum(matrix, x, axes=f"coi,{before}->{after}")
+            return einsum(f"{before},coi->{after}", x, matrix)
+        return einsum(f"coi,{before}->{after}", matrix, x)
 
 
 def channels_first(x: jax.Array) -> jax.Array:

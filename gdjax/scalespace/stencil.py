@@ -1,5 +1,6 @@
 """Differences of a smoothed map and the mixing of its channels, in one step (gdjax)."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -12,6 +13,25 @@ from gdjax.scalespace.execution import (
     difference_products,
     difference_products_backward,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Combine(Routine):
+    orders: Orders
+
+    def plain(self, x, kernel, *bias):
+        stencils = jnp.asarray(difference_stencils(self.orders), kernel.dtype)
+        stencils = jnp.moveaxis(stencils, 0, -1)
+        combined = jnp.tensordot(stencils, kernel, axes=1, precision=HIGHEST)
+        run = convolve if kernel.ndim == 3 else convolve_depthwise
+        return add_bias(run(x, combined), *bias)
+
+    def cpu(self, x, kernel, *bias):
+        return difference_products(x, kernel, *bias, orders=self.orders)
+
+    def backward(self, arrays, gradients, moved):
+        where = {"orders": self.orders}
+        return difference_products_backward(arrays, gradients, moved, **where)
 
 
 def combine(
@@ -28,22 +48,8 @@ def combine(
     Returns:
       [B, (D,) (H,) W, C_out] without the margin.
     """
-    run = _combine if kernel.ndim == 3 else by_convolution
-    return run(x, kernel, *(b.astype(x.dtype) for b in bias), orders=orders)
-
-
-def by_convolution(
-    x: jax.Array, kernel: jax.Array, *bias: jax.Array, orders: Orders
-) -> jax.Array:
-    """`combine`, the mathematics."""
-    stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
-    stencils = jnp.moveaxis(stencils, 0, -1)
-    combined = jnp.tensordot(stencils, kernel, axes=1, precision=HIGHEST)
-    y = (convolve if kernel.ndim == 3 else convolve_depthwise)(x, combined)
-    return add_bias(y, *bias)
-
-
-_combine = Routine(by_convolution, difference_products, difference_products_backward)
+    run = _Combine(orders) if kernel.ndim == 3 else _Combine(orders).plain
+    return run(x, kernel, *(b.astype(x.dtype) for b in bias))
 
 
 def add_bias(y: jax.Array, *bias: jax.Array) -> jax.Array:

@@ -93,8 +93,8 @@ def test_chunks_are_the_whole(x64, monkeypatch, name, count):
     )
     with plain():
         whole = jax.jit(step_of(layer))(variables, x)
-    monkeypatch.setattr(combine, "PIXELS", 4 * pixels)
-    monkeypatch.setattr(combine, "MAPS", 1)
+    for way in (combine.Separable, combine.LowRank):
+        monkeypatch.setattr(way, "pixels", 4 * pixels)
     monkeypatch.setattr(chunks, "LEAST_VALUES", 1)
     terms = 5 * min(4, layer.features)
     monkeypatch.setattr(chunks, "MAP_VALUES", terms * (count * pixels - 1) // 4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gdjax
-from gdjax.layers import GaussianDerivative
+from gdjax.layers import GaussianDerivative, NJetConv
 from gdjax.scalespace import plain
 from gdjax.scalespace.execution import (
     difference_products,
@@ -17,7 +17,7 @@ from gdjax.scalespace.execution import (
     mix_channels,
     recomputed,
 )
-from gdjax.scalespace.stencil import by_convolution
+from gdjax.scalespace.stencil import combine
 
 
 def noise(*shape, seed=0):
@@ -36,9 +36,9 @@ def test_products_are_the_convolution_with_its_gradients(x64, ndim, order, featu
 
     @jax.jit
     def both(*arrays):
-        y, pull_back = jax.vjp(
-            functools.partial(by_convolution, orders=orders), *arrays
-        )
+        with plain():
+            run = functools.partial(combine, orders=orders)
+            y, pull_back = jax.vjp(run, *arrays)
         gradient = jnp.asarray(noise(*y.shape, seed=2))
         found = difference_products_backward(
             arrays, (gradient,), (True,) * 3, orders=orders
@@ -160,3 +160,43 @@ def test_keys_and_integers_pass_through():
     expected = jax.grad(lambda x: draw(key, args[1], x).sum())(x)
     found = jax.grad(lambda x: recomputed(draw)(key, args[1], x).sum())(x)
     np.testing.assert_array_equal(found, expected)
+
+
+DISCRETISATIONS = [
+    getattr(gdjax, name)()
+    for name in sorted(vars(gdjax))
+    if "Gaussian" in name
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float64, jnp.bfloat16], ids=["float64", "bf16"])
+@pytest.mark.parametrize("kind", DISCRETISATIONS, ids=str)
+def test_the_path_of_accelerators_is_that_of_cpus(x64, kind, dtype):
+    x = jnp.asarray(noise(2, 9, 8, 3), dtype)
+    layers = [
+        GaussianDerivative(5, sigma=1.2, discretisation=kind),
+        GaussianDerivative(2, sigma=1.2, discretisation=kind, eps=None),
+        GaussianDerivative(3, sigma=1.2, discretisation=kind, depthwise=True),
+        NJetConv(4, order=1, discretisation=kind, sharing="input"),
+        NJetConv(3, order=1, discretisation=kind, sharing="output", groups=3),
+    ]
+    variables = [layer.init(jax.random.key(0), x) for layer in layers]
+
+    def results(variables, x):
+        def loss(variables, x):
+            ys = [y.apply(v, x) for y, v in zip(layers, variables, strict=True)]
+            return sum(jnp.sin(y.astype(float)).sum() for y in ys), ys
+
+        return jax.value_and_grad(loss, (0, 1), has_aux=True)(variables, x)
+
+    def both(*arguments):
+        with plain():
+            alone = results(*arguments)
+        return results(*arguments), alone
+
+    found, expected = jax.jit(both)(variables, x)
+    # float32 weights; bfloat16 maps are rounded to 2^-9 some times on the way.
+    rounding = 1e-6 if dtype == np.float64 else 2.0**-6
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        a, b = (np.asarray(y, np.float64) for y in (a, b))
+        np.testing.assert_allclose(a, b, rtol=0, atol=rounding * np.abs(b).max())

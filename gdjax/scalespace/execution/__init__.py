@@ -26,7 +26,7 @@ from gdjax.scalespace.execution.products import (
 from gdjax.scalespace.execution.recompute import recomputed as recomputed
 from gdjax.scalespace.execution.routines import (
     Routine as Routine,
-    is_plain as is_plain,
     kept_apart as kept_apart,
     plain as plain,
+    plainly as plainly,
 )

@@ -12,6 +12,7 @@ from gdjax.scalespace.execution.routines import (
     apart,
     plainly,
     vary_alike,
+    vjp,
 )
 
 
@@ -68,22 +69,22 @@ def product_pixels(shape: Sequence[Any], terms: int, channels: int) -> int | Non
     return limit if pixels is not None and pixels > 4 * limit else None
 
 
-def over_images(
-    run: Callable[..., Any], *batches: jax.Array, limit: int = PIXELS
-) -> Any:
+def over_images(run: Callable[..., Any], *batches: jax.Array, limit: int | None) -> Any:
     """`run` on arrays [B, ...] of which the first has at most `limit` px at a time.
 
     Args:
       run: arrays [b, ...] -> (arrays [b, ...], arrays that are added up), two tuples.
       *batches: [B, ...].
-      limit: pixels, the product of all axes of the first but the first and the last.
+      limit: pixels, the product of all axes of the first but the first and the last;
+        None: all.
 
     Returns:
       What `run` returns, for all images.
     """
-    count = batches[0].shape[0]
-    pixels = known_size(batches[0].shape[1:-1])
-    size = count if pixels is None else chunk_size(count, pixels, limit)
+    count, pixels = batches[0].shape[0], known_size(batches[0].shape[:-1])
+    if limit is None or pixels is None:
+        return run(*batches)
+    size = chunk_size(count, pixels // count, limit)
     if size == count:
         return run(*batches)
     whole = count - count % size
@@ -108,52 +109,27 @@ def over_images(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Whole:
-    """`run(x, *rest)`, whose further arguments came as leaves."""
-
+class _InChunks(Routine):
     run: Callable[..., jax.Array]
     tree: Any
+    limit: int
 
-    def __call__(self, x: jax.Array, *leaves: jax.Array, limit: int) -> jax.Array:
-        del limit
+    def plain(self, x, *leaves):
         return self.run(x, *jax.tree.unflatten(self.tree, leaves))
 
-
-@dataclasses.dataclass(frozen=True)
-class _InChunks:
-    """The same, a few images at a time."""
-
-    whole: _Whole
-
-    def __call__(self, x: jax.Array, *leaves: jax.Array, limit: int) -> jax.Array:
+    def cpu(self, x, *leaves):
         def run(some):
-            return (self.whole(some, *leaves, limit=limit),), ()
+            return (self.plain(some, *leaves),), ()
 
-        return over_images(run, x, limit=limit)[0][0]
+        return over_images(run, x, limit=self.limit)[0][0]
 
-
-@dataclasses.dataclass(frozen=True)
-class _Backward:
-    """Gradients of the same, a few images at a time; nothing inside was kept."""
-
-    whole: _Whole
-
-    def __call__(self, arrays, gradients, moved, *, limit: int):
-        (x, *leaves), (gradient,) = arrays, gradients
-
-        def run(some, gradients):
-            def whole(*given):
-                rest = iter(given)
-                pairs = zip((some, *leaves), moved, strict=True)
-                every = [next(rest) if one else a for a, one in pairs]
-                return self.whole(*every, limit=limit)
-
-            pairs = zip((some, *leaves), moved, strict=True)
-            moving = [a for a, one in pairs if one]
-            found = jax.vjp(whole, *moving)[1](gradients)
+    def backward(self, arrays, gradients, moved):
+        def run(some, gradient):
+            given = some, *arrays[1:]
+            found = vjp(lambda *a: (self.plain(*a),), given, (gradient,), moved)
             return found[: moved[0]], found[moved[0] :]
 
-        in_x, others = over_images(run, x, gradient, limit=limit)
+        in_x, others = over_images(run, arrays[0], *gradients, limit=self.limit)
         return *in_x, *others
 
 
@@ -170,9 +146,7 @@ def in_chunks(
       *rest: pytrees of arrays.
       limit: pixels at a time; None: all at once, as JAX differentiates it.
     """
-    leaves, tree = jax.tree.flatten(rest)
-    if limit is None or plainly(x, *leaves):
+    if limit is None or plainly():
         return run(x, *rest)
-    whole = _Whole(run, tree)
-    routine = Routine(whole, _InChunks(whole), _Backward(whole))
-    return routine(x, *leaves, limit=limit)
+    leaves, tree = jax.tree.flatten(rest)
+    return _InChunks(run, tree, limit)(x, *leaves)

@@ -1,9 +1,10 @@
 """Matrix products and what goes with them, in the form that CPUs are fastest at."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,21 +28,22 @@ def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.matmul(a, b, precision=HIGHEST)
 
 
-# A matrix [m, n] along one axis: [..., n, ..., C] -> [..., m, ..., C].
+@dataclasses.dataclass(frozen=True)
+class _Along(Routine):
+    axis: int
 
+    def plain(self, matrix, x):
+        y = jnp.tensordot(matrix, x, axes=(1, self.axis), precision=HIGHEST)
+        return jnp.moveaxis(y, 0, self.axis)
 
-def _along(matrix: jax.Array, x: jax.Array, *, axis: int) -> jax.Array:
-    y = jnp.tensordot(matrix, x, axes=(1, axis), precision=HIGHEST)
-    return jnp.moveaxis(y, 0, axis)
-
-
-def _along_on_cpus(matrix: jax.Array, x: jax.Array, *, axis: int) -> jax.Array:
-    # The axis first, and all else in one axis: nothing is copied for one image.
-    lead, size, rest = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
-    first = _swap(x.reshape(-1, size, math.prod(rest)))
-    y = matmul(matrix, first.reshape(size, -1))
-    y = _swap(y.reshape(y.shape[0], -1, math.prod(rest)))
-    return y.reshape(*lead, -1, *rest)
+    def cpu(self, matrix, x):
+        # The axis first, and all else in one axis: nothing is copied for one image.
+        lead, size = x.shape[: self.axis], x.shape[self.axis]
+        rest = x.shape[self.axis + 1 :]
+        first = _swap(x.reshape(-1, size, math.prod(rest)))
+        y = matmul(matrix, first.reshape(size, -1))
+        y = _swap(y.reshape(y.shape[0], -1, math.prod(rest)))
+        return y.reshape(*lead, -1, *rest)
 
 
 @apart
@@ -49,31 +51,36 @@ def _swap(x: jax.Array) -> jax.Array:
     return jnp.swapaxes(x, 0, 1)
 
 
-along_axis = Routine(_along, _along_on_cpus)
+def along_axis(matrix: jax.Array, x: jax.Array, *, axis: int) -> jax.Array:
+    """A matrix [m, n] along one axis: [..., n, ..., C] -> [..., m, ..., C]."""
+    return _Along(axis)(matrix, x)
 
 
-# Einsums whose gradients are einsums in the order of the arrays; those of JAX have
-# another one and are transposed.
+@dataclasses.dataclass(frozen=True)
+class _Einsum(Routine):
+    one_backward: ClassVar[bool] = True
+    axes: str
+
+    def plain(self, a, b):
+        return jnp.einsum(self.axes, a, b, precision=HIGHEST)
+
+    def backward(self, arrays, gradients, moved):
+        (a, b), (g,) = arrays, gradients
+        first, second, result = self.axes.replace("->", ",").split(",")
+        found = []
+        if moved[0]:
+            found.append(_Einsum(f"{result},{second}->{first}").plain(g, b))
+        if moved[1]:
+            found.append(_Einsum(f"{result},{first}->{second}").plain(g, a))
+        return found
 
 
-def _einsum(a: jax.Array, b: jax.Array, *, axes: str) -> jax.Array:
-    return jnp.einsum(axes, a, b, precision=HIGHEST)
+def einsum(axes: str, a: jax.Array, b: jax.Array) -> jax.Array:
+    """`jnp.einsum` whose gradients are einsums in the order of the arrays.
 
-
-def _einsum_backward(arrays, gradients, moved, *, axes: str):
-    (a, b), (gradient,), (first, second, result) = (
-        arrays,
-        gradients,
-        axes.replace("->", ",").split(","),
-    )
-    found = (
-        lambda: _einsum(gradient, b, axes=f"{result},{second}->{first}"),
-        lambda: _einsum(gradient, a, axes=f"{result},{first}->{second}"),
-    )
-    return [run() for run, one in zip(found, moved, strict=True) if one]
-
-
-einsum = Routine(_einsum, _einsum, _einsum_backward)
+    Those of JAX have another order and are transposed.
+    """
+    return _Einsum(axes)(a, b)
 
 
 def mix_channels(
@@ -99,33 +106,26 @@ def mix_channels(
 def difference_products(
     x: jax.Array, kernel: jax.Array, *bias: jax.Array, orders: Orders
 ) -> jax.Array:
-    """Weighted sum of differences of a map with margin, and the bias.
-
-    Args and result:
-      as of `gdjax.scalespace.stencil.combine`, with a kernel [J, C_in, C_out].
-    """
+    """`gdjax.scalespace.stencil.combine`, with a kernel [J, C_in, C_out]."""
 
     def run(some):
         return (_differences_product(some, kernel, *bias, orders=orders),), ()
 
     limit = product_pixels(x.shape, len(orders), min(kernel.shape[1:]))
-    return run(x)[0][0] if limit is None else over_images(run, x, limit=limit)[0][0]
+    return over_images(run, x, limit=limit)[0][0]
 
 
 def difference_products_backward(arrays, gradients, moved, *, orders: Orders):
     """Gradients of `difference_products` in those of its arrays that are `moved`."""
-    (x, kernel, *_), (gradient,) = arrays, gradients
+    x, kernel, *_ = arrays
 
-    def run(some, gradients):
-        in_x, in_kernel = _gradients(some, kernel, gradients, orders, *moved[:2])
-        in_bias = [gradients.sum(range(gradients.ndim - 1))] * any(moved[2:])
+    def run(some, gradient):
+        in_x, in_kernel = _gradients(some, kernel, gradient, orders, *moved[:2])
+        in_bias = [gradient.sum(range(gradient.ndim - 1))] * any(moved[2:])
         return in_x, (*in_kernel, *in_bias)
 
     limit = product_pixels(x.shape, len(orders), min(kernel.shape[1:]))
-    if limit is None:
-        in_x, others = run(x, gradient)
-    else:
-        in_x, others = over_images(run, x, gradient, limit=limit)
+    in_x, others = over_images(run, x, *gradients, limit=limit)
     return *in_x, *others
 
 

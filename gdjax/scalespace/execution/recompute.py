@@ -2,13 +2,19 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 
-from gdjax.scalespace.execution.routines import Routine, plainly, vary_alike
+from gdjax.scalespace.execution.routines import (
+    Routine,
+    is_real,
+    plainly,
+    vary_alike,
+    vjp,
+)
 
 
 def recomputed(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,44 +37,31 @@ def recomputed(run: Callable[..., Any]) -> Callable[..., Any]:
         program, out = jax.make_jaxpr(
             lambda *some: run(*jax.tree.unflatten(tree, some)), return_shape=True
         )(*leaves)
-        whole = _Program(jaxpr_as_fun(program))
-        avals = tuple(program.out_avals)
-        results = Routine(whole, whole, whole.backward, avals=avals)(*leaves)
-        results = results if len(avals) > 1 else (results,)
+        made = _Recomputed(jaxpr_as_fun(program), tuple(program.out_avals))
+        results = made(*leaves)
+        results = results if len(made.avals) > 1 else (results,)
         return jax.tree.unflatten(jax.tree.structure(out), results)
 
     return recomputing
 
 
 @dataclasses.dataclass(frozen=True)
-class _Program:
-    """A list of arrays -> a list of arrays."""
+class _Recomputed(Routine):
+    by_value: ClassVar[bool] = False
+    one_backward: ClassVar[bool] = True
+    run: Callable[..., list[Any]]
+    avals: tuple[Any, ...]
 
-    run: Callable[..., list[jax.Array]]
-
-    def __call__(self, *arrays: jax.Array) -> list[jax.Array]:
+    def plain(self, *arrays):
         return self.run(*arrays)
 
-    def backward(self, arrays, gradients, moved) -> tuple[jax.Array, ...]:
-        arrays = _after(arrays, gradients)
+    def avals_out(self, avals):
+        return self.avals
 
-        def of_moved(*given):
-            rest = iter(given)
-            pairs = zip(arrays, moved, strict=True)
-            every = (next(rest) if one else a for a, one in pairs)
-            return [y for y in self.run(*every) if _is_real(y)]
-
-        moving = [a for a, one in zip(arrays, moved, strict=True) if one]
-        return jax.vjp(of_moved, *moving)[1](list(gradients))
-
-
-def _is_real(x: Any) -> bool:
-    return jnp.issubdtype(x.dtype, jnp.floating)
-
-
-def _after(arrays: Any, gradients: Any) -> list[Any]:
-    """The same arrays, known to XLA only after (part of) the gradient is."""
-    first = gradients[0]
-    # 0 for every gradient but NaN; XLA can't know.
-    zero = jnp.minimum(jnp.abs(first.ravel()[0]), 1) * 0
-    return [x + zero.astype(x.dtype) if x.size and _is_real(x) else x for x in arrays]
+    def backward(self, arrays, gradients, moved):
+        # 0 for every gradient but NaN; XLA can't know.
+        zero = jnp.minimum(jnp.abs(gradients[0].ravel()[0]), 1) * 0
+        after = [
+            x + zero.astype(x.dtype) if x.size and is_real(x) else x for x in arrays
+        ]
+        return vjp(self.run, after, gradients, moved)

@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,9 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType
 
 
+Arrays = Sequence[Any]
+# Which of some arrays.
+Chosen = Sequence[bool]
 _PLAIN = jax.make_user_context(default_value=False)
 
 
@@ -38,72 +41,83 @@ def plain() -> Iterator[None]:
         yield
 
 
-def is_plain() -> bool:
-    """Whether `plain` is in force."""
-    return _PLAIN.value
+def plainly(*arrays: Any) -> bool:
+    """Whether there is one form alone: within `plain`, or on explicit axes of a mesh.
+
+    Those are in the types of arrays, and JAX knows what becomes of them.
+    """
+    meshes = (jax.typeof(array).sharding.mesh for array in arrays)
+    return _PLAIN.value or any(AxisType.Explicit in m.axis_types for m in meshes)
 
 
 @dataclasses.dataclass(frozen=True)
 class Routine:
-    """A function of arrays in two forms.
+    """A function of arrays, known by the values of its (hashable) fields.
+
+    Subclasses give `plain`, and what is faster on CPUs.
 
     Attributes:
-      plain: arrays and static keyword arguments -> an array or a tuple of arrays.
-      cpu: the form for CPUs.
-      backward: (arrays, gradients of the real results, which arrays want one,
-        **static) -> theirs. For CPUs, and everywhere if both forms are the same; None:
-        what JAX makes of the form.
-      static: hashable keyword arguments.
-      avals: types of the results, of a routine that isn't known by value: nothing of
-        it is kept for other calls.
+      by_value: whether what was found out is kept for other calls.
+      one_backward: whether `backward` is that of all platforms.
     """
 
-    plain: Callable[..., Any]
-    cpu: Callable[..., Any]
-    backward: Callable[..., Any] | None = None
-    static: tuple[tuple[str, Any], ...] = ()
-    avals: tuple[Any, ...] | None = None
+    by_value: ClassVar[bool] = True
+    one_backward: ClassVar[bool] = False
 
-    def __call__(self, *arrays: Any, **static: Any) -> Any:
-        """Runs it, or its plain form alone (`plain`, or axes of explicit sharding)."""
+    def plain(self, *arrays: Any) -> Any:
+        """An array, or several."""
+        raise NotImplementedError
+
+    def cpu(self, *arrays: Any) -> Any:
+        """The form for CPUs."""
+        return self.plain(*arrays)
+
+    def backward(self, arrays: Arrays, gradients: Arrays, moved: Chosen) -> Arrays:
+        """Gradients in the `moved` arrays from those of the real results, on CPUs."""
+        return vjp(self.on(True), arrays, gradients, moved)
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Runs it, or its plain form alone (`plainly`)."""
         if plainly(*arrays):
-            return self.plain(*arrays, **static)
-        made = dataclasses.replace(self, static=tuple(sorted(static.items())))
-        results = routine_p.bind(*vary_alike(arrays), routine=made)
+            return self.plain(*arrays)
+        results = routine_p.bind(*vary_alike(arrays), routine=self)
         return results[0] if len(results) == 1 else tuple(results)
 
     def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
         """One of the forms; a tuple of results."""
-        run = functools.partial(self.cpu if cpu else self.plain, **dict(self.static))
+        run = self.cpu if cpu else self.plain
         return lambda *arrays: tuple(jax.tree.leaves(run(*arrays)))
 
-    def avals_out(self, *avals: Any) -> tuple[Any, ...]:
+    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
         """Types of the results."""
-        return _traced(self, avals) if self.avals is None else self.avals
+        return _traced(self, avals)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Jvp:
-    """(arrays, tangents of those that move) -> tangents of the real results."""
+    """(arrays, tangents of the moved ones) -> tangents of the real results."""
 
     of: Any
     moved: tuple[bool, ...]
     real: tuple[bool, ...]
 
-    def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
-        run, count = self.of.on(cpu), len(self.moved)
+    @property
+    def in_tangents(self) -> tuple[bool, ...]:
+        """Which arrays are tangents."""
+        return (False,) * len(self.moved) + (True,) * sum(self.moved)
 
+    def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
         def jvp(*arrays: Any) -> tuple[Any, ...]:
-            primals, tangents = arrays[:count], arrays[count:]
-            moving = _select(primals, self.moved)
-            run_some = _of_some(run, primals, self.moved, self.real)
-            return jax.jvp(run_some, moving, tangents)[1]
+            primals = arrays[: len(self.moved)]
+            run = of_some(self.of.on(cpu), primals, self.moved)
+            given = select(primals, self.moved), arrays[len(self.moved) :]
+            return select(jax.jvp(run, *given)[1], self.real)
 
         return jvp
 
-    def avals_out(self, *avals: Any) -> tuple[Any, ...]:
-        found = _select(self.of.avals_out(*avals[: len(self.moved)]), self.real)
-        return tuple(aval.to_tangent_aval() for aval in found)
+    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
+        found = self.of.avals_out(avals[: len(self.moved)])
+        return tuple(a.to_tangent_aval() for a in select(found, self.real))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,18 +133,18 @@ class _Transposed:
 
         def transposed(*arrays: Any) -> tuple[Any, ...]:
             known, gradients = arrays[:count], arrays[count:]
-            of = self.of
-            if isinstance(of, _Jvp) and not any(self.linear[: len(of.moved)]):
-                return _pull_back(of, known, gradients, cpu)
-            rest = iter(known)
-            every = [None if one else next(rest) for one in self.linear]
-            run = _of_some(of.on(cpu), every, self.linear)
-            zeros = [ad.zeros_like_aval(aval) for aval in self.avals]
-            return jax.vjp(run, *zeros)[1](gradients)
+            if isinstance(self.of, _Jvp) and self.linear == self.of.in_tangents:
+                of, moved = self.of.of, self.of.moved
+                if isinstance(of, Routine) and (cpu or of.one_backward):
+                    return tuple(of.backward(known, gradients, moved))
+                return vjp(of.on(cpu), known, gradients, moved)
+            rest, zeros = iter(known), map(ad.zeros_like_aval, self.avals)
+            every = [next(zeros) if one else next(rest) for one in self.linear]
+            return vjp(self.of.on(cpu), every, gradients, self.linear)
 
         return transposed
 
-    def avals_out(self, *avals: Any) -> tuple[Any, ...]:
+    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
         del avals
         return self.avals
 
@@ -145,33 +159,38 @@ class _Mapped:
     def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
         return jax.vmap(self.of.on(cpu), self.axes)
 
-    def avals_out(self, *avals: Any) -> tuple[Any, ...]:
+    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
         return _traced(self, avals)
 
 
-def _pull_back(jvp: _Jvp, primals, gradients, cpu: bool) -> tuple[Any, ...]:
-    of, moved = jvp.of, jvp.moved
-    if isinstance(of, Routine) and of.backward is not None:
-        if cpu or of.plain is of.cpu:
-            return tuple(of.backward(primals, gradients, moved, **dict(of.static)))
-    run = _of_some(of.on(cpu), primals, moved, jvp.real)
-    return jax.vjp(run, *_select(primals, moved))[1](gradients)
-
-
-def _select(values: Sequence[Any], chosen: Sequence[bool]) -> tuple[Any, ...]:
+def select(values: Arrays, chosen: Chosen) -> tuple[Any, ...]:
+    """Some of the values."""
     return tuple(v for v, one in zip(values, chosen, strict=True) if one)
 
 
-def _of_some(run, values, chosen, results=None) -> Callable[..., Any]:
-    """`run` as a function of the chosen arrays, and some of its results."""
+def of_some(run: Callable[..., Any], arrays: Arrays, chosen: Chosen) -> Any:
+    """`run` as a function of the chosen arrays."""
 
-    def of_some(*given: Any) -> Any:
-        rest = iter(given)
-        pairs = zip(values, chosen, strict=True)
-        found = run(*(next(rest) if one else v for v, one in pairs))
-        return found if results is None else _select(found, results)
+    def run_some(*given: Any) -> Any:
+        rest, pairs = iter(given), zip(arrays, chosen, strict=True)
+        return run(*(next(rest) if one else a for a, one in pairs))
 
-    return of_some
+    return run_some
+
+
+def vjp(run, arrays: Arrays, gradients: Arrays, moved: Chosen) -> tuple[Any, ...]:
+    """Gradients in the `moved` arrays from those of the real results of `run`."""
+    some = of_some(run, arrays, moved)
+    _, pull_back = jax.vjp(
+        lambda *given: tuple(y for y in some(*given) if is_real(y)),
+        *select(arrays, moved),
+    )
+    return pull_back(tuple(gradients))
+
+
+def is_real(x: Any) -> bool:
+    """Whether an array has a gradient."""
+    return jnp.issubdtype(x.dtype, jnp.floating)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -187,7 +206,7 @@ def _traced(routine: Any, avals: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(jax.make_jaxpr(routine.on(False))(*given).out_avals)
 
 
-def vary_alike(arrays: Sequence[Any]) -> list[Any]:
+def vary_alike(arrays: Arrays) -> list[Any]:
     """Under `jax.shard_map`: arrays that vary over the same axes of the mesh.
 
     As the operands of every operation of JAX: what one device has and another has not
@@ -200,17 +219,6 @@ def vary_alike(arrays: Sequence[Any]) -> list[Any]:
         else jax.lax.pcast(array, tuple(sorted(every - own)), to="varying")
         for array, own in zip(arrays, axes, strict=True)
     ]  # fmt: skip
-
-
-def plainly(*arrays: Any) -> bool:
-    """Whether there is one form alone: within `plain`, or on explicit axes of a mesh.
-
-    Those are in the types of arrays, and JAX knows what becomes of them.
-    """
-    if is_plain():
-        return True
-    meshes = (jax.typeof(array).sharding.mesh for array in arrays)
-    return any(AxisType.Explicit in mesh.axis_types for mesh in meshes)
 
 
 def apart(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -230,9 +238,21 @@ def apart(run: Callable[..., Any]) -> Callable[..., Any]:
     return kept
 
 
-def kept_apart(run: Callable[..., Any]) -> Routine:
-    """A routine that differs only in being `apart` on CPUs."""
-    return Routine(run, apart(run))
+def kept_apart(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run`, of arrays and static keyword arguments, `apart` on CPUs."""
+    return lambda *arrays, **static: _Apart(run, tuple(static.items()))(*arrays)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Apart(Routine):
+    run: Callable[..., Any]
+    static: tuple[tuple[str, Any], ...]
+
+    def plain(self, *arrays: Any) -> Any:
+        return self.run(*arrays, **dict(self.static))
+
+    def cpu(self, *arrays: Any) -> Any:
+        return apart(self.plain)(*arrays)
 
 
 routine_p = Primitive("gdjax_routine")
@@ -248,27 +268,24 @@ def _impl(*arrays, routine):
     base = routine
     while not isinstance(base, Routine):
         base = base.of
-    by_value = base.avals is None
-    return (_compiled(routine) if by_value else routine.on(False))(*arrays)
+    return (_compiled(routine) if base.by_value else routine.on(False))(*arrays)
 
 
 def _jvp_rule(primals, tangents, *, routine):
     moved = tuple(not isinstance(t, ad.Zero) for t in tangents)
     results = routine_p.bind(*primals, routine=routine)
-    real = tuple(jnp.issubdtype(y.dtype, jnp.floating) for y in results)
-    given, made = _select(tangents, moved), _Jvp(routine, moved, real)
-    found = iter(routine_p.bind(*primals, *given, routine=made))
-    zeros = (ad.Zero(jax.typeof(y).to_tangent_aval()) for y in results)
-    return results, [
-        next(found) if one else zero for one, zero in zip(real, zeros, strict=True)
-    ]
+    made = _Jvp(routine, moved, tuple(map(is_real, results)))
+    found = routine_p.bind(*primals, *select(tangents, moved), routine=made)
+    rest, zeros = iter(found), (jax.typeof(y).to_tangent_aval() for y in results)
+    pairs = zip(made.real, zeros, strict=True)
+    return results, [next(rest) if one else ad.Zero(zero) for one, zero in pairs]
 
 
 def _transpose_rule(gradients, *arrays, routine):
-    linear = tuple(ad.is_undefined_primal(a) for a in arrays)
-    avals = tuple(a.aval for a in _select(arrays, linear))
-    known = _select(arrays, [not one for one in linear])
-    given = [ad.instantiate_zeros(g) for g in gradients]
+    linear = tuple(map(ad.is_undefined_primal, arrays))
+    avals = tuple(a.aval for a in select(arrays, linear))
+    known = select(arrays, [not one for one in linear])
+    given = map(ad.instantiate_zeros, gradients)
     made = _Transposed(routine, linear, avals)
     found = iter(routine_p.bind(*known, *given, routine=made))
     return [next(found) if one else None for one in linear]
@@ -279,18 +296,11 @@ def _batch_rule(arrays, axes, *, routine):
     return results, [0] * len(results)
 
 
-def _register() -> None:
-    routine_p.def_impl(_impl)
-    routine_p.def_abstract_eval(lambda *avals, routine: list(routine.avals_out(*avals)))
-    ad.primitive_jvps[routine_p] = _jvp_rule
-    ad.primitive_transposes[routine_p] = _transpose_rule
-    batching.primitive_batchers[routine_p] = _batch_rule
-    for cpu, where in ((False, {}), (True, {"platform": "cpu"})):
-
-        def run(*arrays, routine, cpu=cpu):
-            return routine.on(cpu)(*arrays)
-
-        mlir.register_lowering(routine_p, mlir.lower_fun(run), **where)
-
-
-_register()
+routine_p.def_impl(_impl)
+routine_p.def_abstract_eval(lambda *avals, routine: list(routine.avals_out(avals)))
+ad.primitive_jvps[routine_p] = _jvp_rule
+ad.primitive_transposes[routine_p] = _transpose_rule
+batching.primitive_batchers[routine_p] = _batch_rule
+for _cpu, _where in ((False, {}), (True, {"platform": "cpu"})):
+    _run = functools.partial(lambda cpu, *a, routine: routine.on(cpu)(*a), _cpu)
+    mlir.register_lowering(routine_p, mlir.lower_fun(_run), **_where)
