@@ -27,7 +27,7 @@ import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv, SharedBatchNorm
 from gdjax.models import GaussDerNet, gaussderresnet_fashion_mnist
 from gdjax.scalespace import plain
-from gdjax.scalespace.execution import along_axis, einsum, mix_channels
+from gdjax.scalespace.execution.products import along_axis, einsum, mix_channels
 from gdjax.scalespace.stencil import combine
 from train.run_folder import versions
 
@@ -78,14 +78,15 @@ def routines(size: int, batch: int) -> Iterator[tuple[str, Callable[[], Timed]]]
     where = (((3,), (0,)), ((), ()))
     run = functools.partial(mix_channels, dimension_numbers=where)
     yield "1 x 1 convolution", functools.partial(gradients, run, x, normal(c, 2 * c))
-    norm = SharedBatchNorm()
-    variables = norm.init(jax.random.key(0), [x], train=False)
+    norm, xs = SharedBatchNorm(), [x] * 6
+    variables = norm.init(jax.random.key(0), xs, train=False)
 
-    def normalized(parameters: Any, x: jax.Array) -> jax.Array:
+    def normalized(parameters: Any, *xs: jax.Array) -> Any:
         given = variables | {"params": parameters}
-        return norm.apply(given, [x], train=True, mutable=["batch_stats"])[0][0]
+        return norm.apply(given, xs, train=True, mutable=["batch_stats"])[0]
 
-    yield "normalisation", lambda: gradients(normalized, variables["params"], x)
+    run = functools.partial(gradients, normalized, variables["params"], *xs)
+    yield "normalisation of six scale channels", run
 
 
 def layers(size: int, batch: int) -> Iterator[tuple[str, Callable[[], Timed]]]:

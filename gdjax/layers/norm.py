@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gdjax.scalespace.execution import kept_apart
+from gdjax.scalespace.execution.routines import kept_apart
 
 
 class SharedBatchNorm(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any
 from flax.core import lift
 from flax.linen import transforms
 
-from gdjax.scalespace.execution import recomputed
+from gdjax.scalespace.execution.recompute import recomputed
 
 
 def recompute(target: Callable[..., Any]) -> Callable[..., Any]:

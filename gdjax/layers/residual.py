@@ -11,7 +11,7 @@ from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.execution import HIGHEST, mix_channels
+from gdjax.scalespace.execution.products import HIGHEST, mix_channels
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.windows import Windows, crop, spatial_windows
 

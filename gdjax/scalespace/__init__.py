@@ -31,7 +31,7 @@ from gdjax.scalespace.discretisation import (
     Discretisation as Discretisation,
     truncation_radius as truncation_radius,
 )
-from gdjax.scalespace.execution import plain as plain
+from gdjax.scalespace.execution.routines import plain as plain
 from gdjax.scalespace.filters import (
     JetFit as JetFit,
     effective_filters as effective_filters,

@@ -17,12 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import (
-    check_order,
-    check_scalar,
-    check_sigma,
-    is_traced,
-)
+from gdjax.scalespace.checks import check_order, check_scalar, check_sigma, is_traced
 from gdjax.scalespace.derivatives import difference_transfer
 
 

@@ -17,15 +17,9 @@ import jax.numpy as jnp
 
 from gdjax.scalespace import separable
 from gdjax.scalespace.derivatives import Orders, stencil_reach, taylor_factors
-from gdjax.scalespace.execution import (
-    MAPS,
-    PIXELS,
-    einsum,
-    in_chunks,
-    matmul,
-    plainly,
-    worth_chunks,
-)
+from gdjax.scalespace.execution.chunks import MAPS, PIXELS, in_chunks, worth_chunks
+from gdjax.scalespace.execution.products import einsum, matmul
+from gdjax.scalespace.execution.routines import plainly
 from gdjax.scalespace.low_rank import LowRank as Factors, factorised, worth_low_rank
 from gdjax.scalespace.matrices import (
     AxisFilter,
@@ -66,10 +60,9 @@ def mix_njet(
 
     Args:
       x: [..., (D,) (H,) W, C_in] on the pixels of `sources`.
-      kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself. With
-        a sigma per channel [J, C_in / groups, C_out].
-      sigma: px, checked before (`Filter.check_sigma`); a scalar, or one per channel of
-        input or output.
+      kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself; with
+        `per` [J, C_in / groups, C_out].
+      sigma: px, checked before (`Filter.check_sigma`); a scalar, or one per channel.
       filter_: kernels, border rule and truncation.
       orders: the multi-indices of the J terms.
       taylor: whether terms are multiplied by 1 / a!.
@@ -129,7 +122,7 @@ class Stencil:
     """Smoothing, then one small convolution of differences and channels."""
 
     orders: Orders
-    dtype: Any
+    dtype: Any  # of the result
     pixels: ClassVar[None] = None  # chunks are those of the products
 
     def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
@@ -155,18 +148,11 @@ class Stencil:
 
 @dataclasses.dataclass(frozen=True)
 class Separable:
-    """Matrices of every order along one axis after the other, and mixing.
-
-    Attributes:
-      orders: the multi-indices.
-      dtype: in which channels are mixed, and of the result.
-      per: "input" or "output": whose channels have a sigma each.
-      groups: with `per`.
-    """
+    """Matrices of every order along one axis after the other, and mixing."""
 
     orders: Orders
-    dtype: Any
-    per: Literal["input", "output"] | None = None
+    dtype: Any  # in which channels are mixed, and of the result
+    per: Literal["input", "output"] | None = None  # whose channels have a sigma each
     groups: int = 1
     pixels: ClassVar[int] = PIXELS // MAPS
 
@@ -205,7 +191,8 @@ class Separable:
             return mix_channels_first(maps, weights, self.groups, self.dtype)
 
         if weights.shape[1] == 1 and weights.shape[2] == self.groups:
-            return _filter_each(x, weights[:, 0], filters, self.orders, along)
+            each = weights[:, 0].astype(filters[1, self.orders[0][0]].matrix.dtype)
+            return _filter_each(x, each, filters, self.orders, along)
         run = separable.mix_then_filter
         if self.per == "input":
             run = separable.filter_then_mix
@@ -243,13 +230,9 @@ def _filter_each(x, weights, filters: Filters, orders: Orders, along) -> jax.Arr
     """Every channel by itself: along x, the terms' weighted sum is one matrix."""
     maps = {}
     for rest in sorted({a[1:] for a in orders}):
-        terms = [
-            weights[j].astype(filters[1, a[0]].matrix.dtype)[:, None, None]
-            * filters[1, a[0]].matrix
-            for j, a in enumerate(orders)
-            if a[1:] == rest
-        ]
-        summed = AxisFilter(functools.reduce(jnp.add, terms))
+        terms = [(j, filters[1, a[0]]) for j, a in enumerate(orders) if a[1:] == rest]
+        matrices = (weights[j][:, None, None] * f.matrix for j, f in terms)
+        summed = AxisFilter(functools.reduce(jnp.add, matrices))
         maps[rest] = summed.along_channels(x, 1)
     return separable.sum_terms(maps, along, first=2)
 
@@ -278,12 +261,9 @@ class LowRank:
 
     def __call__(self, x, weights, bias, factors: dict[int, Factors]) -> jax.Array:
         """Filtered and mixed, and brought back."""
-
-        def along(y, n, depth):
-            return factors[depth].jets[n].along(y, -1 - depth)
-
-        mix = functools.partial(mix_maps, dtype=self.dtype)
-        y = separable.mix_between(x, weights, self.orders, along, mix)
+        places = ((depth, n) for depth in factors for n in factors[depth].jets)
+        jets = {(depth, n): factors[depth].jets[n] for depth, n in places}
+        y = Separable(self.orders, self.dtype)(x, weights, (), jets)
         for depth, factor in factors.items():
             y = factor.up.along(y, -1 - depth)
         return add_bias(y, *bias)

@@ -57,17 +57,9 @@ def taylor_factors(orders: Orders) -> np.ndarray:
 
 
 def difference(x: Any, order: int, *, axis: int = 0) -> Any:
-    """delta^order x along `axis`, over its interior positions.
+    """delta^order x along `axis` of a NumPy or JAX array, [gaussdernet] sec. 4.1.
 
-    Args:
-      x: NumPy or JAX array, n px along `axis`.
-      order: a >= 0.
-      axis: which one.
-
-    Returns:
-      n - 2 reach px along `axis`, reach = `difference_reach(order)`.
-
-    [gaussdernet] sec. 4.1.
+    Over interior positions: n - 2 `difference_reach(order)` px of n.
     """
 
     def cut(y: Any, first: int, last: int) -> Any:
@@ -95,15 +87,7 @@ def difference_reach(order: int) -> int:
 
 
 def difference_transfer(xp: Any, order: int, frequency: Any) -> Any:
-    """Real part h of the transfer function i^(a mod 2) h(w) of delta_x^a.
-
-    Args:
-      xp: `numpy` or `jax.numpy`.
-      order: a >= 0.
-      frequency: w in rad/px, any shape.
-
-    [gaussdernet] sec. 4.1.
-    """
+    """h(w) of the transfer function i^(a mod 2) h(w) of delta_x^a, w in rad/px."""
     second = -4.0 * xp.sin(frequency / 2) ** 2
     return xp.sin(frequency) ** (order % 2) * second ** (order // 2)
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from gdjax.scalespace.checks import check_order, check_sigma
 from gdjax.scalespace.derivatives import derivative_orders, taylor_factors
 from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.execution.products import HIGHEST
 from gdjax.scalespace.kernels import (
     DiscreteGaussian,
     NormalizedSampledGaussianDerivatives,
 )
-from gdjax.scalespace.matrices import HIGHEST
 
 
 def effective_filters(

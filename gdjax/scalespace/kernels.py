@@ -22,11 +22,7 @@ from gdjax.scalespace.bessel import (
     periodic_bessel,
 )
 from gdjax.scalespace.checks import is_traced
-from gdjax.scalespace.derivatives import (
-    difference,
-    difference_reach,
-    difference_taps,
-)
+from gdjax.scalespace.derivatives import difference, difference_reach, difference_taps
 from gdjax.scalespace.discretisation import Discretisation
 
 

@@ -33,17 +33,11 @@ LONGEST_AXIS = 1024
 
 
 class LowRank(NamedTuple):
-    """The filters of one axis, factorised.
+    """The filters of one axis, factorised."""
 
-    Attributes:
-      down: V^T, [r, source.length].
-      jets: (order n, sigma^n Q^T A_n V [q, r]) for every order needed.
-      up: Q, [target.length, q].
-    """
-
-    down: AxisFilter
-    jets: dict[int, AxisFilter]
-    up: AxisFilter
+    down: AxisFilter  # V^T, [r, source.length]
+    jets: dict[int, AxisFilter]  # of order n: sigma^n Q^T A_n V [q, r]
+    up: AxisFilter  # Q, [target.length, q]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -16,15 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import (
-    check_eps,
-    check_padding,
-    check_sigma,
-    is_traced,
-)
+from gdjax.scalespace.checks import check_eps, check_padding, check_sigma, is_traced
 from gdjax.scalespace.derivatives import difference_reach, difference_taps
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.execution import HIGHEST, along_axis, einsum
+from gdjax.scalespace.execution.products import HIGHEST, along_axis, einsum
 from gdjax.scalespace.windows import Window, Windows, extend
 
 
@@ -101,12 +96,31 @@ class Filter:
         positive = not self.discretisation.impulse_limit
         sigma = check_sigma(sigma, positive=positive)
         if sigma.shape not in ((), (channels,)):
-            per_channel = f" or one per channel, shape ({channels},)"
-            raise ValueError(
-                f"`sigma` has shape {sigma.shape}; give a scalar"
-                f"{per_channel if channels else ''}."
-            )
+            also = f" or one per channel, shape ({channels},)" if channels else ""
+            raise ValueError(f"`sigma` has shape {sigma.shape}; give a scalar{also}.")
         return sigma
+
+
+class Span(NamedTuple):
+    """What an operator reads and computes along one axis, in px.
+
+    Attributes:
+      source: the pixels at hand.
+      start: first wanted position, may be < 0 (response on the extended image).
+      stop: one past the last wanted position, may be > source.size.
+    """
+
+    source: Window
+    start: int
+    stop: int
+
+
+def spans(sources: Windows, targets: Windows, *, margin: int = 0) -> list[Span]:
+    """From windows to windows, and `margin` px more on either side."""
+    return [
+        Span(source, target.start - margin, target.stop + margin)
+        for source, target in zip(sources, targets, strict=True)
+    ]
 
 
 def truncated_taps(
@@ -149,23 +163,16 @@ def _toeplitz(xp: Any, taps: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
 
 
 def dense_matrix(
-    xp: Any, filter_: Filter, sigma: Any, radius: Any, order: int, source: Window, rows
+    xp: Any, filter_: Filter, sigma: Any, radius: Any, order: int, span: Span
 ) -> Any:
-    """The matrix [len(rows), source.length] of one derivative order along an axis.
+    """The matrix of one derivative order along an axis, without sigma^order.
 
-    Args:
-      xp: `numpy` for a concrete sigma, `jax.numpy` for a traced one.
-      filter_: the operator.
-      sigma: scalar standard deviation in px.
-      radius: of its kernel, in px, if it is cut.
-      order: derivative order along this axis; no factor sigma^order.
-      source: the pixels at hand.
-      rows: positions of the wanted responses; those outside the axis are responses
-        on the extended image.
+    With `numpy` for a concrete scalar sigma, `jax.numpy` for a traced one; `radius` is
+    that of its kernel, in px, if it is cut.
     """
     discretisation, padding = filter_.discretisation, filter_.padding
-    size = source.size
-    pixels = np.arange(source.start, source.stop)
+    size, rows = span.source.size, np.arange(span.start, span.stop)
+    pixels = np.arange(span.source.start, span.source.stop)
     if not filter_.is_cut and padding in ("wrap", "symmetric"):
         period = size if padding == "wrap" else 2 * size
         taps = discretisation.periodic_taps(xp, sigma, order, period)
@@ -174,10 +181,10 @@ def dense_matrix(
             matrix = matrix + taps[(-1 - pixels[None, :] - rows[:, None]) % period]
         return matrix
     if filter_.is_cut:
-        width = radius + filter_.beyond if xp is np else _width(filter_, rows, size)
+        width = radius + filter_.beyond if xp is np else _width(filter_, span)
         taps = truncated_taps(xp, filter_, sigma, order, width, radius)
     else:
-        width = _width(filter_, rows, size, sigma if xp is np else None)
+        width = _width(filter_, span, sigma if xp is np else None)
         taps = discretisation.taps(xp, sigma, order, width)
     if padding == "zero":
         return _toeplitz(xp, taps, rows, pixels)
@@ -189,16 +196,9 @@ def dense_matrix(
     return jnp.matmul(toeplitz, shown.astype(toeplitz.dtype), precision=HIGHEST)
 
 
-def _width(filter_: Filter, rows: np.ndarray, size: int, sigma: Any = None) -> int:
-    """Half-width of the taps that a matrix is made of: all, or up to a traced radius.
-
-    Args:
-      filter_: the operator.
-      rows: positions of the wanted responses.
-      size: length of the axis in px.
-      sigma: px, if it is concrete.
-    """
-    furthest = int(max(size - 1 - rows.min(), rows.max()))
+def _width(filter_: Filter, span: Span, sigma: Any = None) -> int:
+    """How many taps on either side a matrix is made of; `sigma` if it is concrete."""
+    furthest = max(span.source.size - 1 - span.start, span.stop - 1)
     if filter_.padding == "zero" and not filter_.discretisation.normalized:
         # A traced radius is found up to this width: it must not seem to end the kernel.
         return furthest + difference_reach(filter_.max_order)
@@ -207,33 +207,6 @@ def _width(filter_: Filter, rows: np.ndarray, size: int, sigma: Any = None) -> i
         return max(furthest, int(np.ceil(10 * sigma)) + 16)
     # Traced sigma: exact while sigma <= size / 2; beyond, tails are lost.
     return 4 * furthest + 8
-
-
-class Span(NamedTuple):
-    """What an operator reads and computes along one axis, in px.
-
-    Attributes:
-      source: the pixels at hand.
-      start: first wanted position, may be < 0 (response on the extended image).
-      stop: one past the last wanted position, may be > source.size.
-    """
-
-    source: Window
-    start: int
-    stop: int
-
-    @property
-    def rows(self) -> np.ndarray:
-        """The wanted positions."""
-        return np.arange(self.start, self.stop)
-
-
-def spans(sources: Windows, targets: Windows, *, margin: int = 0) -> list[Span]:
-    """From windows to windows, and `margin` px more on either side."""
-    return [
-        Span(source, target.start - margin, target.stop + margin)
-        for source, target in zip(sources, targets, strict=True)
-    ]
 
 
 class Tiles(NamedTuple):
@@ -285,9 +258,8 @@ class AxisFilter:
             return along_axis(matrix, wide, axis=axis).astype(x.dtype)
         lead, rest = x.shape[:axis], x.shape[axis + 1 :]
         flat = wide.reshape(-1, x.shape[axis], math.prod(rest))
-        tiles = jnp.take(
-            flat, self.tiles.pixels(), axis=1, mode="fill", fill_value=0
-        )  # fmt: skip
+        pixels = self.tiles.pixels()
+        tiles = jnp.take(flat, pixels, axis=1, mode="fill", fill_value=0)
         y = jnp.einsum("oi,bnir->bnor", matrix, tiles, precision=HIGHEST)
         y = y.reshape(flat.shape[0], -1, flat.shape[-1])
         y = y[:, : self.tiles.span.stop - self.tiles.span.start]
@@ -336,7 +308,7 @@ def axis_filters(
     """
     radius = None
     if filter_.is_cut and is_traced(sigma):
-        limit = max(_width(filter_, s.rows, s.source.size) for s in spans)
+        limit = max(_width(filter_, span) for span in spans)
         find = functools.partial(filter_.radius, limit=limit)
         radius = jax.vmap(find)(sigma) if sigma.ndim else find(sigma)
     return {
@@ -350,10 +322,7 @@ def _axis_filter(filter_, sigma, radius, order: int, span: Span) -> AxisFilter:
     if is_traced(sigma):
 
         def build(sigma, radius):
-            matrix = dense_matrix(
-                jnp, filter_, sigma, radius, order, span.source, span.rows
-            )
-            return sigma**order * matrix
+            return sigma**order * dense_matrix(jnp, filter_, sigma, radius, order, span)
 
         over = jax.vmap(build, (0, None if radius is None else 0))
         return AxisFilter((over if sigma.ndim else build)(sigma, radius))
@@ -381,5 +350,5 @@ def _known_filter(
     elif cut is not filter_:
         radius = None
     value = np.float64(sigma)
-    matrix = dense_matrix(np, filter_, value, radius, order, span.source, span.rows)
+    matrix = dense_matrix(np, filter_, value, radius, order, span)
     return AxisFilter(value**order * matrix, tiles)

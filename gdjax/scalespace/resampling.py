@@ -156,17 +156,10 @@ def subsample_to(
 
 
 def sample_bilinear(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Bilinear interpolation at any positions, zeros outside.
+    """Bilinear interpolation of [B, H, W, C] at any positions, [B, ..., C].
 
-    Args:
-      x: [B, H, W, C].
-      rows: y of the positions in px, [B, ...]; traced and differentiable, as `x` is.
-      columns: x of the positions in px, of the same shape.
-
-    Returns:
-      [B, ..., C]. Within 1 px of the border it falls to 0.
-
-    [Dai et al. 2017] (3)-(4).
+    Positions y (`rows`) and x (`columns`) are in px, [B, ...]; all is differentiable.
+    Zero outside; within 1 px of the border it falls to 0. [Dai et al. 2017] (3)-(4).
     """
     height, width = x.shape[1:3]
     pixels = x.reshape(x.shape[0], height * width, x.shape[-1])

@@ -35,10 +35,7 @@ def filter_terms(x: jax.Array, orders: Orders, along: Along) -> list[jax.Array]:
 def sum_terms(maps: Maps, along: Along, first: int) -> jax.Array:
     """The sum over a of d_a maps[a]; maps are added before axes that are left.
 
-    Args:
-      maps: by what is left of the multi-index, its first entry for the axis `first`.
-      along: filters one axis.
-      first: depth of the first axis that is left.
+    `maps` are by what is left of the multi-index, its first entry for the axis `first`.
     """
     for depth in range(first, first + len(next(iter(maps)))):
         merged: Maps = {}

@@ -7,31 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.scalespace.derivatives import Orders, difference_stencils
-from gdjax.scalespace.execution import (
-    HIGHEST,
-    Routine,
-    difference_products,
-    difference_products_backward,
-)
+from gdjax.scalespace.execution.products import HIGHEST, DifferenceProducts
 
 
 @dataclasses.dataclass(frozen=True)
-class _Combine(Routine):
-    orders: Orders
-
+class _Combine(DifferenceProducts):
     def plain(self, x, kernel, *bias):
         stencils = jnp.asarray(difference_stencils(self.orders), kernel.dtype)
         stencils = jnp.moveaxis(stencils, 0, -1)
         combined = jnp.tensordot(stencils, kernel, axes=1, precision=HIGHEST)
         run = convolve if kernel.ndim == 3 else convolve_depthwise
         return add_bias(run(x, combined), *bias)
-
-    def cpu(self, x, kernel, *bias):
-        return difference_products(x, kernel, *bias, orders=self.orders)
-
-    def backward(self, arrays, gradients, moved):
-        where = {"orders": self.orders}
-        return difference_products_backward(arrays, gradients, moved, **where)
 
 
 def combine(
@@ -60,12 +46,7 @@ def add_bias(y: jax.Array, *bias: jax.Array) -> jax.Array:
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Correlation without padding.
 
-    Args:
-      x: [B, (D,) (H,) W, C_in].
-      kernel: [(size,) (size,) size, C_in, C_out], `size` odd.
-
-    Returns:
-      [B, (D - size + 1,) (H - size + 1,) W - size + 1, C_out].
+    [B, (D,) (H,) W, C_in] by [(size,) (size,) size, C_in, C_out], `size` odd.
     """
     ndim = x.ndim - 2
     axes = "DHW"[-ndim:]
@@ -82,14 +63,8 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def convolve_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Correlation of every channel with a kernel of its own, without padding.
 
-    Shifted copies are added up, which XLA can fuse into one pass.
-
-    Args:
-      x: [B, (D,) (H,) W, C].
-      kernel: [(size,) (size,) size, C], `size` odd.
-
-    Returns:
-      [B, (D - size + 1,) (H - size + 1,) W - size + 1, C].
+    [B, (D,) (H,) W, C] by [(size,) (size,) size, C], `size` odd. Shifted copies are
+    added up, which XLA can fuse into one pass.
     """
     size, shape = kernel.shape[0], x.shape[1:-1]
     total = 0.0

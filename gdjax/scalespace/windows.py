@@ -43,13 +43,10 @@ def centre_window(size: int) -> Window:
 
 
 def extend(positions: np.ndarray, size: int, padding: str) -> np.ndarray:
-    """The pixel that the border rule puts at each position of the extended axis.
+    """The pixel that the border rule puts at each position of an axis of `size` px.
 
-    Args:
-      positions: any ints; 0..size - 1 are inside.
-      size: length of the axis in px.
-      padding: "zero" (gives -1 outside: no pixel), "symmetric" (d c b a | a b c d),
-        "edge" (a a | a b) or "wrap".
+    "zero" gives -1 outside: no pixel; "symmetric" is d c b a | a b c d, "edge"
+    a a | a b.
     """
     if padding == "zero":
         return np.where((positions >= 0) & (positions < size), positions, -1)
@@ -64,10 +61,7 @@ def extend(positions: np.ndarray, size: int, padding: str) -> np.ndarray:
 def input_window(output: Window, reach: int | None, padding: str) -> Window:
     """The pixels that an output window depends on.
 
-    Args:
-      output: the wanted pixels.
-      reach: half-width in px of the combined kernel; None: all pixels.
-      padding: border rule.
+    `reach` is that of the operator, in px; None: all pixels.
     """
     if reach is None:
         return full_window(output.size)
@@ -84,7 +78,7 @@ def plan_windows(
 
     Args:
       readout: the pixels that are read out.
-      reaches: half-width in px of every operator's kernel, first layer first.
+      reaches: of every operator, in px, first layer first; None: all pixels.
       padding: border rule.
 
     Returns:
@@ -97,16 +91,7 @@ def plan_windows(
 
 
 def crop(x: Any, sources: Sequence[Window], targets: Sequence[Window]) -> Any:
-    """The pixels of `targets`, from an array that holds those of `sources`.
-
-    Args:
-      x: [..., (D,) (H,) W, C] on the pixels of `sources`.
-      sources: one window per spatial axis.
-      targets: windows inside those of `sources`.
-
-    Returns:
-      [..., (D,) (H,) W, C] on the pixels of `targets`.
-    """
+    """The pixels of `targets`, from [..., (D,) (H,) W, C] on those of `sources`."""
     pairs = zip(sources, targets, strict=True)
     cut = [slice(t.start - s.start, t.stop - s.start) for s, t in pairs]
     return x[(..., *cut, slice(None))]

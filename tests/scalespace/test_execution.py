@@ -10,13 +10,9 @@ import pytest
 import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv
 from gdjax.scalespace import plain
-from gdjax.scalespace.execution import (
-    difference_products,
-    difference_products_backward,
-    kept_apart,
-    mix_channels,
-    recomputed,
-)
+from gdjax.scalespace.execution.products import DifferenceProducts, mix_channels
+from gdjax.scalespace.execution.recompute import recomputed
+from gdjax.scalespace.execution.routines import kept_apart
 from gdjax.scalespace.stencil import combine
 
 
@@ -40,10 +36,9 @@ def test_products_are_the_convolution_with_its_gradients(x64, ndim, order, featu
             run = functools.partial(combine, orders=orders)
             y, pull_back = jax.vjp(run, *arrays)
         gradient = jnp.asarray(noise(*y.shape, seed=2))
-        found = difference_products_backward(
-            arrays, (gradient,), (True,) * 3, orders=orders
-        )
-        product = difference_products(*arrays, orders=orders)
+        products = DifferenceProducts(orders)
+        found = products.backward(arrays, (gradient,), (True,) * 3)
+        product = products.cpu(*arrays)
         return (y, *pull_back(gradient)), (product, *found)
 
     # Sums of up to 375 products of numbers of order 10.
@@ -57,9 +52,8 @@ def test_only_the_gradients_that_are_wanted_are_worked_out(features, moved):
     orders = gdjax.derivative_orders(2)
     x, kernel = jnp.ones((1, 7, 6, 3)), jnp.ones((5, 3, features))
     gradient = jnp.ones((1, 5, 4, features))
-    (found,) = difference_products_backward(
-        (x, kernel), (gradient,), moved, orders=orders
-    )
+    products = DifferenceProducts(orders)
+    (found,) = products.backward((x, kernel), (gradient,), moved)
     assert found.shape == (x if moved[0] else kernel).shape
 
 

@@ -1,19 +1,14 @@
 """Work on a few images at a time, so that it fits into a CPU's cache."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gdjax.scalespace.execution.routines import (
-    Routine,
-    apart,
-    plainly,
-    vary_alike,
-    vjp,
-)
+from gdjax.scalespace.execution.routines import Routine, apart, plainly, vary_alike, vjp
 
 
 # Measured with 16 to 128 channels on 10^2 to 112^2 px: within 10 % of the best.
@@ -31,12 +26,7 @@ LEAST_VALUES = 1 << 22
 
 def known_size(shape: Sequence[Any]) -> int | None:
     """The product of the sides; None where one is symbolic (`jax.export`)."""
-    size = 1
-    for side in shape:
-        if not isinstance(side, int):
-            return None
-        size *= side
-    return size
+    return math.prod(shape) if all(isinstance(n, int) for n in shape) else None
 
 
 def chunk_size(count: int, pixels: int, limit: int = PIXELS) -> int:
@@ -58,12 +48,9 @@ def worth_chunks(shape: Sequence[Any], features: int) -> bool:
 
 
 def product_pixels(shape: Sequence[Any], terms: int, channels: int) -> int | None:
-    """Pixels at a time of a layer as one product; None: all.
+    """Pixels at a time of a layer [B, ..., C_in] as one product; None: all.
 
-    Args:
-      shape: of the layer's input, [B, ..., C_in].
-      terms: maps per channel.
-      channels: on that side, input or output, which has fewer.
+    With `terms` maps for each of its `channels`, of input or output.
     """
     limit, pixels = max(1, MAP_VALUES // (terms * channels)), known_size(shape[:-1])
     return limit if pixels is not None and pixels > 4 * limit else None
@@ -74,12 +61,8 @@ def over_images(run: Callable[..., Any], *batches: jax.Array, limit: int | None)
 
     Args:
       run: arrays [b, ...] -> (arrays [b, ...], arrays that are added up), two tuples.
-      *batches: [B, ...].
-      limit: pixels, the product of all axes of the first but the first and the last;
-        None: all.
-
-    Returns:
-      What `run` returns, for all images.
+      *batches: [B, ..., C] the first.
+      limit: pixels; None: all at once.
     """
     count, pixels = batches[0].shape[0], known_size(batches[0].shape[:-1])
     if limit is None or pixels is None:

@@ -16,7 +16,7 @@ from gdjax.scalespace.derivatives import (
     stencil_reach,
 )
 from gdjax.scalespace.execution.chunks import over_images, product_pixels
-from gdjax.scalespace.execution.routines import Routine, apart, plainly
+from gdjax.scalespace.execution.routines import Routine, apart, plainly, select
 from gdjax.scalespace.separable import filter_terms, sum_terms
 
 
@@ -67,12 +67,9 @@ class _Einsum(Routine):
     def backward(self, arrays, gradients, moved):
         (a, b), (g,) = arrays, gradients
         first, second, result = self.axes.replace("->", ",").split(",")
-        found = []
-        if moved[0]:
-            found.append(_Einsum(f"{result},{second}->{first}").plain(g, b))
-        if moved[1]:
-            found.append(_Einsum(f"{result},{first}->{second}").plain(g, a))
-        return found
+        in_a = _Einsum(f"{result},{second}->{first}").plain(g, b)
+        in_b = _Einsum(f"{result},{first}->{second}").plain(g, a)
+        return select((in_a, in_b), moved)
 
 
 def einsum(axes: str, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -98,35 +95,38 @@ def mix_channels(
     return y.reshape(*x.shape[:-1], -1)
 
 
-# Differences of all orders and one matrix product, with J maps per channel on that
-# side, input or output, which has fewer channels: fewer operations than a convolution
-# (5 terms against 9 taps for order 2), and a faster gradient.
+@dataclasses.dataclass(frozen=True)
+class DifferenceProducts(Routine):
+    """Differences and one matrix product, for `gdjax.scalespace.stencil`, on CPUs.
 
+    With J maps per channel on that side, input or output, which has fewer channels:
+    fewer operations than a convolution (5 terms against 9 taps for order 2), and a
+    faster gradient.
+    """
 
-def difference_products(
-    x: jax.Array, kernel: jax.Array, *bias: jax.Array, orders: Orders
-) -> jax.Array:
-    """`gdjax.scalespace.stencil.combine`, with a kernel [J, C_in, C_out]."""
+    orders: Orders
 
-    def run(some):
-        return (_differences_product(some, kernel, *bias, orders=orders),), ()
+    def cpu(self, x, kernel, *bias):  # noqa: D102
+        def run(some):
+            return (_differences_product(some, kernel, *bias, orders=self.orders),), ()
 
-    limit = product_pixels(x.shape, len(orders), min(kernel.shape[1:]))
-    return over_images(run, x, limit=limit)[0][0]
+        return over_images(run, x, limit=self._limit(x, kernel))[0][0]
 
+    def backward(self, arrays, gradients, moved):  # noqa: D102
+        x, kernel, *_ = arrays
 
-def difference_products_backward(arrays, gradients, moved, *, orders: Orders):
-    """Gradients of `difference_products` in those of its arrays that are `moved`."""
-    x, kernel, *_ = arrays
+        def run(some, gradient):
+            in_bias = gradient.sum(range(gradient.ndim - 1))
+            found = *_gradients(some, kernel, gradient, self.orders), in_bias
+            found = select(found[: len(moved)], moved)
+            return found[: moved[0]], found[moved[0] :]
 
-    def run(some, gradient):
-        in_x, in_kernel = _gradients(some, kernel, gradient, orders, *moved[:2])
-        in_bias = [gradient.sum(range(gradient.ndim - 1))] * any(moved[2:])
-        return in_x, (*in_kernel, *in_bias)
+        limit = self._limit(x, kernel)
+        in_x, others = over_images(run, x, *gradients, limit=limit)
+        return *in_x, *others
 
-    limit = product_pixels(x.shape, len(orders), min(kernel.shape[1:]))
-    in_x, others = over_images(run, x, *gradients, limit=limit)
-    return *in_x, *others
+    def _limit(self, x, kernel) -> int | None:
+        return product_pixels(x.shape, len(self.orders), min(kernel.shape[1:]))
 
 
 def _mixed_first(kernel: jax.Array) -> bool:
@@ -143,32 +143,25 @@ def _differences_product(
     return functools.reduce(jnp.add, bias, y)
 
 
-def _gradients(x, kernel, gradient, orders, in_x: bool, in_kernel: bool):
-    """Those in `x` and in `kernel`, each in a tuple that is empty if unwanted.
+def _gradients(x, kernel, gradient, orders) -> tuple[jax.Array, jax.Array]:
+    """Those in `x` and in `kernel`.
 
     The adjoint of differences inside of a margin are the same differences of the
     gradient widened by zeros, with other signs.
     """
-    (terms, inputs, outputs), found = kernel.shape, ([], [])
+    terms, inputs, outputs = kernel.shape
     signs = jnp.asarray([(-1.0) ** sum(n) for n in orders], kernel.dtype)
-    mirrored = signs[:, None, None] * kernel.swapaxes(1, 2)
+    signs = signs[:, None, None]
+    mirrored = signs * kernel.swapaxes(1, 2)
     if _mixed_first(kernel):
         maps = _all_differences(gradient, orders=orders, widen=True)
-        if in_x:
-            found[0].append(matmul(maps, mirrored.reshape(-1, inputs)))
-        if in_kernel:
-            products = matmul(_pixels(x).T, _pixels(maps))
-            products = products.reshape(inputs, terms, outputs).swapaxes(0, 1)
-            found[1].append(signs[:, None, None] * products)
-        return found
-    if in_x:
-        mixed = matmul(gradient, jnp.moveaxis(mirrored, 0, 1).reshape(outputs, -1))
-        found[0].append(_add_differences(mixed, orders=orders, widen=True))
-    if in_kernel:
-        maps = _all_differences(x, orders=orders)
-        products = matmul(_pixels(maps).T, _pixels(gradient))
-        found[1].append(products.reshape(terms, inputs, outputs))
-    return found
+        products = matmul(_pixels(x).T, _pixels(maps)).reshape(inputs, terms, outputs)
+        in_kernel = signs * products.swapaxes(0, 1)
+        return matmul(maps, mirrored.reshape(-1, inputs)), in_kernel
+    mixed = matmul(gradient, jnp.moveaxis(mirrored, 0, 1).reshape(outputs, -1))
+    in_x = _add_differences(mixed, orders=orders, widen=True)
+    maps = _all_differences(x, orders=orders)
+    return in_x, matmul(_pixels(maps).T, _pixels(gradient)).reshape(kernel.shape)
 
 
 def _pixels(x: jax.Array) -> jax.Array:

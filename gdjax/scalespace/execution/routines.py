@@ -54,11 +54,9 @@ def plainly(*arrays: Any) -> bool:
 class Routine:
     """A function of arrays, known by the values of its (hashable) fields.
 
-    Subclasses give `plain`, and what is faster on CPUs.
-
-    Attributes:
-      by_value: whether what was found out is kept for other calls.
-      one_backward: whether `backward` is that of all platforms.
+    Subclasses give `plain`, and what is faster on CPUs. `by_value`: whether what is
+    found out is kept for other calls, else `avals` are the types of the results.
+    `one_backward`: whether `backward` is that of all platforms.
     """
 
     by_value: ClassVar[bool] = True
@@ -88,10 +86,6 @@ class Routine:
         run = self.cpu if cpu else self.plain
         return lambda *arrays: tuple(jax.tree.leaves(run(*arrays)))
 
-    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Types of the results."""
-        return _traced(self, avals)
-
 
 @dataclasses.dataclass(frozen=True)
 class _Jvp:
@@ -101,11 +95,6 @@ class _Jvp:
     moved: tuple[bool, ...]
     real: tuple[bool, ...]
 
-    @property
-    def in_tangents(self) -> tuple[bool, ...]:
-        """Which arrays are tangents."""
-        return (False,) * len(self.moved) + (True,) * sum(self.moved)
-
     def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
         def jvp(*arrays: Any) -> tuple[Any, ...]:
             primals = arrays[: len(self.moved)]
@@ -114,10 +103,6 @@ class _Jvp:
             return select(jax.jvp(run, *given)[1], self.real)
 
         return jvp
-
-    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
-        found = self.of.avals_out(avals[: len(self.moved)])
-        return tuple(a.to_tangent_aval() for a in select(found, self.real))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +118,9 @@ class _Transposed:
 
         def transposed(*arrays: Any) -> tuple[Any, ...]:
             known, gradients = arrays[:count], arrays[count:]
-            if isinstance(self.of, _Jvp) and self.linear == self.of.in_tangents:
-                of, moved = self.of.of, self.of.moved
+            moved = getattr(self.of, "moved", ())
+            if moved and self.linear == (False,) * len(moved) + (True,) * sum(moved):
+                of = self.of.of
                 if isinstance(of, Routine) and (cpu or of.one_backward):
                     return tuple(of.backward(known, gradients, moved))
                 return vjp(of.on(cpu), known, gradients, moved)
@@ -143,10 +129,6 @@ class _Transposed:
             return vjp(self.of.on(cpu), every, gradients, self.linear)
 
         return transposed
-
-    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
-        del avals
-        return self.avals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,9 +140,6 @@ class _Mapped:
 
     def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
         return jax.vmap(self.of.on(cpu), self.axes)
-
-    def avals_out(self, avals: tuple[Any, ...]) -> tuple[Any, ...]:
-        return _traced(self, avals)
 
 
 def select(values: Arrays, chosen: Chosen) -> tuple[Any, ...]:
@@ -193,9 +172,16 @@ def is_real(x: Any) -> bool:
     return jnp.issubdtype(x.dtype, jnp.floating)
 
 
+def _avals_out(routine: Any, avals: tuple[Any, ...]) -> Sequence[Any]:
+    """Types of the results."""
+    if isinstance(routine, _Jvp):
+        found = _avals_out(routine.of, avals[: len(routine.moved)])
+        return [a.to_tangent_aval() for a in select(found, routine.real)]
+    return getattr(routine, "avals", None) or _traced(routine, avals)
+
+
 @functools.lru_cache(maxsize=4096)
-def _traced(routine: Any, avals: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What the plain form returns; asked for several times per call."""
+def _traced(routine: Any, avals: tuple[Any, ...]) -> Sequence[Any]:
     given = [
         jax.ShapeDtypeStruct(
             aval.shape, aval.dtype, manual_axis_type=aval.manual_axis_type,
@@ -203,7 +189,7 @@ def _traced(routine: Any, avals: tuple[Any, ...]) -> tuple[Any, ...]:
         )
         for aval in avals
     ]  # fmt: skip
-    return tuple(jax.make_jaxpr(routine.on(False))(*given).out_avals)
+    return jax.make_jaxpr(routine.on(False))(*given).out_avals
 
 
 def vary_alike(arrays: Arrays) -> list[Any]:
@@ -297,7 +283,7 @@ def _batch_rule(arrays, axes, *, routine):
 
 
 routine_p.def_impl(_impl)
-routine_p.def_abstract_eval(lambda *avals, routine: list(routine.avals_out(avals)))
+routine_p.def_abstract_eval(lambda *avals, routine: list(_avals_out(routine, avals)))
 ad.primitive_jvps[routine_p] = _jvp_rule
 ad.primitive_transposes[routine_p] = _transpose_rule
 batching.primitive_batchers[routine_p] = _batch_rule
