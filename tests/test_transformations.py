@@ -25,7 +25,7 @@ from gdjax.scalespace import plain
 
 
 DEVICES = 2
-MAPPED = jax.export.DisabledSafetyCheck.platform()  # may run elsewhere
+ANYWHERE = jax.export.DisabledSafetyCheck.platform()  # may run elsewhere
 
 
 class Case(NamedTuple):
@@ -316,7 +316,7 @@ def test_exported_programs(x64, name, platform):
     run = jax.export.export(
         jax.jit(value_and_gradients(CASES[name])),
         platforms=[platform],
-        disabled_checks=[MAPPED],
+        disabled_checks=[ANYWHERE],
     )(parameters, jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype))
     same(run.call(parameters, x), expected(name))
     text = run.mlir_module()

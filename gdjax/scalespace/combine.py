@@ -1,7 +1,5 @@
 """Learned combinations of the N-jet.
 
-  y_o = sum_c sum_a w[a, c, o] / a! sigma^|a| d_a L_c
-
 Three ways to the same values, each a frozen dataclass: `Stencil`, where the
 discretisation shares one smoothing kernel over all orders, `Separable`, for kernels of
 their own and for a sigma per channel, and `LowRank`, for coarse whole kernels.

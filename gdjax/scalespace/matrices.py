@@ -44,8 +44,7 @@ class Filter:
       max_order: highest total derivative order of the operator; kernels with a radius
         of their own are cut by it.
 
-    Raises:
-      TypeError, ValueError: at construction, for what it can't be.
+    Raises TypeError or ValueError at construction, for what it can't be.
     """
 
     discretisation: Discretisation
@@ -102,17 +101,11 @@ class Filter:
 
 
 class Span(NamedTuple):
-    """What an operator reads and computes along one axis, in px.
+    """What an operator reads and computes along one axis, in px."""
 
-    Attributes:
-      source: the pixels at hand.
-      start: first wanted position, may be < 0 (response on the extended image).
-      stop: one past the last wanted position, may be > source.size.
-    """
-
-    source: Window
-    start: int
-    stop: int
+    source: Window  # the pixels at hand
+    start: int  # first wanted position, may be < 0 (response on the extended image)
+    stop: int  # one past the last one, may be > source.size
 
 
 def spans(sources: Windows, targets: Windows, *, margin: int = 0) -> list[Span]:
@@ -294,17 +287,11 @@ def channels_last(x: jax.Array) -> jax.Array:
 def axis_filters(
     filter_: Filter, sigma: Any, orders: Sequence[Sequence[int]], spans: Sequence[Span]
 ) -> dict[tuple[int, int], AxisFilter]:
-    """The filters of all axes and orders; the radius is found once.
+    """The filters of all axes, by depth (1: x) and order; the radius is found once.
 
-    Args:
-      filter_: the operator.
-      sigma: px; a scalar, or [C] for one per channel; checked before.
-      orders: which are wanted along x, y, z.
-      spans: of the axes (D, H, W).
-
-    Returns:
-      By depth (1: x) and order; float64 NumPy matrices for a concrete sigma (made once
-      and kept), else JAX arrays.
+    For `orders` along x, y, z and `spans` of the axes (D, H, W); `sigma` in px, checked
+    before, a scalar or [C]. Matrices are NumPy's float64 for a concrete sigma (made
+    once and kept), else JAX arrays.
     """
     radius = None
     if filter_.is_cut and is_traced(sigma):

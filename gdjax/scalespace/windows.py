@@ -74,15 +74,9 @@ def input_window(output: Window, reach: int | None, padding: str) -> Window:
 def plan_windows(
     readout: Window, reaches: Sequence[int | None], padding: str
 ) -> tuple[Window, ...]:
-    """Windows of a chain of operators, from the input to the readout.
+    """Windows of a chain of operators: the input of each, and the readout.
 
-    Args:
-      readout: the pixels that are read out.
-      reaches: of every operator, in px, first layer first; None: all pixels.
-      padding: border rule.
-
-    Returns:
-      len(reaches) + 1 windows: the input of each operator, and the readout.
+    `reaches` are those of the operators, in px, first layer first; None: all pixels.
     """
     windows = [readout]
     for reach in reversed(reaches):

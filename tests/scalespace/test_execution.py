@@ -99,6 +99,17 @@ def test_plain_leaves_out_everything_and_is_part_of_what_is_compiled():
     assert "gdjax_routine" in str(jax.make_jaxpr(layer.apply)(variables, x))
 
 
+def test_nothing_is_compiled_where_that_is_switched_off():
+    layer, x = GaussianDerivative(3, sigma=1.0), jnp.ones((1, 4, 3, 2))
+    variables = layer.init(jax.random.key(0), x)
+    expected = layer.apply(variables, x)
+    with jax.disable_jit():
+        found = layer.apply(variables, x)
+        slope = jax.grad(lambda x: layer.apply(variables, x).sum())(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert slope.shape == x.shape
+
+
 def chain(weights, x):
     """Three products whose inside is four times as large as input and output."""
     for w in weights:

@@ -119,15 +119,11 @@ class _InChunks(Routine):
 def in_chunks(
     run: Callable[..., jax.Array], x: jax.Array, *rest: Any, limit: int | None
 ) -> jax.Array:
-    """`run(x, *rest)`; on CPUs a few images at a time.
+    """`run(x, *rest)`, [B, ..., C] -> [B, ..., C_out]; on CPUs a few images at a time.
 
-    The backward pass computes again what is inside: nothing is kept but the arguments.
-
-    Args:
-      run: known by value (a frozen dataclass), from [B, ..., C] to [B, ..., C_out].
-      x: [B, ..., C].
-      *rest: pytrees of arrays.
-      limit: pixels at a time; None: all at once, as JAX differentiates it.
+    `run` is known by value (a frozen dataclass), `rest` are pytrees of arrays. The
+    backward pass computes again what is inside: nothing is kept but the arguments.
+    `limit`: pixels at a time; None: all at once, as JAX differentiates it.
     """
     if limit is None or plainly():
         return run(x, *rest)

@@ -254,7 +254,8 @@ def _impl(*arrays, routine):
     base = routine
     while not isinstance(base, Routine):
         base = base.of
-    return (_compiled(routine) if base.by_value else routine.on(False))(*arrays)
+    compiled = base.by_value and not jax.config.jax_disable_jit  # pyright: ignore
+    return (_compiled(routine) if compiled else routine.on(False))(*arrays)
 
 
 def _jvp_rule(primals, tangents, *, routine):
