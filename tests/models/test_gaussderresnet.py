@@ -344,7 +344,7 @@ def test_every_block_is_recomputed_and_has_the_same_parameters(variables):
         assert jax.tree.map(np.shape, shapes) == jax.tree.map(np.shape, variables)
         program = jax.make_jaxpr(lambda v, net=made: net.apply(v, x)[0])(variables)
         routines = [e.params.get("routine") for e in program.eqns]
-        count = sum("_Program" in str(routine) for routine in routines)
+        count = sum("_Recomputed" in str(routine) for routine in routines)
         assert count == 2 * remat
 
 
