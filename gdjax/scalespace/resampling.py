@@ -1,8 +1,4 @@
-"""Images on other grids, and between the pixels of their own.
-
-Subsampled for coarse scale channels (gdjax), as small as their resolution allows
-([njet] sec. 4.1), and at any positions.
-"""
+"""Images on coarser grids (gdjax; [njet] sec. 4.1), and between their pixels."""
 
 import itertools
 import math

@@ -22,11 +22,8 @@ def recomputed(run: Callable[..., Any]) -> Callable[..., Any]:
 
     What `jax.checkpoint` is for, but that is undone on CPUs: XLA removes its barriers
     and then merges both computations. Here the second one depends on the gradient that
-    comes in, so it can't be merged, nor run too early.
-
-    Args:
-      run: a function of pytrees of arrays that closes over no traced value and
-        reduces over no mapped axis.
+    comes in, so it can't be merged, nor run too early. `run` closes over no traced
+    value and reduces over no mapped axis.
     """
 
     def recomputing(*args: Any) -> Any:
