@@ -70,8 +70,7 @@ def mix_njet(
         are never below float32, since they cancel; the mixing in the separable order,
         where every factor is well scaled, runs in `dtype`.
       bias: [C_out], added to the result.
-      per: whose channels have a sigma each, `sigma_c` or `sigma_o` in the formula;
-        None: a scalar sigma.
+      per: whose channels have a sigma each; None: a scalar sigma.
       groups: with `per`, channels are mixed within so many groups.
 
     Returns:

@@ -66,8 +66,7 @@ def expected_rank(source: int, target: int, sigma: float, order: int) -> int:
     """About the rank of N-jets from `source` to `target` px, without an SVD.
 
     Frequencies pass up to u / sigma, with u^order exp(-u^2 / 2) at float32's precision:
-    so many waves fit into the shorter side, and some more at its ends. For 8 to 112 px,
-    sigma of 4 to 16 px and orders 2 and 4, within 4 of what was found.
+    so many waves fit into the shorter side, and some more at its ends.
     """
     waves = (5 + order / 2) * min(source, target) / (np.pi * sigma)
     return min(source, target, math.ceil(waves) + 6)

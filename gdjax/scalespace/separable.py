@@ -1,7 +1,6 @@
 """Separable operators: one axis after the other, and no axis of a term filtered twice.
 
-Written in terms of how one axis is filtered (`Along`) and how maps are mixed (`Mix`),
-which say where the maps have their channels and what a matrix is.
+In terms of how one axis is filtered (`Along`) and how maps are mixed (`Mix`).
 """
 
 from collections.abc import Callable, Sequence
