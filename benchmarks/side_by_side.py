@@ -1,7 +1,7 @@
 """Two checkouts of gdjax beside each other, in turn on one machine.
 
-    git worktree add /tmp/before COMMIT
-    python benchmarks/side_by_side.py /tmp/before . --out DIR --parts layers
+    git worktree add ../before COMMIT
+    python benchmarks/side_by_side.py ../before . --out DIR --parts layers
 
 Every row of `speed.py` (without PyTorch's) is compiled once by a process of each
 checkout; then their steps run in turn, `--rounds` times, so that a ratio is that of

@@ -86,7 +86,7 @@ LAYERS = {
         split=({"params": {"kernel": P(None, "d"), "bias": P("d")}}, OUT, OUT),
     ),
     "GaussianDerivative, whole": module(
-        GaussianDerivative(4, sigma=6.0, eps=None), shape=(2, 24, 24, 4)
+        GaussianDerivative(4, sigma=8.0, eps=None), shape=(2, 40, 40, 4)
     ),
     "GaussianDerivative, chunks": module(
         GaussianDerivative(28, sigma=1.0, discretisation=SPECTRAL),

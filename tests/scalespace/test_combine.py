@@ -11,6 +11,7 @@ import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv
 from gdjax.scalespace import combine, plain, separable
 from gdjax.scalespace.execution import chunks
+from gdjax.scalespace.low_rank import expected_rank
 
 
 def noise(*shape, seed=0):
@@ -72,7 +73,7 @@ LAYERS = {
     "spectral": GaussianDerivative(
         4, sigma=1.3, discretisation=gdjax.SpectralGaussian()
     ),
-    "whole": GaussianDerivative(4, sigma=5.0, eps=None),
+    "whole": GaussianDerivative(4, sigma=8.0, eps=None),
     "input": NJetConv(4, order=1, sharing="input"),
     "output": NJetConv(4, order=1, sharing="output", groups=2),
     "depthwise": NJetConv(4, order=1, sharing="input", groups=4),
@@ -85,16 +86,17 @@ LAYERS = {
 @pytest.mark.parametrize("count", [6, 7])
 def test_chunks_are_the_whole(x64, monkeypatch, name, count):
     # Also where the last chunk is smaller: 4 and 3 of 7 images.
-    pixels = 24 * 20 if name == "whole" else 9 * 8
-    layer, x = LAYERS[name], noise(count, *((24, 20) if pixels > 100 else (9, 8)), 4)
+    size = (40, 40) if name == "whole" else (9, 8)  # coarse enough for a subspace
+    layer, x, pixels = LAYERS[name], noise(count, *size, 4), size[0] * size[1]
     variables = jax.tree.map(
         lambda a: noise(*a.shape),
         jax.eval_shape(layer.init, jax.random.key(0), x),
     )
     with plain():
         whole = jax.jit(step_of(layer))(variables, x)
-    for way in (combine.Separable, combine.LowRank):
-        monkeypatch.setattr(way, "pixels", 4 * pixels)
+    monkeypatch.setattr(combine.Separable, "pixels", 4 * pixels)
+    inner = expected_rank(40, 40, 8.0, 2) ** 2
+    monkeypatch.setattr(combine.LowRank, "pixels", 4 * inner)
     monkeypatch.setattr(chunks, "LEAST_VALUES", 1)
     terms = 5 * min(4, layer.features)
     monkeypatch.setattr(chunks, "MAP_VALUES", terms * (count * pixels - 1) // 4)
