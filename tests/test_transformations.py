@@ -141,7 +141,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("name", [n for n in CASES if whole or n in chosen])
     if "platform" in metafunc.fixturenames:
         whole = metafunc.config.getoption("--whole-table")
-        metafunc.parametrize("platform", ["cuda", "cpu", "tpu"] if whole else ["cuda"])
+        metafunc.parametrize("platform", ["tpu", "cuda", "cpu"] if whole else ["tpu"])
 
 
 def noise(*shape, seed=0):
@@ -312,7 +312,7 @@ def test_sharded_batches(x64, name, kind):
 
 
 def test_exported_programs(x64, name, platform):
-    """With any batch; those of accelerators, run on the CPU, are the mathematics."""
+    """With any batch; those of TPUs, run on the CPU, are the mathematics."""
     parameters, x = given(name)
     (batch,) = jax.export.symbolic_shape("batch")
     run = jax.export.export(
@@ -321,7 +321,7 @@ def test_exported_programs(x64, name, platform):
         disabled_checks=[ANYWHERE],
     )(parameters, jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype))
     text = run.mlir_module()
-    if platform == "cpu" or "custom_call" not in text:  # JAX's own, of a library there
+    if platform != "cuda":  # JAX may call libraries of CUDA, which crashes elsewhere
         same(run.call(parameters, x), expected(name))
     # Loops over chunks of images are marked by it, too.
     assert platform == "cpu" or "inlineable" not in text
