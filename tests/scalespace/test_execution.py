@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv
@@ -44,6 +45,16 @@ def test_products_are_the_convolution_with_its_gradients(x64, ndim, order, featu
     # Sums of up to 375 products of numbers of order 10.
     for a, b in zip(*both(*arrays), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("features", [2, 3, 4])
+def test_derivatives_of_products_are_those_of_finite_differences(x64, features):
+    run = functools.partial(combine, orders=gdjax.derivative_orders(2))
+    arrays = noise(2, 7, 6, 3), noise(5, 3, features, seed=1), noise(features, seed=2)
+    # Bilinear: finite differences are exact but for rounding.
+    check_grads(
+        jax.jit(run), arrays, order=2, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("moved", [(True, False), (False, True)])
