@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from train import predict, run_folder, session as sessions
-from train.loop import final_variables
-from train.members import build_model, members, networks
-from train.splits import factors as test_factors, load_factor
+from gdjax_train import predict, run_folder, session as sessions
+from gdjax_train.loop import final_variables
+from gdjax_train.members import build_model, members, networks
+from gdjax_train.splits import factors as test_factors, load_factor
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:

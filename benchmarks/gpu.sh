@@ -8,7 +8,7 @@
 set -uo pipefail
 out=$1 small=${2:-}
 here="$(cd "$(dirname "$0")" && pwd)"
-export PYTHONPATH="$here/..:$here${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="$here/..:$here/../train:$here${PYTHONPATH:+:$PYTHONPATH}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 python=${PYTHON:-python}
 mkdir -p "$out"

@@ -12,8 +12,10 @@ set -euo pipefail
 seconds=$1 run=$2 recipe=$3
 shift 3
 
-# -P and -m: works in a checkout that is not installed, too.
-train=("${PYTHON:-python}" -P -m train)
+# Works in a checkout that is not installed, too.
+root="$(cd "$(dirname "$0")/.." && pwd)"
+export PYTHONPATH="$root:$root/train${PYTHONPATH:+:$PYTHONPATH}"
+train=("${PYTHON:-python}" -m gdjax_train)
 if [ -e "$run/recipe.json" ]; then
   command=("${train[@]}" --resume "$run")
 else

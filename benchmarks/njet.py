@@ -26,10 +26,10 @@ from steps import medians, network_step
 
 from gdjax.layers import njet_convolution, plain_convolution, safe_sizes
 from gdjax.models import NJetNIN
-from train.njet import NJetConfig, learned_sigmas
-from train.optimizer import make_optimizer
-from train.recipe import OptimizerConfig
-from train.run_folder import versions
+from gdjax_train.njet import NJetConfig, learned_sigmas
+from gdjax_train.optimizer import make_optimizer
+from gdjax_train.recipe import OptimizerConfig
+from gdjax_train.run_folder import versions
 
 
 SIGMAS = (1.0, 2.0, 4.0)

@@ -56,7 +56,8 @@ class Worker:
     def __init__(self, checkout: pathlib.Path, part: str, options: argparse.Namespace):
         command = [sys.executable, __file__, "--worker", part]
         command += ["--small"] * options.small
-        environment = os.environ | {"PYTHONPATH": str(checkout)}
+        paths = (checkout, checkout / "train")
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process: Any = subprocess.Popen(
             command, cwd=checkout, env=environment, **pipes
@@ -142,7 +143,7 @@ def main() -> None:
     options.checkouts = [path.resolve() for path in options.checkouts]
     from outputs import write
 
-    from train.run_folder import versions
+    from gdjax_train.run_folder import versions
 
     commits = [
         subprocess.run(

@@ -9,24 +9,22 @@ import pytest
 
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted([*ROOT.glob("gdjax/**/*.py"), *ROOT.glob("train/**/*.py")])
+FILES = sorted([*ROOT.glob("gdjax/**/*.py"), *ROOT.glob("train/gdjax_train/**/*.py")])
 
 # What each package must not import, directly.
 FORBIDDEN = {
     "gdjax/scalespace": (
-        "flax", "optax", "train", "gdjax.layers", "gdjax.models", "gdjax.data",
-        "gdjax.metrics", "gdjax.plots",
+        "flax", "optax", "gdjax.layers", "gdjax.models", "gdjax.data", "gdjax.metrics",
+        "gdjax.plots",
     ),
     "gdjax/layers": (
-        "train", "optax", "gdjax.models", "gdjax.data", "gdjax.metrics", "gdjax.plots",
+        "optax", "gdjax.models", "gdjax.data", "gdjax.metrics", "gdjax.plots",
     ),
-    "gdjax/models": ("train", "optax", "gdjax.data", "gdjax.metrics", "gdjax.plots"),
-    "gdjax/data": (
-        "train", "flax", "gdjax.layers", "gdjax.models", "gdjax.metrics",
-    ),
-    "gdjax/metrics": ("train", "flax", "gdjax.layers", "gdjax.models", "gdjax.data"),
-    "gdjax/plots": ("train", "flax", "gdjax.layers", "gdjax.models", "gdjax.data"),
-    "gdjax": ("train",),
+    "gdjax/models": ("optax", "gdjax.data", "gdjax.metrics", "gdjax.plots"),
+    "gdjax/data": ("flax", "gdjax.layers", "gdjax.models", "gdjax.metrics"),
+    "gdjax/metrics": ("flax", "gdjax.layers", "gdjax.models", "gdjax.data"),
+    "gdjax/plots": ("flax", "gdjax.layers", "gdjax.models", "gdjax.data"),
+    "gdjax": ("gdjax_train",),
 }  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from jax.experimental.compilation_cache import (
 )
 from rich.console import Console
 
-from train import evaluation, run_folder, session as sessions, splits
-from train.recipe import DataConfig, ModelConfig, Recipe
+from gdjax_train import evaluation, run_folder, session as sessions, splits
+from gdjax_train.recipe import DataConfig, ModelConfig, Recipe
 
 
 FACTORS = (0.5, 1.0, 2.0)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train import augment as augmentation
-from train.augment import (
+from gdjax_train import augment as augmentation
+from gdjax_train.augment import (
     ColourDraws,
     adjust_colours,
     augment,
@@ -27,8 +27,8 @@ from train.augment import (
     horizontal_flip,
     random_crop,
 )
-from train.augment_config import AugmentConfig, validate_augment
-from train.errors import UserError
+from gdjax_train.augment_config import AugmentConfig, validate_augment
+from gdjax_train.errors import UserError
 
 
 PAPER = AugmentConfig(
@@ -470,5 +470,5 @@ def test_meaningful_values_are_accepted(config):
 
 
 def test_config_does_not_import_jax():
-    code = "import sys, train.augment_config; sys.exit('jax' in sys.modules)"
+    code = "import sys, gdjax_train.augment_config; sys.exit('jax' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 import pytest
 
-from train.checkpoints import Checkpoints, digests, whole_steps
-from train.errors import UserError
+from gdjax_train.checkpoints import Checkpoints, digests, whole_steps
+from gdjax_train.errors import UserError
 
 
 def state(value):

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from train import __main__ as command, evaluate, loop, run_folder
-from train.recipe import Recipe
+from gdjax_train import __main__ as command, evaluate, loop, run_folder
+from gdjax_train.recipe import Recipe
 
 
 def test_missing_data_leave_no_folder(tmp_path, capsys):
@@ -23,7 +23,7 @@ def lines(capsys):
 def test_help_lists_the_recipes_without_importing_jax():
     code = (
         "import sys\n"
-        "from train.__main__ import main\n"
+        "from gdjax_train.__main__ import main\n"
         "main(['--help'])\n"
         "sys.exit(any(m in sys.modules for m in ('jax', 'grain', 'orbax')))\n"
     )

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from gdjax.plots.generalisation import generalisation_curve
 from gdjax.plots.scale_selection import scale_selection_map, scale_selection_maps
-from train import evaluation, loop, predict
-from train.errors import UserError
-from train.evaluation import Choices, evaluate
-from train.members import members
+from gdjax_train import evaluation, loop, predict
+from gdjax_train.errors import UserError
+from gdjax_train.evaluation import Choices, evaluate
+from gdjax_train.members import members
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 
 from gdjax.plots.activation_maps import activation_maps
 from gdjax.plots.effective_filters import filter_sheet
-from train import figures
-from train.errors import UserError
-from train.evaluate import Request, checked_name, dense_sigmas
-from train.members import Network, build_model, members
-from train.recipe import ModelConfig, Recipe
+from gdjax_train import figures
+from gdjax_train.errors import UserError
+from gdjax_train.evaluate import Request, checked_name, dense_sigmas
+from gdjax_train.members import Network, build_model, members
+from gdjax_train.recipe import ModelConfig, Recipe
 
 
 SIGMAS = (0.7, 1.0, 1.4)

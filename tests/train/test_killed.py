@@ -14,7 +14,7 @@ FLAGS = [
     *("--data.test-images", "8", "--eval-factors", "1", "--checkpoint-every", "2"),
     *("--log-every", "1"),
 ]
-COMMAND = [sys.executable, "-P", "-m", "train"]
+COMMAND = [sys.executable, "-m", "gdjax_train"]
 
 
 def run(*arguments):

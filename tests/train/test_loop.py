@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train import export, loop, predict, session as sessions, step as steps
-from train.checkpoints import Checkpoints, whole_steps
-from train.errors import UserError
-from train.members import members
-from train.recipe import DataConfig, OptimizerConfig
-from train.splits import TrainingData
+from gdjax_train import export, loop, predict, session as sessions, step as steps
+from gdjax_train.checkpoints import Checkpoints, whole_steps
+from gdjax_train.errors import UserError
+from gdjax_train.members import members
+from gdjax_train.recipe import DataConfig, OptimizerConfig
+from gdjax_train.splits import TrainingData
 
 
 MEMBERS = ("discrete-relu", "spectral-silu")
@@ -255,7 +255,7 @@ def test_other_data_on_resume_are_refused(stand_in, recipe, stopped_after, monke
     data = TrainingData(session.run, session.recipe)
     examples = data.train(members(recipe)[0])
     changed = examples._replace(image=examples.image ^ 1)
-    monkeypatch.setattr("train.splits.load_split", lambda *_, **__: changed)
+    monkeypatch.setattr("gdjax_train.splits.load_split", lambda *_, **__: changed)
     with pytest.raises(UserError, match="has changed since the run began"):
         loop.train(session)
 

@@ -11,13 +11,13 @@ import optax
 import pytest
 
 from gdjax.layers import LearnedSigma
-from train import evaluation, loop, njet, njet_evaluation, recipes, splits
-from train.errors import UserError
-from train.losses import make_loss, penalty
-from train.members import Member, build_model, members, parse_net
-from train.njet import NJetConfig
-from train.optimizer import make_optimizer, make_schedule
-from train.recipe import (
+from gdjax_train import evaluation, loop, njet, njet_evaluation, recipes, splits
+from gdjax_train.errors import UserError
+from gdjax_train.losses import make_loss, penalty
+from gdjax_train.members import Member, build_model, members, parse_net
+from gdjax_train.njet import NJetConfig
+from gdjax_train.optimizer import make_optimizer, make_schedule
+from gdjax_train.recipe import (
     DataConfig,
     LossConfig,
     ModelConfig,
@@ -26,10 +26,10 @@ from train.recipe import (
     from_dict,
     to_dict,
 )
-from train.resolution import Resolution
-from train.splits import Source, source
-from train.step import accuracy
-from train.validation import validate
+from gdjax_train.resolution import Resolution
+from gdjax_train.splits import Source, source
+from gdjax_train.step import accuracy
+from gdjax_train.validation import validate
 
 
 class Examples(typing.NamedTuple):
@@ -351,7 +351,7 @@ def test_recipes_build_their_networks(name):
 
 
 def _model_of(recipe, member):
-    from train.members import member_recipe
+    from gdjax_train.members import member_recipe
 
     return member_recipe(recipe, member).model
 

@@ -4,9 +4,9 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from train import recipes
-from train.errors import UserError
-from train.members import (
+from gdjax_train import recipes
+from gdjax_train.errors import UserError
+from gdjax_train.members import (
     ACTIVATIONS,
     DISCRETISATIONS,
     build_model,
@@ -15,8 +15,8 @@ from train.members import (
     parse_net,
     stages,
 )
-from train.recipe import ModelConfig, Recipe, differences, from_dict, to_dict
-from train.validation import validate
+from gdjax_train.recipe import ModelConfig, Recipe, differences, from_dict, to_dict
+from gdjax_train.validation import validate
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)

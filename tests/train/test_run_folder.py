@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from train import run_folder
-from train.errors import UserError
-from train.recipe import Recipe
+from gdjax_train import run_folder
+from gdjax_train.errors import UserError
+from gdjax_train.recipe import Recipe
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import optax
 import pytest
 
-from train import step as steps
-from train.losses import make_loss
-from train.optimizer import decayed, make_optimizer, make_schedule
-from train.recipe import LossConfig, OptimizerConfig
-from train.step import Batch, compile_step, evaluated_variables, initial_state
+from gdjax_train import step as steps
+from gdjax_train.losses import make_loss
+from gdjax_train.optimizer import decayed, make_optimizer, make_schedule
+from gdjax_train.recipe import LossConfig, OptimizerConfig
+from gdjax_train.step import Batch, compile_step, evaluated_variables, initial_state
 
 
 LOGITS = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32) * 3
@@ -64,7 +64,7 @@ def test_schedule_without_warm_up_is_half_a_cosine():
 
 
 def test_warm_up_longer_than_the_training_is_refused():
-    from train.errors import UserError
+    from gdjax_train.errors import UserError
 
     config = OptimizerConfig(warmup_epochs=3)
     with pytest.raises(UserError, match="warmup_epochs=3"):

@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
-from train import recipes, variants
-from train.errors import UserError
-from train.members import build_model, member_recipe, members, networks, stages
-from train.recipe import DataConfig, Recipe
-from train.validation import validate
+from gdjax_train import recipes, variants
+from gdjax_train.errors import UserError
+from gdjax_train.members import build_model, member_recipe, members, networks, stages
+from gdjax_train.recipe import DataConfig, Recipe
+from gdjax_train.validation import validate
 
 
 BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe

@@ -46,9 +46,9 @@ class Member:
 
     Attributes:
       discretisation: a name of `DISCRETISATIONS`; of networks of [njet] also "njet", or
-        the name of a fixed filter (`train.njet`).
+        the name of a fixed filter (`gdjax_train.njet`).
       activation: a name of `ACTIVATIONS`.
-      variants: names of `train.variants`, applied to the recipe of the run.
+      variants: names of `gdjax_train.variants`, applied to the recipe of the run.
       train_size: size factor of its training images; None: the only one there is.
     """
 

@@ -2,7 +2,7 @@
 
 A run trains one *member* for each net flavour and training size. A member goes through
 up to two *stages*: first one scale channel alone, then its weights in all the scale
-channels, with or without further training (`train.members` spells this out).
+channels, with or without further training (`gdjax_train.members` spells this out).
 """
 
 from __future__ import annotations
@@ -170,8 +170,9 @@ class Recipe:
       data_dir: where the data sets are; None: the default of gdjax.data.
       nets: flavours, "discretisation+activation", each trained and compared; more
         names after another "+" are variants of the recipe, such as "+separable"
-        (`train.variants`). Networks of [njet] also know "njet", as published, and fixed
-        filters: "plain", "3x3", "dilated", "deformable" (`train.njet`).
+        (`gdjax_train.variants`). Networks of [njet] also know "njet", as published,
+        and fixed filters: "plain", "3x3", "dilated", "deformable"
+        (`gdjax_train.njet`).
       multi_epochs: epochs with all scale channels, the second stage; 0: the weights
         are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from

@@ -1,4 +1,4 @@
-"""What `train.augment` does to the images; imports no JAX, for a quick command line."""
+"""What `augment` does to the images; imports no JAX, for a quick command line."""
 
 from __future__ import annotations
 
