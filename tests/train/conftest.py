@@ -166,3 +166,18 @@ def random_examples():
 def assert_same():
     """Compares two trees bit for bit."""
     return _assert_same
+
+
+@pytest.fixture
+def assert_uniform():
+    """(values, low, high): range, mean, variance within five standard deviations."""
+
+    def check(values, low, high):
+        values = np.asarray(values, np.float64).ravel()
+        n, width = values.size, high - low
+        assert low - 1e-6 <= values.min() and values.max() <= high + 1e-6
+        unit = (values - low) / width - 0.5
+        assert abs(unit.mean()) <= 5 * np.sqrt(1 / 12 / n)
+        assert abs((unit**2).mean() - 1 / 12) <= 5 * np.sqrt(1 / 180 / n)
+
+    return check

@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +6,7 @@ import optax
 import pytest
 
 from gdjax_train import step as steps
+from gdjax_train.augment_config import AugmentConfig
 from gdjax_train.losses import make_loss
 from gdjax_train.optimizer import decayed, make_optimizer, make_schedule
 from gdjax_train.recipe import LossConfig, OptimizerConfig
@@ -211,3 +213,32 @@ def test_batch_statistics_move(setup, random_examples):
     after = jax.tree.leaves(state.batch_stats)
     pairs = zip(jax.tree.leaves(before), after, strict=True)
     assert any((a != b).any() for a, b in pairs)
+
+
+class Pixelwise(nn.Module):
+    """Logits of every pixel, from its own grey levels alone."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        return nn.Dense(3)(x), {}
+
+
+def test_masks_are_moved_with_the_images_of_a_step():
+    # What is the same for all pixels does not see where they are: so nothing changes,
+    # but the order in which losses are added, as long as pixels keep their classes.
+    generator = np.random.default_rng(0)
+    batch = Batch(
+        generator.integers(0, 256, (4, 6, 6, 1), np.uint8),
+        generator.integers(0, 3, (4, 6, 6), np.uint8),
+    )
+    model, optimizer = Pixelwise(), optax.sgd(0.1)
+    moves = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.5, quarter_turns=True)
+    found = []
+    for config in (moves, AugmentConfig()):
+        state = initial_state(
+            model, optimizer, jax.random.key(0), image_shape=(6, 6, 1)
+        )
+        step = compile_step(model, optimizer, make_loss(LossConfig()), augment=config)
+        found.append(step(state, batch)[1])
+    for name, value in found[0].items():
+        np.testing.assert_allclose(value, found[1][name], rtol=1e-5)

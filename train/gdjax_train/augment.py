@@ -1,76 +1,137 @@
-"""Augmentation of a batch of images on the device, from one PRNG key.
+"""Augmentation of a batch on the device, from one PRNG key.
 
-Each change of the images is a draw of random numbers, independent for every image, and
-an application of these numbers, which is deterministic; the function of both is what
-the training uses. Images are [B, H, W, C], float32, grey levels 0..1; strengths,
-probabilities and sizes are Python numbers (static under jit).
+Each change is a draw of random numbers, independent for every image, and an application
+of these numbers, which is deterministic; the function of both is what the training
+uses. Images are [B, H, W, C], float32, grey levels 0..1; strengths, probabilities and
+sizes are Python numbers (static under jit). Here is the composition, with all that
+moves or covers pixels; where the classes are those of pixels, masks [B, H, W] move with
+their images. `colours` and `resizing` have the rest.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .augment_config import AugmentConfig, validate_augment
+from .batch import IGNORED, Batch
+from .colours import brightness_shift, colour_jitter
+from .resizing import draw_factors, resize, resize_mask
 
 
-# Of red, green and blue in the grey image, as in torchvision (they sum to 0.9999).
-GREY_WEIGHTS = np.array([0.2989, 0.587, 0.114])
+# Keys of the changes that don't have one of the four of `augment`: `fold_in(key, n)`.
+# From 4 on, because JAX's `split(key, 4)` is `fold_in(key, n)` for n = 0..3.
+VERTICAL_FLIP, QUARTER_TURNS, SCALE, BRIGHTNESS_SHIFT = 4, 5, 6, 7
 
 
-def augment(key: jax.Array, images: jax.Array, config: AugmentConfig) -> jax.Array:
-    """Flip, colour jitter, crop and cutout, in this order, as far as configured.
+def augment(key: jax.Array, batch: Batch, config: AugmentConfig) -> Batch:
+    """Flips, turns, scale, colours, crop and cutout, in this order, as configured.
 
     Args:
       key: every change has a key of its own, whatever others are configured.
-      images: [B, H, W, C], float32, 0..1.
-      config: strengths (static); a change whose field is zero is left out.
+      batch: its images float32, 0..1.
+      config: strengths (static); a change whose field is at its default is left out.
 
     Returns:
-      Images of the same shape and type; for the default config, `images` itself.
+      A batch of the same shapes and types, with `factor` where `scale` is configured;
+      for the default config, `batch` itself.
 
     Raises:
       UserError: for a config with a field outside its range.
-      ValueError: if the images are not float32, or have not three channels where
-        saturation or hue change.
+      ValueError: if the images are not float32, masks do not fit them, quarter turns
+        meet images that are not square, or saturation or hue change images without
+        three channels.
 
-    [gaussderresnet] sec. 5.2 and 6.1. Choice: the paper does not give the order;
-    black comes in last, so that it stays black and is not in the mean grey level.
+    [gaussderresnet] sec. 5.2 and 6.1; the further changes: gdjax. Choice: the paper
+    does not give the order; the black of crop and cutout comes in last, so that it
+    stays black and is not in the mean grey level. What is black around an image that
+    was made smaller does change with it, like a background that was there before.
     """
     validate_augment(config)
-    if images.dtype != jnp.float32:
-        raise ValueError(
-            f"`images` are {images.dtype}: expected float32 in 0..1; use `as_floats`"
-        )
+    _check(batch)
+    if config == AugmentConfig():
+        return batch
     flip_key, colour_key, crop_key, cutout_key = jax.random.split(key, 4)
     if config.horizontal_flip:
-        images = horizontal_flip(flip_key, images, probability=config.horizontal_flip)
-    images = colour_jitter(
+        batch = horizontal_flip(flip_key, batch, probability=config.horizontal_flip)
+    batch = _flip_turn_and_scale(key, batch, config)
+    image = colour_jitter(
         colour_key,
-        images,
+        jnp.asarray(batch.image),
         brightness=config.brightness,
         contrast=config.contrast,
         saturation=config.saturation,
         hue=config.hue,
     )
+    if config.brightness_shift:
+        shift_key = jax.random.fold_in(key, BRIGHTNESS_SHIFT)
+        image = brightness_shift(shift_key, image, strength=config.brightness_shift)
+    batch = batch._replace(image=image)
     if config.crop_padding:
-        images = random_crop(crop_key, images, padding=config.crop_padding)
+        batch = random_crop(crop_key, batch, padding=config.crop_padding)
     if config.cutout:
-        images = cutout(cutout_key, images, side=config.cutout)
-    return images
+        image = cutout(cutout_key, jnp.asarray(batch.image), side=config.cutout)
+        batch = batch._replace(image=image)
+    return batch
 
 
-def horizontal_flip(key: jax.Array, x: jax.Array, *, probability: float) -> jax.Array:
-    """Mirrors each image [B, H, W, C] left to right with the given probability.
+def _check(batch: Batch) -> None:
+    shape, dtype = batch.image.shape, batch.image.dtype
+    if dtype != jnp.float32:
+        raise ValueError(
+            f"`image` is {dtype}: expected float32 in 0..1; use `as_floats`"
+        )
+    if batch.label.ndim > 1 and batch.label.shape != shape[:3]:
+        raise ValueError(
+            f"`label` has the shape {batch.label.shape}: for images of the shape "
+            f"{shape}, give classes [B] or masks {shape[:3]}"
+        )
+
+
+def _flip_turn_and_scale(key: jax.Array, batch: Batch, config: AugmentConfig) -> Batch:
+    """The changes of geometry that draw from `fold_in(key, n)`."""
+    if config.vertical_flip:
+        flip_key = jax.random.fold_in(key, VERTICAL_FLIP)
+        batch = vertical_flip(flip_key, batch, probability=config.vertical_flip)
+    if config.quarter_turns:
+        batch = quarter_turns(jax.random.fold_in(key, QUARTER_TURNS), batch)
+    if tuple(config.scale) != (1.0, 1.0):
+        batch = random_scale(jax.random.fold_in(key, SCALE), batch, scale=config.scale)
+    return batch
+
+
+Move = Callable[[jax.Array], jax.Array]
+
+
+def _moved(batch: Batch, move: Move, move_mask: Move | None = None) -> Batch:
+    """`move` of the images, and of masks if there are any (`move_mask` if given)."""
+    image, label = jnp.asarray(batch.image), batch.label
+    if label.ndim > 1:
+        label = (move_mask or move)(jnp.asarray(label))
+    return batch._replace(image=move(image), label=label)
+
+
+def _of_each(values: jax.Array, x: jax.Array) -> jax.Array:
+    """`values` [B] with the rank of x [B, ...]."""
+    return values.reshape(-1, *(1 for _ in x.shape[1:]))
+
+
+def horizontal_flip(key: jax.Array, batch: Batch, *, probability: float) -> Batch:
+    """Mirrors each image left to right with the given probability.
 
     [gaussderresnet] sec. 5.2.
     """
-    return flip(x, draw_flips(key, x.shape[0], probability=probability))
+    mirrored = draw_flips(key, batch.image.shape[0], probability=probability)
+    return _moved(batch, functools.partial(flip, mirrored=mirrored))
+
+
+def vertical_flip(key: jax.Array, batch: Batch, *, probability: float) -> Batch:
+    """Mirrors each image top to bottom with the given probability. gdjax."""
+    mirrored = draw_flips(key, batch.image.shape[0], probability=probability)
+    return _moved(batch, functools.partial(flip, mirrored=mirrored, axis=1))
 
 
 def draw_flips(key: jax.Array, count: int, *, probability: float) -> jax.Array:
@@ -78,200 +139,84 @@ def draw_flips(key: jax.Array, count: int, *, probability: float) -> jax.Array:
     return jax.random.bernoulli(key, probability, (count,))
 
 
-def flip(x: jax.Array, mirrored: jax.Array) -> jax.Array:
-    """Mirrors those images [B, H, W, C] for which `mirrored` [B] holds."""
-    return jnp.where(mirrored[:, None, None, None], x[..., ::-1, :], x)
+def flip(x: jax.Array, mirrored: jax.Array, *, axis: int = 2) -> jax.Array:
+    """Mirrors those of x [B, H, W, ...] along `axis` where `mirrored` [B] holds."""
+    return jnp.where(_of_each(mirrored, x), jnp.flip(x, axis), x)
 
 
-class ColourDraws(NamedTuple):
-    """Draws of `colour_jitter`; None: that adjustment is left out.
-
-    Attributes:
-      brightness: factors [B].
-      contrast: factors [B].
-      saturation: factors [B].
-      hue: turns [B].
-      order: permutation of 0..n - 1, int [n], of the n adjustments that are not None
-        (counted in the order of these fields): `order[0]` comes first.
-    """
-
-    brightness: jax.Array | None
-    contrast: jax.Array | None
-    saturation: jax.Array | None
-    hue: jax.Array | None
-    order: jax.Array
-
-
-def colour_jitter(
-    key: jax.Array,
-    x: jax.Array,
-    *,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
-) -> jax.Array:
-    """Random brightness, contrast, saturation and hue, in random order.
+def quarter_turns(key: jax.Array, batch: Batch) -> Batch:
+    """Turns each image by 0, 1, 2 or 3 times 90 degrees, all equally likely.
 
     Args:
       key: of the draws.
-      x: images [B, H, W, C], 0..1.
-      brightness: b, factor uniform in max(0, 1 - b)..1 + b; 0 leaves it out, and so
-        for the others.
-      contrast: c, likewise.
-      saturation: s, likewise.
-      hue: h, turn uniform in -h..h, in turns.
-
-    Returns:
-      Images [B, H, W, C], 0..1, clipped after each adjustment.
+      batch: its images are square, [B, N, N, C].
 
     Raises:
-      ValueError: if saturation or hue change images without three channels.
+      ValueError: if they are not.
 
-    [gaussderresnet] sec. 5.2; torchvision's `ColorJitter` on float tensors. Choice: the
-    order is drawn for the batch, not for each image, for which every adjustment would
-    have to be computed at each of the four positions.
+    gdjax.
     """
-    if (saturation or hue) and x.shape[-1] != 3:
+    count, height, width = batch.image.shape[:3]
+    if height != width:
         raise ValueError(
-            f"`saturation={saturation}`, `hue={hue}` need red, green and blue, but the "
-            f"images have C={x.shape[-1]}: set both to 0"
+            f"`quarter_turns=True` needs square images, but these are {height} x "
+            f"{width} px: leave it out, or make them square"
         )
-    draws = draw_colours(
-        key,
-        x.shape[0],
-        brightness=brightness,
-        contrast=contrast,
-        saturation=saturation,
-        hue=hue,
-    )
-    return adjust_colours(x, draws)
+    return _moved(batch, functools.partial(turn, turns=draw_turns(key, count)))
 
 
-def draw_colours(
-    key: jax.Array,
-    count: int,
-    *,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
-) -> ColourDraws:
-    """The draws of `colour_jitter` (see there) for B = `count` images."""
-    keys = jax.random.split(key, 5)
-
-    def factor(key: jax.Array, strength: float) -> jax.Array | None:
-        if not strength:
-            return None
-        low, high = max(0.0, 1.0 - strength), 1.0 + strength
-        return jax.random.uniform(key, (count,), jnp.float32, low, high)
-
-    turn = jax.random.uniform(keys[3], (count,), jnp.float32, -hue, hue)
-    active = sum(map(bool, (brightness, contrast, saturation, hue)))
-    return ColourDraws(
-        brightness=factor(keys[0], brightness),
-        contrast=factor(keys[1], contrast),
-        saturation=factor(keys[2], saturation),
-        hue=turn if hue else None,
-        order=jax.random.permutation(keys[4], active),
-    )
+def draw_turns(key: jax.Array, count: int) -> jax.Array:
+    """By how many quarters of a turn each image is turned, int32 [B] in 0..3."""
+    return jax.random.randint(key, (count,), 0, 4, jnp.int32)
 
 
-def adjust_colours(x: jax.Array, draws: ColourDraws) -> jax.Array:
-    """Applies the draws of `colour_jitter` to images [B, H, W, C]."""
-    adjustments = (adjust_brightness, adjust_contrast, adjust_saturation, turn_hue)
-    branches = [
-        functools.partial(_each_image, adjust, amount)
-        for adjust, amount in zip(adjustments, draws[:4], strict=True)
-        if amount is not None
-    ]
-    if not branches:
-        return x
-
-    def one(position: jax.Array, x: jax.Array) -> jax.Array:
-        return jax.lax.switch(draws.order[position], branches, x)
-
-    return jax.lax.fori_loop(0, len(branches), one, x)
+def turn(x: jax.Array, turns: jax.Array) -> jax.Array:
+    """Turns x [B, N, N, ...] anticlockwise by `turns` [B] times 90 degrees."""
+    odd = jnp.where(_of_each(turns % 2 == 1, x), jnp.rot90(x, axes=(1, 2)), x)
+    return jnp.where(_of_each(turns >= 2, x), jnp.rot90(odd, 2, axes=(1, 2)), odd)
 
 
-def _each_image(
-    adjust: Callable[[jax.Array, jax.Array], jax.Array], amount: jax.Array, x: jax.Array
-) -> jax.Array:
-    return jax.vmap(adjust)(x, amount)
-
-
-def adjust_brightness(image: jax.Array, factor: jax.Array) -> jax.Array:
-    """Grey levels [H, W, C] times the factor, clipped to 0..1."""
-    return _clip(factor * image)
-
-
-def adjust_contrast(image: jax.Array, factor: jax.Array) -> jax.Array:
-    """Deviations from the mean of the grey image times the factor, clipped to 0..1.
-
-    Choice: for other than three channels, grey is their mean (torchvision refuses).
-    """
-    return _clip(factor * image + (1.0 - factor) * _grey(image).mean())
-
-
-def adjust_saturation(image: jax.Array, factor: jax.Array) -> jax.Array:
-    """Deviations [H, W, 3] from the grey image times the factor, clipped to 0..1."""
-    return _clip(factor * image + (1.0 - factor) * _grey(image))
-
-
-def turn_hue(image: jax.Array, turn: jax.Array) -> jax.Array:
-    """Adds `turn` (in turns) to the hue of HSV, [H, W, 3] in 0..1.
-
-    With v = max(r, g, b) and the chroma c = v - min(r, g, b), hue h (in sixths of a
-    turn) has red v - c * ramp(h + 5), green v - c * ramp(h + 3), blue
-    v - c * ramp(h + 1), where ramp(k) = clip(min(k, 4 - k), 0, 1) with period 6.
-    """
-    red, green, blue = (image[..., i] for i in range(3))
-    value = image.max(-1)
-    chroma = value - image.min(-1)
-    safe = jnp.where(chroma > 0, chroma, 1.0)
-    hue = jnp.where(
-        value == red,
-        (green - blue) / safe,
-        jnp.where(
-            value == green, (blue - red) / safe + 2.0, (red - green) / safe + 4.0
-        ),
-    )
-    turned = hue + 6.0 * turn
-
-    def channel(offset: float) -> jax.Array:
-        k = jnp.mod(turned + offset, 6.0)
-        return value - chroma * _clip(jnp.minimum(k, 4.0 - k))
-
-    return _clip(jnp.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1))
-
-
-def _grey(image: jax.Array) -> jax.Array:
-    """Grey image [H, W, 1]."""
-    if image.shape[-1] != 3:
-        return image.mean(-1, keepdims=True)
-    weights = jnp.asarray(GREY_WEIGHTS, image.dtype)
-    return (image * weights[None, None]).sum(-1, keepdims=True)
-
-
-def _clip(x: jax.Array) -> jax.Array:
-    return jnp.clip(x, 0.0, 1.0)
-
-
-def random_crop(key: jax.Array, x: jax.Array, *, padding: int) -> jax.Array:
-    """Pads images [B, H, W, C] with zeros and crops them at random to their size.
+def random_scale(key: jax.Array, batch: Batch, *, scale: tuple[float, float]) -> Batch:
+    """Resizes each image about its centre, on a canvas that keeps its size.
 
     Args:
       key: of the draws.
-      x: images.
+      batch: of images [B, H, W, C], 0..1.
+      scale: least and largest factor; the logarithm of a factor is uniform.
+
+    Returns:
+      The batch, black and `IGNORED` outside of the images, its `factor` multiplied by
+      the factors that were drawn (1 where it had none).
+
+    gdjax.
+    """
+    factors = draw_factors(key, batch.image.shape[0], scale=scale)
+    moved = _moved(
+        batch,
+        functools.partial(resize, factors=factors),
+        functools.partial(resize_mask, factors=factors),
+    )
+    before = batch.factor
+    return moved._replace(factor=factors if before is None else before * factors)
+
+
+def random_crop(key: jax.Array, batch: Batch, *, padding: int) -> Batch:
+    """Pads images with zeros and crops them at random to their size.
+
+    Args:
+      key: of the draws.
+      batch: of images [B, H, W, C].
       padding: px on each side.
 
     Returns:
-      Images [B, H, W, C]: the old ones moved by up to `padding` px in x and in y.
+      The batch, its images moved by up to `padding` px in x and in y; masks are
+      `IGNORED` in the padding.
 
     [gaussderresnet] sec. 5.2; torchvision's `RandomCrop(size, padding)`.
     """
-    corners = draw_corners(key, x.shape[0], padding=padding)
-    return crop(x, corners, padding=padding)
+    corners = draw_corners(key, batch.image.shape[0], padding=padding)
+    move = functools.partial(crop, corners=corners, padding=padding)
+    return _moved(batch, move, functools.partial(move, fill=IGNORED))
 
 
 def draw_corners(key: jax.Array, count: int, *, padding: int) -> jax.Array:
@@ -279,13 +224,15 @@ def draw_corners(key: jax.Array, count: int, *, padding: int) -> jax.Array:
     return jax.random.randint(key, (count, 2), 0, 2 * padding + 1, jnp.int32)
 
 
-def crop(x: jax.Array, corners: jax.Array, *, padding: int) -> jax.Array:
-    """Crops of size H, W at `corners` [B, 2] of the padded images [B, H, W, C]."""
-    margin = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    padded = jnp.pad(x, margin)
+def crop(x: jax.Array, corners: jax.Array, *, padding: int, fill: int = 0) -> jax.Array:
+    """Crops of size H, W at `corners` [B, 2] of x [B, H, W, ...] amid `fill`."""
+    sides = (padding, padding)
+    margin = ((0, 0), sides, sides, *((0, 0) for _ in x.shape[3:]))
+    padded = jnp.pad(x, margin, constant_values=fill)
 
     def one(image: jax.Array, corner: jax.Array) -> jax.Array:
-        start = (corner[0], corner[1], jnp.zeros_like(corner[0]))
+        rest = (jnp.zeros_like(corner[0]) for _ in x.shape[3:])
+        start = (corner[0], corner[1], *rest)
         return jax.lax.dynamic_slice(image, start, x.shape[1:])
 
     return jax.vmap(one)(padded, corners)
@@ -306,6 +253,8 @@ def cutout(key: jax.Array, x: jax.Array, *, side: int) -> jax.Array:
     [gaussderresnet] sec. 6.1; DeVries and Taylor (2017). Choice: an odd side is kept
     (their code rounds it down to an even one), an even one reaches one px further up
     and to the left of its centre, as theirs.
+    Choice: masks stay as they are, like under changes of colours: a hidden pixel is
+    still of its class, which the network is to infer from what surrounds it.
     """
     centres = draw_centres(key, x.shape[0], height=x.shape[1], width=x.shape[2])
     return cut(x, centres, side=side)

@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .batch import IGNORED as IGNORED
 from .recipe import LossConfig, Recipe
 
 
 # (logits [B, ..., K], labels [B, ...]) -> scalar.
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
-# Label of pixels that don't count.
-IGNORED = 255
 
 
 def make_loss(config: LossConfig, weights: np.ndarray | None = None) -> Loss:

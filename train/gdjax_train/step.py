@@ -13,8 +13,9 @@ import optax
 
 from .augment import augment as augmented
 from .augment_config import AugmentConfig
+from .batch import IGNORED, Batch
 from .compiling import compiler_options
-from .losses import IGNORED, Loss, penalty
+from .losses import Loss, penalty
 
 
 Metrics = dict[str, jax.Array]
@@ -38,16 +39,6 @@ class State(NamedTuple):
     opt_state: Any
     ema: Any
     key: jax.Array
-
-
-class Batch(NamedTuple):
-    """Images as stored, uint8 [B, H, W, C], and their classes.
-
-    Classes are int32 [B], or uint8 [B, H, W] of every pixel.
-    """
-
-    image: jax.Array | np.ndarray
-    label: jax.Array | np.ndarray
 
 
 def initial_state(
@@ -114,7 +105,7 @@ def train_step(
       model: Flax module, `(x, train=True) -> (logits, aux)`.
       optimizer: its updates.
       loss: of logits and labels.
-      augment: random changes of the images.
+      augment: random changes of the images, and of masks with them.
       ema_decay: of the running mean of the parameters.
       l2: of the penalty on the weights of convolutions.
 
@@ -125,12 +116,13 @@ def train_step(
     dropout = jax.random.fold_in(state.key, state.step)
     # Another number than dropout's, from the same step: a resumed run draws it again.
     changes = jax.random.fold_in(dropout, 1)
-    images = augmented(changes, as_floats(batch.image), augment)
+    floats = batch._replace(image=as_floats(batch.image))
+    batch = augmented(changes, floats, augment)
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         (logits, _), updated = model.apply(
             {"params": params, "batch_stats": state.batch_stats},
-            images,
+            batch.image,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": dropout},
