@@ -12,6 +12,7 @@ import pytest
 
 from gdjax.layers import LearnedSigma
 from gdjax_train import evaluation, loop, njet, njet_evaluation, recipes, splits
+from gdjax_train.augment_config import AugmentConfig
 from gdjax_train.errors import UserError
 from gdjax_train.losses import make_loss, penalty
 from gdjax_train.members import Member, build_model, members, parse_net
@@ -126,6 +127,8 @@ def test_segmentations_are_trained_and_evaluated(small, data, open_run):
     small = dataclasses.replace(
         small, model=model, loss=loss, epochs=1, nets=("3x3+relu",)
     )
+    augment = AugmentConfig(horizontal_flip=0.5, scale=(0.8, 1.25), crop_padding=1)
+    small = dataclasses.replace(small, augment=augment)
     small = dataclasses.replace(
         small, data=dataclasses.replace(small.data, validation_images=4)
     )

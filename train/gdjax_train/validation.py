@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import njet, variants
-from .augment_config import AugmentConfig, validate_augment
+from .augment_config import validate_augment
 from .errors import UserError
 from .members import SCALE_POOLINGS, parse_net
 from .recipe import Recipe
@@ -65,12 +65,6 @@ def _validate_njet(recipe: Recipe, filters: str) -> None:
         raise UserError(
             f"`nets` has {filters!r}, but safe subsampling goes by learned sigmas: add"
             ' a variant, as in "plain+relu+published"'
-        )
-    segmented = model.family in njet.SEGMENTATION
-    if segmented and recipe.augment != AugmentConfig():
-        raise UserError(
-            "`augment` changes images, but not the classes of their pixels: leave it "
-            f"out for {model.family}"
         )
     if not 0 < model.njet.r < float("inf"):
         raise UserError(f"`r={model.njet.r}` must be a positive number of px")
