@@ -28,28 +28,75 @@ def spatial_mean(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     return x.mean(axis=tuple(range(-ndim - 1, -1)))
 
 
-def max_over_scales(per_scale: jax.Array, keep: jax.Array) -> jax.Array:
-    """Maximum over the kept scale channels. [gaussdernet] (10).
+def max_over_scales(
+    per_scale: jax.Array, keep: jax.Array | None = None, *, axis: int = -2
+) -> jax.Array:
+    """Maximum over the kept scale channels. [gaussdernet] (10); of maps: gdjax.
 
     Args:
-      per_scale: [B, S, K].
-      keep: [B, S], bool; at least one True per row.
+      per_scale: logits [B, S, K], or maps such as [S, B, H, W, C] with `axis=0`.
+      keep: which channels take part, bool, with the leading axes of `per_scale`, at
+        least as far as `axis`: [B, S], or [S, B] of these maps; what holds for them
+        holds along the axes that follow. At least one True along `axis`. None: all.
+      axis: of the scale channels.
 
     Returns:
-      [B, K].
+      `per_scale` without `axis`: [B, K], or [B, H, W, C]. Where several channels are
+      largest, they share the gradient equally.
+
+    Raises:
+      ValueError: for `keep` of another shape.
     """
-    return jnp.where(keep[..., None], per_scale, -jnp.inf).max(axis=-2)
+    return _kept(per_scale, keep, axis, others=-jnp.inf).max(axis=axis)
 
 
-def logsumexp_over_scales(per_scale: jax.Array, keep: jax.Array) -> jax.Array:
-    """Log sum_s exp over the kept scale channels, [B, K]. [gaussderresnet] sec. 3."""
-    return jax.nn.logsumexp(jnp.where(keep[..., None], per_scale, -jnp.inf), axis=-2)
+def logsumexp_over_scales(
+    per_scale: jax.Array, keep: jax.Array | None = None, *, axis: int = -2
+) -> jax.Array:
+    """Log sum_s exp over the kept scale channels, as in `max_over_scales`.
+
+    [gaussderresnet] sec. 3; of maps: gdjax.
+    """
+    return jax.nn.logsumexp(_kept(per_scale, keep, axis, others=-jnp.inf), axis=axis)
 
 
-def mean_over_scales(per_scale: jax.Array, keep: jax.Array) -> jax.Array:
-    """Mean over the kept scale channels, [B, K]. [gaussderresnet] sec. 3."""
-    weights = keep.astype(per_scale.dtype)[..., None]
-    return (weights * per_scale).sum(axis=-2) / weights.sum(axis=-2)
+def mean_over_scales(
+    per_scale: jax.Array, keep: jax.Array | None = None, *, axis: int = -2
+) -> jax.Array:
+    """Mean over the kept scale channels, as in `max_over_scales`.
+
+    [gaussderresnet] sec. 3; of maps: gdjax.
+    """
+    kept = _kept(per_scale, keep, axis, others=0.0)
+    if keep is None:
+        return kept.mean(axis=axis)
+    counts = _aligned(keep, per_scale, axis).astype(kept.dtype).sum(axis=axis)
+    return kept.sum(axis=axis) / counts
+
+
+def _kept(
+    per_scale: jax.Array, keep: jax.Array | None, axis: int, *, others: float
+) -> jax.Array:
+    """`per_scale` with `others` in the channels that are left out."""
+    if keep is None:
+        return jnp.asarray(per_scale)
+    return jnp.where(_aligned(keep, per_scale, axis), per_scale, others)
+
+
+def _aligned(keep: jax.Array, per_scale: jax.Array, axis: int) -> jax.Array:
+    """`keep` with an axis of length 1 for each of `per_scale` that it lacks."""
+    leading = per_scale.shape[: keep.ndim]
+    fits = len(leading) == keep.ndim > axis % per_scale.ndim and all(
+        kept == n or kept == 1 for kept, n in zip(keep.shape, leading, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"`keep` has the shape {keep.shape}: for `per_scale` {per_scale.shape} and "
+            f"`axis={axis}` give its leading axes, at least "
+            f"{per_scale.shape[: axis % per_scale.ndim + 1]}"
+        )
+    rest = (1,) * (per_scale.ndim - keep.ndim)
+    return jnp.broadcast_to(keep, leading).reshape(*leading, *rest)
 
 
 def keep_scales(key: jax.Array, shape: tuple[int, int], *, rate: float) -> jax.Array:

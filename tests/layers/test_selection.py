@@ -73,6 +73,98 @@ def test_dropped_channels_never_decide_and_get_no_gradient(pool, _):
     np.testing.assert_allclose(slope.sum(1), 1, atol=1e-6)
 
 
+def some_kept(*shape):
+    """At least one scale channel, of those along axis 0."""
+    keep = np.random.default_rng(1).random(shape) < 0.5
+    keep[0] |= ~keep.any(0)
+    return keep
+
+
+@pytest.mark.parametrize(("pool", "expected"), POOLINGS)
+@pytest.mark.parametrize("axes", [2, 3, 4, 5])
+def test_pooling_of_maps_behind_their_scale_channels(pool, expected, axes):
+    maps = noise(3, 2, 4, 5, 2) - 10
+    keep = some_kept(*maps.shape[:axes])
+    pooled = jax.jit(pool, static_argnames="axis")(maps, jnp.asarray(keep), axis=0)
+    assert pooled.shape == (2, 4, 5, 2)
+    rest = (1,) * (maps.ndim - axes)
+    everywhere = np.broadcast_to(keep.reshape(*keep.shape, *rest), maps.shape)
+    for place in np.ndindex(pooled.shape):
+        kept = maps[:, *place][everywhere[:, *place]]
+        assert pooled[place] == pytest.approx(expected(kept), abs=1e-5)
+
+
+@pytest.mark.parametrize(("pool", "expected"), POOLINGS)
+@pytest.mark.parametrize("axis", [-2, 0, 1])
+def test_without_keep_all_channels_take_part(pool, expected, axis):
+    per_scale = noise(4, 5, 3)
+    pooled = pool(jnp.asarray(per_scale), axis=axis)
+    np.testing.assert_allclose(pooled, expected(per_scale, axis=axis), atol=1e-6)
+    every = jnp.ones(per_scale.shape[: 1 if axis == 0 else 2], bool)
+    again = pool(jnp.asarray(per_scale), every, axis=axis)
+    np.testing.assert_allclose(pooled, again, atol=1e-6)
+
+
+def test_the_axis_of_logits_is_the_last_but_one():
+    per_scale, keep = noise(4, 5, 3), jnp.asarray(some_kept(5, 4).T)
+    for pool, _ in POOLINGS:
+        np.testing.assert_array_equal(
+            pool(per_scale, keep), pool(per_scale, keep, axis=1)
+        )
+
+
+@pytest.mark.parametrize(("pool", "_"), POOLINGS)
+@pytest.mark.parametrize("value", [0.0, 1e30, -1e30, np.inf, np.nan])
+def test_gradients_of_maps_are_finite_whatever_is_left_out(pool, _, value):
+    keep = some_kept(3, 2)
+    where = keep[..., None, None, None]
+    maps = np.where(where, noise(3, 2, 4, 5, 2), np.float32(value))
+
+    def total(maps):
+        return pool(maps, jnp.asarray(keep), axis=0).sum()
+
+    found, slope = jax.value_and_grad(total)(maps)
+    assert np.isfinite(found) and np.isfinite(slope).all()
+    np.testing.assert_array_equal(slope[~keep], 0)
+    np.testing.assert_allclose(slope.sum(0), 1, atol=1e-6)
+
+
+def test_largest_channels_share_the_gradient():
+    maps = np.zeros((4, 1, 1, 1, 2), np.float32)
+    maps[:, 0, 0, 0, 0] = [7, 7, 3, 7]
+    keep = jnp.array([True, True, True, False])[:, None]
+
+    def total(maps):
+        return max_over_scales(maps, keep, axis=0).sum()
+
+    found, slope = jax.value_and_grad(total)(maps)
+    assert found == 7
+    np.testing.assert_allclose(slope[:, 0, 0, 0, 0], [1 / 2, 1 / 2, 0, 0])
+    np.testing.assert_allclose(slope[:, 0, 0, 0, 1], [1 / 3, 1 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize(("pool", "_"), POOLINGS)
+def test_pooling_of_maps_mapped_equals_the_loop(pool, _):
+    maps, keep = noise(6, 3, 2, 4, 4, 2), some_kept(3, 6, 2).swapaxes(0, 1)
+
+    def of_maps(maps, keep):
+        return pool(maps, keep, axis=0)
+
+    mapped = jax.vmap(of_maps)(maps, jnp.asarray(keep))
+    for n in range(6):
+        alone = of_maps(maps[n], jnp.asarray(keep[n]))
+        np.testing.assert_allclose(mapped[n], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(("pool", "_"), POOLINGS)
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((4,), -2), ((5, 4), -2), ((4, 5, 3, 1), -2), ((3,), 0)]
+)
+def test_what_does_not_say_which_channels_are_kept_is_refused(pool, _, shape, axis):
+    with pytest.raises(ValueError, match=r"`keep` has the shape .*leading axes"):
+        pool(jnp.asarray(noise(4, 5, 3)), jnp.ones(shape, bool), axis=axis)
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.3, 0.9, 0.999])
 def test_scale_dropout_has_its_rate_and_keeps_one_channel(rate):
     count, scales = 40_000, 4
