@@ -4,6 +4,11 @@ Importing this package registers the builders with TFDS. `load` is all that most
 need.
 """
 
+from gdjax import extras
+
+
+extras.require("gdjax.data", "data")
+
 from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.cifar100 import GdjaxCifar100
 from gdjax.data.cityscapes import open_cityscapes

@@ -17,6 +17,7 @@ from rich.table import Table
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.loading import load_at_factor, test_factors
 from gdjax.data.preparing import BUILDERS, find_prepared, prepare
+from gdjax.extras import MissingExtra
 
 
 _FILE_WIDTH = 150
@@ -82,6 +83,10 @@ class Show:
         """Writes the sheet."""
         if not self.out.parent.is_dir():
             raise FileNotFoundError(f"the folder {self.out.parent} does not exist")
+        # matplotlib takes half a second, and only this command needs it; where it is
+        # missing, nothing should be downloaded first.
+        from gdjax.plots.contact_sheet import contact_sheet
+
         factors = self.factors or test_factors(self.name) or (1.0,)
         rows, texts = [], []
         for factor in factors:
@@ -93,9 +98,6 @@ class Show:
             if examples.label.ndim == 3:
                 rows.append(_grey(examples.label))
                 texts.append("classes")
-        # matplotlib takes half a second, and only this command needs it.
-        from gdjax.plots.contact_sheet import contact_sheet
-
         figure = contact_sheet(rows, texts)
         # Renamed at the end: a sheet that exists is a whole one.
         temporary = self.out.with_name(f".{self.out.name}.{os.getpid()}.tmp")
@@ -121,8 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the arguments; those of the process if None.
 
     Returns:
-      Exit code: 0; 2 after one line on stderr if the input is at fault; 130 if
-      interrupted.
+      Exit code: 0; 2 after one line on stderr if the input is at fault or an extra is
+      missing; 130 if interrupted.
 
     Raises:
       SystemExit: from the parser, with code 2 for wrong arguments and 0 for --help.
@@ -135,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         command.run()
-    except (OSError, ValueError) as error:
+    except (MissingExtra, OSError, ValueError) as error:
         print(f"gdjax-data: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -144,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _one_line(error: OSError | ValueError) -> str:
+def _one_line(error: Exception) -> str:
     """The message, without "[Errno 28]" before a sentence of our own."""
     ours = isinstance(error, OSError) and error.errno and not error.filename
     return " ".join(str(error.strerror if ours else error).split())  # type: ignore

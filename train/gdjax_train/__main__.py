@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from . import recipes
+from . import recipes, require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
 from .recipe import Recipe, differences
@@ -32,6 +32,7 @@ def _main(arguments: list[str]) -> None:
     if resume is None and rest[:1] in (["-h"], ["--help"]):
         print(overview())
         return
+    require_packages()
     name, flags = split_name(rest)
     command = as_typed("gdjax-train", arguments)
     if resume is not None:

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-import tyro
-
+from . import require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
 from .recipe import Pooling
@@ -33,7 +32,7 @@ class Request:
       name: write NAME.json in place of evaluation.json, and figures with that prefix.
     """
 
-    run_dir: tyro.conf.Positional[str]
+    run_dir: str
     factors: tuple[float, ...] = ()
     sigmas: tuple[float, ...] = ()
     per_octave: int | None = None
@@ -82,7 +81,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> None:
-    request = tyro.cli(Request, args=arguments, prog="gdjax-evaluate")
+    require_packages()
+    import tyro
+
+    request = tyro.cli(
+        Request,
+        args=arguments,
+        prog="gdjax-evaluate",
+        config=(tyro.conf.PositionalRequiredArgs,),
+    )
 
     # Only now: a mistyped flag should not wait for JAX.
     from rich.console import Console
