@@ -12,9 +12,10 @@ extras.require("gdjax.data", "data")
 from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.cifar100 import GdjaxCifar100
 from gdjax.data.cityscapes import open_cityscapes
+from gdjax.data.errors import DataError
 from gdjax.data.factors import factor_tag, quarter_octaves
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
-from gdjax.data.idx import DataError, read_images, read_labels
+from gdjax.data.idx import read_images, read_labels
 from gdjax.data.loading import Examples, load, load_at_factor, test_factors
 from gdjax.data.masked_images import MaskedImage, MaskedImages
 from gdjax.data.mnist import GdjaxMnist

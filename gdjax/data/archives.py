@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdjax.data import sources
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError
 from gdjax.data.releases import ArchiveRelease
 from gdjax.data.sources import Download
 

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from gdjax.data import archives
 from gdjax.data.archives import SourceFile
 from gdjax.data.builder import ScaleBuilder, ScaleConfig
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError
 from gdjax.data.mnist import PLAIN_CONFIGS, PLAIN_SPLITS
 from gdjax.data.releases import CIFAR100, ArchiveRelease
 from gdjax.data.sources import Download, Originals

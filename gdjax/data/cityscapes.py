@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError, unknown
 from gdjax.data.masked_images import IGNORED, MaskedImages, present, read_indices
-from gdjax.data.preparing import unknown
 from gdjax.data.sources import check_folder
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from gdjax.data.errors import DataError
 from gdjax.data.factors import factor_tag
-from gdjax.data.idx import DataError
 from gdjax.data.parts import StoredPart
 
 

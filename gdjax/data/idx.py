@@ -13,17 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gdjax.data.errors import DataError
+
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UINT8 = 8
 _KINDS = {1: "labels", 3: "images"}
-
-
-class DataError(ValueError):
-    """A data file or folder is not what it should be.
-
-    The message is one line: the file, what is wrong with it, and the remedy.
-    """
 
 
 def unpack(path: Path, *, remedy: str = "") -> bytes:

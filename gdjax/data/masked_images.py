@@ -13,7 +13,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from PIL import Image
 
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError
 
 
 IGNORED = 255

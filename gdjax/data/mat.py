@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError
 
 
 def read_mat(path: Path, names: Sequence[str], *, remedy: str) -> dict[str, np.ndarray]:

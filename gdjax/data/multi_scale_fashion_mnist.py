@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from gdjax.data.builder import ScaleBuilder, ScaleConfig
+from gdjax.data.errors import DataError
 from gdjax.data.fashion_mnist import GARMENTS
-from gdjax.data.idx import DataError
 from gdjax.data.masked_images import IGNORED
 from gdjax.data.mnist import PLAIN_SPLITS
 from gdjax.data.releases import FASHION_MNIST, IdxRelease

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError, unknown
 from gdjax.data.masked_images import (
     MaskedImages,
     present,
@@ -21,7 +21,6 @@ from gdjax.data.masked_images import (
     read_names,
 )
 from gdjax.data.mat import read_mat
-from gdjax.data.preparing import unknown
 from gdjax.data.sources import check_folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import functools
 import io
@@ -11,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -20,6 +19,7 @@ from gdjax.data import hdf5, sources
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.cifar10 import GdjaxCifar10
 from gdjax.data.cifar100 import GdjaxCifar100
+from gdjax.data.errors import unknown
 from gdjax.data.fashion_mnist import GdjaxFashionMnist
 from gdjax.data.mnist import GdjaxMnist
 from gdjax.data.mnist_large_scale import MnistLargeScale
@@ -79,23 +79,6 @@ def parse_name(name: str) -> tuple[type[ScaleBuilder], str]:
     if config and config not in configs:
         raise unknown(f"config of {stem}", config, configs)
     return known[stem], config or configs[0]
-
-
-def unknown(kind: str, given: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is in no list, with the nearest that are.
-
-    Args:
-      kind: what the name stands for, such as "split of mnist".
-      given: as the user wrote it.
-      known: the valid names.
-
-    Returns:
-      The error, to be raised by the caller.
-    """
-    known = list(known)
-    near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return ValueError(f"unknown {kind} {given!r}: {hint}known: {', '.join(known)}")
 
 
 def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuilder:

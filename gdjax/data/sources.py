@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdjax.data import idx
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError
 from gdjax.data.releases import FASHION_MNIST, FILES, MNIST, IdxRelease, Release
 
 

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from gdjax.data import archives, sources
 from gdjax.data.archives import SourceFile
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.idx import DataError
+from gdjax.data.errors import DataError
 from gdjax.data.mat import read_mat
 from gdjax.data.mnist import PLAIN_CONFIGS, PLAIN_SPLITS
 from gdjax.data.releases import SVHN, FilesRelease, RemoteFile
