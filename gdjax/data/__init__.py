@@ -9,26 +9,23 @@ from gdjax import extras
 
 extras.require("gdjax.data", "data")
 
-from gdjax.data.cifar10 import GdjaxCifar10
-from gdjax.data.cifar100 import GdjaxCifar100
-from gdjax.data.cityscapes import open_cityscapes
+from gdjax.data.cifar import GdjaxCifar10, GdjaxCifar100, RescaledCifar10
+from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import DataError
-from gdjax.data.factors import factor_tag, quarter_octaves
-from gdjax.data.fashion_mnist import GdjaxFashionMnist
-from gdjax.data.idx import read_images, read_labels
+from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
+from gdjax.data.formats import read_images, read_labels
 from gdjax.data.loading import Examples, load, load_at_factor, test_factors
 from gdjax.data.masked_images import MaskedImage, MaskedImages
-from gdjax.data.mnist import GdjaxMnist
-from gdjax.data.mnist_large_scale import MnistLargeScale
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
-from gdjax.data.pascal_voc import open_pascal_voc, open_sbd, open_trainaug
 from gdjax.data.preparing import BUILDERS, prepare
-from gdjax.data.rescaled_cifar10 import RescaledCifar10
-from gdjax.data.rescaled_digits import RescaledDigits
-from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
-from gdjax.data.rescaled_stl10 import RescaledStl10
-from gdjax.data.rescaling import rescale
-from gdjax.data.stl10 import GdjaxStl10
+from gdjax.data.rescaling import factor_tag, quarter_octaves, rescale
+from gdjax.data.segmentation_folders import (
+    open_cityscapes,
+    open_pascal_voc,
+    open_sbd,
+    open_trainaug,
+)
+from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
 
 

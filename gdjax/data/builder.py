@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -13,14 +13,25 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.utils import Size, classproperty
 
 from gdjax.data import hdf5, sources
-from gdjax.data.factors import factor_tag
-from gdjax.data.parts import Part, RescaledPart, StoredPart
-from gdjax.data.releases import IdxRelease, Release
-from gdjax.data.rescaling import Background
-from gdjax.data.sources import Download, Originals
+from gdjax.data.hdf5 import StoredPart
+from gdjax.data.originals import Originals, read_originals
+from gdjax.data.releases import Release
+from gdjax.data.rescaling import Background, RescaledPart, factor_tag, quarter_octaves
+from gdjax.data.sources import Download
 
 
 Splits = dict[str, tuple[str, float]]
+
+
+class Part(Protocol):
+    """Anything that can go through the examples of one split."""
+
+    def examples(self) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yields image, uint8 [side, side, C], and label, in source order.
+
+        The label is a whole number, or a mask, uint8 [side, side, 1].
+        """
+        ...
 
 
 def scale_splits(subset: str, factors: tuple[float, ...]) -> Splits:
@@ -34,6 +45,15 @@ def scale_splits(subset: str, factors: tuple[float, ...]) -> Splits:
       Split name -> (subset, factor).
     """
     return {f"{subset}_scale_{factor_tag(f)}": (subset, f) for f in factors}
+
+
+PLAIN_SPLITS: Splits = {name: (name, 1.0) for name in ("train", "validation", "test")}
+
+NINE_SIZES: Splits = {
+    "train": ("train", 1.0),
+    "validation": ("validation", 1.0),
+    **scale_splits("test", quarter_octaves(-4, 4)),
+}
 
 
 @dataclasses.dataclass(eq=False)
@@ -51,12 +71,23 @@ class ScaleConfig(tfds.core.BuilderConfig):
     side: int | None = None
 
 
+TINY = ScaleConfig(
+    name="tiny",
+    description="The first 256 / 64 / 64 images; for tests.",
+    limits={"train": 256, "validation": 64, "test": 64},
+)
+
+PLAIN_CONFIGS = [ScaleConfig(name="default", description="All images."), TINY]
+
+STORED = ScaleConfig(name="hdf5", description="The authors' HDF5 files.", stored=True)
+
+
 class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Objects of one published set, at the size factors of its splits.
 
     Images keep the source's order (no shuffling), so that index i is the same object
     in all splits of a subset. A subclass states the class attributes; a set that is
-    not four IDX files overrides `originals` as well.
+    not a release of IDX files or of records overrides `originals` as well.
 
     Attributes:
       SIDE: side of the images in px.
@@ -163,9 +194,9 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           FileNotFoundError: if files are missing.
           DataError: if files are not what they should be.
         """
-        if not isinstance(self.RELEASE, IdxRelease):
+        if self.RELEASE is None:
             raise NotImplementedError(f"{self.name} must override `originals`")
-        return sources.read_originals(self.RELEASE, folder=folder, download=download)
+        return read_originals(self.RELEASE, folder=folder, download=download)
 
     def stored_parts(self, folder: Path) -> dict[str, StoredPart]:
         """Where the authors' HDF5 files have every split; see `hdf5.find_parts`."""

@@ -12,17 +12,48 @@ import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gdjax.data.errors import DataError
-from gdjax.data.factors import factor_tag
-from gdjax.data.parts import StoredPart
+from gdjax.data.rescaling import factor_tag
 
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _SAMPLES = 16
+_BLOCK = 100
+
+
+class StoredPart(NamedTuple):
+    """Images that somebody else has rescaled, in an HDF5 file.
+
+    Attributes:
+      path: the HDF5 file.
+      subset: "train", "val" or "test": keys `x_<subset>` and `y_<subset>`.
+      shape: height and width in px, and channels, of the images; in the file the
+        channels may also come first.
+    """
+
+    path: Path
+    subset: str
+    shape: tuple[int, int, int]
+
+    def examples(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields image, uint8 [H, W, C], and label, in source order."""
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            images: Any = file[f"x_{self.subset}"]
+            labels = np.asarray(file[f"y_{self.subset}"]).reshape(-1)
+            channels_first = images.shape[1:] == (self.shape[2], *self.shape[:2])
+            for start in range(0, len(labels), _BLOCK):
+                block = np.asarray(images[start : start + _BLOCK], np.float64)
+                block = np.clip(np.rint(block), 0, 255).astype(np.uint8)
+                if channels_first:
+                    block = np.moveaxis(block, 1, -1)
+                block = np.ascontiguousarray(block).reshape(-1, *self.shape)
+                yield from zip(block, map(int, labels[start:]), strict=False)
 
 
 def find_parts(

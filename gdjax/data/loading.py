@@ -11,13 +11,13 @@ import numpy as np
 from gdjax.data import sources
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.errors import DataError, unknown
-from gdjax.data.factors import factor_tag, find_factor
 from gdjax.data.preparing import (
     BUILDERS,
     parse_name,
     prepare,
     prepared_root,
 )
+from gdjax.data.rescaling import factor_tag, find_factor
 
 
 _BLOCK = 1000

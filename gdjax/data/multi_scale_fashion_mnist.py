@@ -10,13 +10,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gdjax.data.builder import ScaleBuilder, ScaleConfig
+from gdjax.data.builder import PLAIN_SPLITS, ScaleBuilder, ScaleConfig
 from gdjax.data.errors import DataError
 from gdjax.data.fashion_mnist import GARMENTS
 from gdjax.data.masked_images import IGNORED
-from gdjax.data.mnist import PLAIN_SPLITS
+from gdjax.data.originals import Originals
 from gdjax.data.releases import FASHION_MNIST, IdxRelease
-from gdjax.data.sources import Originals
 
 
 _SEED = 0

@@ -17,19 +17,13 @@ import tensorflow_datasets as tfds
 
 from gdjax.data import hdf5, sources
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.cifar10 import GdjaxCifar10
-from gdjax.data.cifar100 import GdjaxCifar100
+from gdjax.data.cifar import GdjaxCifar10, GdjaxCifar100, RescaledCifar10
+from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import unknown
-from gdjax.data.fashion_mnist import GdjaxFashionMnist
-from gdjax.data.mnist import GdjaxMnist
-from gdjax.data.mnist_large_scale import MnistLargeScale
+from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
-from gdjax.data.rescaled_cifar10 import RescaledCifar10
-from gdjax.data.rescaled_digits import RescaledDigits
-from gdjax.data.rescaled_fashion_mnist import RescaledFashionMnist
-from gdjax.data.rescaled_stl10 import RescaledStl10
-from gdjax.data.sources import Originals
-from gdjax.data.stl10 import GdjaxStl10
+from gdjax.data.originals import Originals
+from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
 
 

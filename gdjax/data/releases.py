@@ -7,73 +7,128 @@ builders. The digests are of the unpacked files, which are the same from any sou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
-
-
-FILES = {
-    "train_images": "train-images-idx3-ubyte",
-    "train_labels": "train-labels-idx1-ubyte",
-    "test_images": "t10k-images-idx3-ubyte",
-    "test_labels": "t10k-labels-idx1-ubyte",
-}
+from typing import ClassVar, NamedTuple
 
 
 class RemoteFile(NamedTuple):
-    """What a download must be: size in bytes and SHA-256 of the packed file."""
+    """What a download must be: size in bytes and SHA-256 of the file there."""
 
     size: int
     sha256: str
 
 
+class Layout(NamedTuple):
+    """What a record holds: labels of one byte each, then the planes of an image.
+
+    Attributes:
+      classes: how many classes each label has; (): there is none.
+      first: label of the first class.
+      side: of the image, in three colours, in px; 0: there is none.
+      by_columns: planes are written column by column, and not row by row.
+    """
+
+    classes: tuple[int, ...] = ()
+    first: int = 0
+    side: int = 0
+    by_columns: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of a record."""
+        return len(self.classes) + 3 * self.side**2
+
+
 class Records(NamedTuple):
-    """A file that is nothing but equal records: how many, and the bytes of each."""
+    """A file that is nothing but equal records: how many, and what each holds."""
 
     count: int
-    size: int
+    layout: Layout
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.count * self.layout.size
 
 
 @dataclass(frozen=True)
-class IdxRelease:
-    """A published data set of four IDX files.
+class FilesRelease:
+    """A published data set of single files.
 
     Attributes:
       title: its name for people.
-      url: folder of the packed files.
-      remote: name without .gz -> what a download must be.
+      url: folder of the files.
+      remote: name, without `SUFFIX` -> what a download must be.
       digest: `Originals.digest` of the published files.
+      subsets: "train" and "test" -> names of their files.
       debian: folder and package name where Debian has them, or None.
       folder: subfolder of the data folder in which they lie; none.
+      SUFFIX: what is behind the names where they are published packed.
+      VALIDATION: of so many training images, the last one is for validation.
     """
 
     title: str
     url: str
     remote: Mapping[str, RemoteFile]
     digest: str
+    subsets: Mapping[str, tuple[str, ...]]
     debian: tuple[Path, str] | None = None
-    folder: str = ""
+    folder: ClassVar[str] = ""
+
+    SUFFIX: ClassVar[str] = ""
+    VALIDATION: ClassVar[int] = 5
+
+    @property
+    def contents(self) -> str:
+        """The files, in words."""
+        return " and ".join(self.remote)
 
     def urls(self) -> dict[str, str]:
-        """Part -> address of the packed file."""
-        return {part: f"{self.url}{name}.gz" for part, name in FILES.items()}
+        """Name -> address."""
+        return {name: f"{self.url}{name}{self.SUFFIX}" for name in self.remote}
 
     def downloads(self) -> dict[str, RemoteFile]:
         """Address -> what a download from there must be."""
-        return {f"{self.url}{name}.gz": file for name, file in self.remote.items()}
+        return {url: self.remote[name] for name, url in self.urls().items()}
 
     def remedies(self) -> str:
         """All the ways to get the files, as the end of an error message."""
-        ways = ["name a folder with its four IDX files (--data-dir, `data_dir=`)"]
+        ways = [f"name a folder with {self.contents} (--data-dir, `data_dir=`)"]
         if self.debian:
             ways.append(f"install Debian's package {self.debian[1]}")
-        ways.append(f"let it be downloaded from {self.url} (needs the network)")
+        size = sum(file.size for file in self.remote.values())
+        ways.append(
+            f"let them be downloaded from {self.url} ({size / 1e6:,.0f} MB; needs the "
+            "network)"
+        )
         return ", or ".join(ways)
+
+
+_IDX_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+@dataclass(frozen=True)
+class IdxRelease(FilesRelease):
+    """A published data set of the four IDX files that MNIST has."""
+
+    subsets: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _IDX_FILES)
+
+    SUFFIX: ClassVar[str] = ".gz"
+    VALIDATION: ClassVar[int] = 6
+
+    @property
+    def contents(self) -> str:
+        """The files, in words."""
+        return f"its four IDX files ({', '.join(self.remote)}; packed or not)"
 
 
 @dataclass(frozen=True)
 class ArchiveRelease:
-    """A published data set of files of known sizes, packed in one archive.
+    """A published data set of files of equal records, packed in one archive.
 
     Attributes:
       title: its name for people.
@@ -82,8 +137,10 @@ class ArchiveRelease:
       folder: the folder of the files inside the archive.
       files: name -> its records, for the files that are read; the archive may hold
         others.
+      subsets: "train" and "test" -> names of their files.
       digest: `Originals.digest` of the published files; None if only the archive's
         sum is published.
+      VALIDATION: of so many training images, the last one is for validation.
     """
 
     title: str
@@ -91,7 +148,10 @@ class ArchiveRelease:
     remote: RemoteFile
     folder: str
     files: Mapping[str, Records]
+    subsets: Mapping[str, tuple[str, ...]]
     digest: str | None = None
+
+    VALIDATION: ClassVar[int] = 5
 
     @property
     def archive(self) -> str:
@@ -115,43 +175,7 @@ class ArchiveRelease:
         )
 
 
-@dataclass(frozen=True)
-class FilesRelease:
-    """A published data set of single files, not packed.
-
-    Attributes:
-      title: its name for people.
-      url: folder of the files.
-      remote: name -> what a download must be.
-      digest: `Originals.digest` of the published files.
-      folder: subfolder of the data folder in which they lie; none.
-    """
-
-    title: str
-    url: str
-    remote: Mapping[str, RemoteFile]
-    digest: str
-    folder: str = ""
-
-    def urls(self) -> dict[str, str]:
-        """Name -> address."""
-        return {name: f"{self.url}{name}" for name in self.remote}
-
-    def downloads(self) -> dict[str, RemoteFile]:
-        """Address -> what a download from there must be."""
-        return {f"{self.url}{name}": file for name, file in self.remote.items()}
-
-    def remedies(self) -> str:
-        """All the ways to get the files, as the end of an error message."""
-        size = sum(file.size for file in self.remote.values())
-        return (
-            f"name a folder with {' and '.join(self.remote)} (--data-dir, `data_dir=`),"
-            f" or let them be downloaded from {self.url} ({size / 1e6:,.0f} MB; needs "
-            "the network)"
-        )
-
-
-Release = IdxRelease | ArchiveRelease | FilesRelease
+Release = FilesRelease | ArchiveRelease
 
 
 MNIST = IdxRelease(
@@ -195,6 +219,10 @@ FASHION_MNIST = IdxRelease(
     debian=(Path("/usr/share/datasets/fashion-mnist"), "dataset-fashion-mnist"),
 )
 
+# The last of the training files has a fifth of the images.
+_CIFAR10_TRAINING = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+_CIFAR10_FILE = Records(10_000, Layout(classes=(10,), side=32))
+
 CIFAR10 = ArchiveRelease(
     title="CIFAR-10 (binary version)",
     url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -202,10 +230,8 @@ CIFAR10 = ArchiveRelease(
         170052171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
     ),
     folder="cifar-10-batches-bin",
-    files={
-        **{f"data_batch_{i}.bin": Records(10_000, 1 + 3 * 32**2) for i in range(1, 6)},
-        "test_batch.bin": Records(10_000, 1 + 3 * 32**2),
-    },
+    files=dict.fromkeys((*_CIFAR10_TRAINING, "test_batch.bin"), _CIFAR10_FILE),
+    subsets={"train": _CIFAR10_TRAINING, "test": ("test_batch.bin",)},
 )
 
 CIFAR100 = ArchiveRelease(
@@ -216,9 +242,10 @@ CIFAR100 = ArchiveRelease(
     ),
     folder="cifar-100-binary",
     files={
-        "train.bin": Records(50_000, 2 + 3 * 32**2),
-        "test.bin": Records(10_000, 2 + 3 * 32**2),
+        "train.bin": Records(50_000, Layout(classes=(20, 100), side=32)),
+        "test.bin": Records(10_000, Layout(classes=(20, 100), side=32)),
     },
+    subsets={"train": ("train.bin",), "test": ("test.bin",)},
 )
 
 STL10 = ArchiveRelease(
@@ -229,10 +256,14 @@ STL10 = ArchiveRelease(
     ),
     folder="stl10_binary",
     files={
-        "train_X.bin": Records(5_000, 3 * 96**2),
-        "train_y.bin": Records(5_000, 1),
-        "test_X.bin": Records(8_000, 3 * 96**2),
-        "test_y.bin": Records(8_000, 1),
+        "train_X.bin": Records(5_000, Layout(side=96, by_columns=True)),
+        "train_y.bin": Records(5_000, Layout(classes=(10,), first=1)),
+        "test_X.bin": Records(8_000, Layout(side=96, by_columns=True)),
+        "test_y.bin": Records(8_000, Layout(classes=(10,), first=1)),
+    },
+    subsets={
+        "train": ("train_X.bin", "train_y.bin"),
+        "test": ("test_X.bin", "test_y.bin"),
     },
 )
 
@@ -248,5 +279,6 @@ SVHN = FilesRelease(
             64275384, "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"
         ),
     },
+    subsets={"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)},
     digest="d9cf0cf0b02cf4dd1978aa1706b0a29a62f47c6d1a53a9714b99a05269166a5a",
 )

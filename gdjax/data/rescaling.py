@@ -1,4 +1,4 @@
-"""Exact rescaling of 8-bit images about their centre.
+"""Size factors, and exact rescaling of 8-bit images about their centre.
 
 MATLAB's `imresize(image, factor, "bicubic")` is Keys' cubic with a = -0.5, stretched by
 1 / factor when it shrinks. Pillow's BICUBIC is the same kernel, and its `box=` keeps
@@ -8,7 +8,8 @@ the factor exact where `resize(size)` alone would round it to a whole number of 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,57 @@ from PIL import Image
 Background = Literal["black", "mirror"]
 
 _BACKGROUNDS = ("black", "mirror")
+
+
+def factor_tag(factor: float) -> str:
+    """Three decimals with a "p" for the point: 0.5 -> "0p500".
+
+    TFDS split names may hold letters, digits, "_" and "-", hence no point.
+
+    Args:
+      factor: size factor (dimensionless), positive.
+
+    Returns:
+      The tag that stands in names such as `test_scale_0p500`.
+
+    Raises:
+      ValueError: if `factor` is not a positive finite number.
+    """
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"`factor={factor}` must be positive and finite.")
+    return f"{factor:.3f}".replace(".", "p")
+
+
+def quarter_octaves(first: int, last: int) -> tuple[float, ...]:
+    """The factors 2^(k/4) for k = first..last, both included.
+
+    Args:
+      first: smallest exponent, in quarters of an octave.
+      last: largest exponent, in quarters of an octave.
+
+    Returns:
+      The factors (dimensionless), ascending.
+    """
+    return tuple(2.0 ** (k / 4) for k in range(first, last + 1))
+
+
+def find_factor(factor: float, known: tuple[float, ...]) -> float | None:
+    """The member of `known` that a user means by `factor`.
+
+    A factor is named exactly or by its three decimals (0.595 for 2^(-3/4)).
+    Anything else, however near, is another factor: 1.0004 is not 1.
+
+    Args:
+      factor: size factor as typed.
+      known: size factors to look among.
+
+    Returns:
+      The member of `known`, or None if none is meant.
+    """
+    for member in known:
+        if math.isclose(factor, member, rel_tol=1e-9) or factor == round(member, 3):
+            return member
+    return None
 
 
 def rescale(
@@ -60,6 +112,40 @@ def rescale(
     resampled = [_resample(planes[..., c], box, size) for c in range(planes.shape[-1])]
     canvas = np.stack(resampled, axis=-1) if image.ndim == 3 else resampled[0]
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+class RescaledPart(NamedTuple):
+    """Originals, resampled one by one about the centre of a canvas.
+
+    Attributes:
+      images: uint8 [N, H, W, C].
+      labels: integers [N].
+      factor: px of the canvas per px of the originals.
+      side: side of the canvas in px.
+      background: what is around them on the canvas.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    factor: float
+    side: int
+    background: Background
+
+    def examples(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields image, uint8 [side, side, C], and label, in source order."""
+        for image, label in zip(self.images, self.labels, strict=True):
+            yield self._render(image), int(label)
+
+    def stack(self) -> np.ndarray:
+        """All images at once, uint8 [N, side, side, C]."""
+        count, channels = len(self.images), self.images.shape[-1]
+        canvas = np.empty((count, self.side, self.side, channels), np.uint8)
+        for i, image in enumerate(self.images):
+            canvas[i] = self._render(image)
+        return canvas
+
+    def _render(self, image: np.ndarray) -> np.ndarray:
+        return rescale(image, self.factor, size=self.side, background=self.background)
 
 
 def _check(image: np.ndarray, factor: float, size: int, background: str) -> None:

@@ -1,51 +1,55 @@
-"""Where the originals come from; here, the four files of MNIST and Fashion-MNIST.
+"""Where the files of a published data set are found, and whether they are whole.
 
 In this order: a folder that the user names, Debian's package, a checked download. A
-folder that the user names is all or nothing: if it lacks a file, that is an error.
-Releases that are one archive are in `gdjax.data.archives`.
+folder that the user names is all or nothing: if it lacks a file, that is an error. An
+archive must have the published SHA-256 from anywhere. Nothing is unpacked to the disk:
+members are read by their exact names, and only if they have the size that they should
+have.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
+import gzip
 import hashlib
 import socket
+import tarfile
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from gdjax.data import idx
+from gdjax.data import formats
 from gdjax.data.errors import DataError
-from gdjax.data.releases import FASHION_MNIST, FILES, MNIST, IdxRelease, Release
+from gdjax.data.releases import ArchiveRelease, FilesRelease, Release
 
 
 Download = Callable[[dict[str, str]], Mapping[str, Path]]
 
+_DAMAGED = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error)
 
-class Originals(NamedTuple):
-    """A data set as published, before any rescaling.
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A whole file in memory.
 
     Attributes:
-      images: subset ("train", "validation", "test") -> uint8 [N, H, W, C].
-      labels: subset -> uint8 [N].
-      origin: where the files were found, in words.
-      sha256: part -> SHA-256 of its unpacked content.
+      name: as the release calls it.
+      place: its path, or the archive and its name there, for error messages.
+      raw: its bytes, unpacked.
     """
 
-    images: dict[str, np.ndarray]
-    labels: dict[str, np.ndarray]
-    origin: str
-    sha256: dict[str, str]
+    name: str
+    place: str
+    raw: bytes = field(repr=False)
 
-    @property
-    def digest(self) -> str:
-        """One SHA-256 for all parts; the same for packed and plain files."""
-        lines = [f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256)]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes."""
+        return hashlib.sha256(self.raw).hexdigest()
 
 
 def check_folder(data_dir: str | Path) -> Path:
@@ -69,53 +73,39 @@ def check_folder(data_dir: str | Path) -> Path:
     return folder
 
 
-def read_originals(
-    release: IdxRelease, *, folder: Path | None, download: Download
-) -> Originals:
-    """Finds, checks and reads the four files of a release.
-
-    The last sixth of the training file is the validation subset (10,000 of 60,000).
+def read_files(
+    release: Release, *, folder: Path | None, download: Download
+) -> tuple[dict[str, SourceFile], str]:
+    """Finds and reads the files of a release, and checks their sizes and sums.
 
     Args:
       release: the data set.
       folder: the user's folder; nothing else is then looked at.
-      download: fetches {part: address} and returns {part: path}, checking sums.
+      download: fetches {name: address} and returns {name: path}, checking sums.
 
     Returns:
-      The images and labels, with their origin.
+      Name -> file for all files of the release, and where they were found in words.
 
     Raises:
       FileNotFoundError: if the folder lacks a file, or no source works.
-      DataError: if a file is not what it should be.
+      DataError: if a file is cut short, too long or damaged, or the archive lacks one.
     """
-    paths, origin = _locate(release, folder, download)
-    remedy = f"get {release.title} right: {release.remedies()}"
-    raw = {part: idx.unpack(path, remedy=remedy) for part, path in paths.items()}
-    arrays = {}
-    for part, path in paths.items():
-        parse = idx.parse_images if part.endswith("images") else idx.parse_labels
-        arrays[part] = parse(raw[part], path, remedy=remedy)
-    _check_pairs(arrays, paths, remedy)
-    sha256 = {FILES[part]: hashlib.sha256(raw[part]).hexdigest() for part in FILES}
-    originals = _subsets(arrays, origin, sha256)
-    _refuse_the_other(release, originals, origin)
-    return originals
+    if isinstance(release, FilesRelease):
+        paths, origin = _locate(release, folder, download)
+        return {n: _read(release, n, path) for n, path in paths.items()}, origin
+    if folder is None:
+        archive = _fetch(release, download)["archive"]
+        return _from_archive(release, archive), f"download {release.url}"
+    return _from_user(release, folder), f"folder {folder}"
 
 
-def fetch(release: Release, download: Download) -> dict[str, Path]:
-    """Downloads all files of a release.
+def remedy(release: Release) -> str:
+    """Where to get the files right, as the end of an error message."""
+    return f"get {release.title} right: {release.remedies()}"
 
-    Args:
-      release: the data set.
-      download: fetches {part: address} and returns {part: path}, checking sums.
 
-    Returns:
-      Part -> path.
-
-    Raises:
-      FileNotFoundError: if the download fails; names all other ways to get the files.
-      OSError: if the disk is full.
-    """
+def _fetch(release: Release, download: Download) -> dict[str, Path]:
+    """Downloads all files; FileNotFoundError names all other ways to get them."""
     try:
         _check_reachable(release.url)
         fetched = download(release.urls())
@@ -127,34 +117,7 @@ def fetch(release: Release, download: Download) -> dict[str, Path]:
             f"no source of {release.title} works (download: {first_line}); "
             f"{release.remedies()}"
         ) from error
-    return {part: Path(fetched[part]) for part in release.urls()}
-
-
-def _locate(
-    release: IdxRelease, folder: Path | None, download: Download
-) -> tuple[dict[str, Path], str]:
-    """Paths of the four files, and their origin in words."""
-    if folder is not None:
-        return _in_folder(release, folder), f"folder {folder}"
-    if release.debian and release.debian[0].is_dir():
-        debian, package = release.debian
-        return _in_folder(release, debian), f"Debian package {package} ({debian})"
-    return fetch(release, download), f"download {release.url}"
-
-
-def _in_folder(release: IdxRelease, folder: Path) -> dict[str, Path]:
-    """Paths of the four files in a folder, with or without .gz."""
-    found: dict[str, Path] = {}
-    for part, name in FILES.items():
-        candidates = [folder / f"{name}.gz", folder / name]
-        present = [path for path in candidates if path.is_file()]
-        if not present:
-            raise FileNotFoundError(
-                f"the data folder {folder} lacks {name} (or {name}.gz) of "
-                f"{release.title}; it must hold {', '.join(FILES.values())}"
-            )
-        found[part] = present[0]
-    return found
+    return {name: Path(fetched[name]) for name in release.urls()}
 
 
 def _check_reachable(url: str) -> None:
@@ -168,50 +131,130 @@ def _check_reachable(url: str) -> None:
         raise OSError(f"can't reach {host}: {error.strerror}") from error
 
 
-def _check_pairs(
-    arrays: dict[str, np.ndarray], paths: dict[str, Path], remedy: str
-) -> None:
-    for subset in ("train", "test"):
-        images, labels = arrays[f"{subset}_images"], arrays[f"{subset}_labels"]
-        if len(images) != len(labels):
-            raise DataError(
-                f"{paths[f'{subset}_images']} holds {len(images):,} images, but "
-                f"{paths[f'{subset}_labels']} {len(labels):,} labels; {remedy}"
-            )
-        if subset == "train" and len(images) < 6:
-            raise DataError(
-                f"{paths['train_images']} holds {len(images)} images; at least 6 are "
-                f"needed, as the last sixth is for validation; {remedy}"
-            )
-        if images.shape[1:] != (28, 28):
-            raise DataError(
-                f"{paths[f'{subset}_images']} holds images of "
-                f"{images.shape[1]}x{images.shape[2]} px, expected 28x28; {remedy}"
-            )
+def _locate(
+    release: FilesRelease, folder: Path | None, download: Download
+) -> tuple[dict[str, Path], str]:
+    """Paths of single files, and their origin in words."""
+    if folder is not None:
+        return _in_folder(release, folder), f"folder {folder}"
+    if release.debian and release.debian[0].is_dir():
+        debian, package = release.debian
+        return _in_folder(release, debian), f"Debian package {package} ({debian})"
+    return _fetch(release, download), f"download {release.url}"
 
 
-def _subsets(
-    arrays: dict[str, np.ndarray], origin: str, sha256: dict[str, str]
-) -> Originals:
-    cut = len(arrays["train_images"]) - len(arrays["train_images"]) // 6
-    split = {}
-    for kind in ("images", "labels"):
-        training, test = arrays[f"train_{kind}"], arrays[f"test_{kind}"]
-        if kind == "images":
-            training, test = training[..., None], test[..., None]
-        split[kind] = {
-            "train": training[:cut],
-            "validation": training[cut:],
-            "test": test,
-        }
-    return Originals(split["images"], split["labels"], origin, sha256)
-
-
-def _refuse_the_other(release: IdxRelease, originals: Originals, origin: str) -> None:
-    """The two releases have the same file names: a mix-up is easy, and silent."""
-    for other in (MNIST, FASHION_MNIST):
-        if other.title != release.title and originals.digest == other.digest:
-            raise DataError(
-                f"the files are those of {other.title}, not of {release.title} "
-                f"({origin}); name another folder"
+def _in_folder(release: FilesRelease, folder: Path) -> dict[str, Path]:
+    """Paths of single files in a folder, packed or not."""
+    found: dict[str, Path] = {}
+    for name in release.remote:
+        candidates = dict.fromkeys((f"{name}{release.SUFFIX}", name))
+        present = [folder / each for each in candidates if (folder / each).is_file()]
+        if not present:
+            packed = f" (or {name}{release.SUFFIX})" if release.SUFFIX else ""
+            raise FileNotFoundError(
+                f"the data folder {folder} lacks {name}{packed} of {release.title}; "
+                f"{release.remedies()}"
             )
+        found[name] = present[0]
+    return found
+
+
+def _read(release: FilesRelease, name: str, path: Path) -> SourceFile:
+    """A single file; DataError if only the size is that of the published one."""
+    raw = formats.unpack(path, remedy=remedy(release))
+    file = SourceFile(name, str(path), raw)
+    size, sha256 = release.remote[name]
+    if len(file.raw) == size and file.sha256 != sha256:
+        raise DataError(
+            f"{path} is damaged: it has the size of the published file, but the "
+            f"SHA-256 {file.sha256} and not {sha256}; {remedy(release)}"
+        )
+    return file
+
+
+def _from_user(release: ArchiveRelease, folder: Path) -> dict[str, SourceFile]:
+    """From the files in a folder, or from the archive there."""
+    for place in (folder, folder / release.folder):
+        if any((place / name).is_file() for name in release.files):
+            return _unpacked(release, place)
+    archive = folder / release.archive
+    if not archive.is_file():
+        names = ", ".join(release.files)
+        raise FileNotFoundError(
+            f"the data folder {folder} lacks {release.title}: it holds neither "
+            f"{release.archive} nor any of {names}, nor does its {release.folder}; "
+            f"{release.remedies()}"
+        )
+    _check_size(str(archive), archive.stat().st_size, release.remote.size, release)
+    _check_sum(release, archive)
+    return _from_archive(release, archive)
+
+
+def _unpacked(release: ArchiveRelease, folder: Path) -> dict[str, SourceFile]:
+    files = {}
+    for name, records in release.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"the data folder {folder} lacks {name} of {release.title}; it must "
+                f"hold {', '.join(release.files)}"
+            )
+        _check_size(str(path), path.stat().st_size, records.size, release)
+        files[name] = SourceFile(name, str(path), path.read_bytes())
+    return files
+
+
+def _check_size(place: str, size: int, expected: int, release: ArchiveRelease) -> None:
+    if size != expected:
+        verb = "is cut short" if size < expected else "is too long"
+        raise DataError(
+            f"{place} {verb}: it has {size:,} bytes, and that of {release.title} "
+            f"{expected:,}; {remedy(release)}"
+        )
+
+
+def _check_sum(release: ArchiveRelease, path: Path) -> None:
+    """Gzip's own sum is at the end of the archive, which nobody reads."""
+    with path.open("rb") as archive:
+        sha256 = hashlib.file_digest(archive, "sha256").hexdigest()
+    if sha256 != release.remote.sha256:
+        raise DataError(
+            f"{path} is damaged or another file: its SHA-256 is {sha256}, and that of "
+            f"{release.title} {release.remote.sha256}; {remedy(release)}"
+        )
+
+
+def _from_archive(release: ArchiveRelease, path: Path) -> dict[str, SourceFile]:
+    try:
+        files = _members(release, path)
+    except _DAMAGED as error:
+        first_line = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path} is cut short or damaged: {first_line}; {remedy(release)}"
+        ) from error
+    missing = [name for name in release.files if name not in files]
+    if missing:
+        raise DataError(
+            f"{path} lacks {', '.join(missing)} in its folder {release.folder}; "
+            f"{remedy(release)}"
+        )
+    return files
+
+
+def _members(release: ArchiveRelease, path: Path) -> dict[str, SourceFile]:
+    """Those of the wanted files that are in the archive."""
+    wanted = {f"{release.folder}/{name}": name for name in release.files}
+    files: dict[str, SourceFile] = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            name = wanted.get(member.name)
+            content = archive.extractfile(member) if name and member.isreg() else None
+            if name is None or content is None:
+                continue
+            place = f"{path} ({member.name})"
+            _check_size(place, member.size, release.files[name].size, release)
+            files[name] = SourceFile(name, place, content.read())
+            # What follows may be gigabytes that nobody needs.
+            if len(files) == len(wanted):
+                break
+    return files

@@ -209,8 +209,8 @@ def _write_files(
         for name, raw in files.items():
             (place / name).write_bytes(raw)
     records = {
-        name: Records(len(files[name]) // size, size)
-        for name, (_, size) in release.files.items()
+        name: Records(len(files[name]) // layout.size, layout)
+        for name, (_, layout) in release.files.items()
     }
     remote = RemoteFile(len(packed), hashlib.sha256(packed).hexdigest())
     return dataclasses.replace(release, files=records, remote=remote)

@@ -11,12 +11,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from gdjax.data import DataError, GdjaxCifar10, GdjaxStl10, cifar10, stl10
-from gdjax.data.archives import read_files
+from gdjax.data import DataError, GdjaxCifar10, GdjaxStl10
+from gdjax.data.originals import read_originals
 from gdjax.data.releases import CIFAR10, STL10, RemoteFile
-
-
-READERS = {GdjaxCifar10: cifar10.read_originals, GdjaxStl10: stl10.read_originals}
+from gdjax.data.sources import read_files
 
 
 def no_download(urls):
@@ -25,7 +23,6 @@ def no_download(urls):
 
 def read(folder, builder=GdjaxCifar10):
     """The originals of a builder whose release has been made small."""
-    read_originals = READERS[builder]
     return read_originals(builder.RELEASE, folder=folder, download=no_download)
 
 
@@ -50,9 +47,9 @@ def test_all_layouts_are_the_same_data(layout, write_cifar10, write_stl10):
 
 
 def test_published_sizes():
-    sizes = {name: count * size for name, (count, size) in CIFAR10.files.items()}
+    sizes = {name: records.size for name, records in CIFAR10.files.items()}
     assert len(sizes) == 6 and set(sizes.values()) == {30_730_000}
-    sizes = {name: count * size for name, (count, size) in STL10.files.items()}
+    sizes = {name: records.size for name, records in STL10.files.items()}
     assert sizes["train_X.bin"] == 138_240_000 and sizes["test_X.bin"] == 221_184_000
     assert sizes["train_y.bin"] == 5_000 and sizes["test_y.bin"] == 8_000
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from gdjax.data import BUILDERS, DataError, GdjaxCifar100, load, load_at_factor
-from gdjax.data.cifar100 import SUPERCLASSES, THINGS, read_originals
+from gdjax.data.cifar import SUPERCLASSES, THINGS
 from gdjax.data.releases import CIFAR100
 
 
 def read(folder):
-    return read_originals(GdjaxCifar100.RELEASE, folder=folder, download=no_download)
+    return GdjaxCifar100().originals(folder, download=no_download)
 
 
 def no_download(urls):
@@ -55,7 +55,7 @@ def test_there_are_no_other_sizes(write_cifar100):
 
 
 def test_published_sizes():
-    sizes = {name: count * size for name, (count, size) in CIFAR100.files.items()}
+    sizes = {name: records.size for name, records in CIFAR100.files.items()}
     assert sizes == {"train.bin": 153_700_000, "test.bin": 30_740_000}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdjax.data import BUILDERS, factor_tag, quarter_octaves, test_factors as factors_of
-from gdjax.data.factors import find_factor
+from gdjax.data.rescaling import find_factor
 
 
 def test_tags_have_three_decimals_and_no_point():

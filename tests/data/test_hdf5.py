@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdjax.data import DataError, load, load_at_factor, quarter_octaves
-from gdjax.data.factors import factor_tag
+from gdjax.data.rescaling import factor_tag
 
 
 h5py = pytest.importorskip("h5py")

@@ -11,7 +11,7 @@ import pytest
 
 from gdjax.data import load, prepare
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.parts import RescaledPart
+from gdjax.data.rescaling import RescaledPart
 
 
 def break_after(count, error, monkeypatch):
@@ -59,7 +59,7 @@ def test_a_killed_preparation_is_not_taken_for_a_whole_one(tfds_dir):
     program = """
         import os, signal
         from gdjax.data import prepare
-        from gdjax.data.parts import RescaledPart
+        from gdjax.data.rescaling import RescaledPart
 
         whole = RescaledPart.examples
 

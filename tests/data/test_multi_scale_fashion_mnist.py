@@ -19,7 +19,7 @@ from gdjax.data import (
 )
 from gdjax.data.cli import main
 from gdjax.data.multi_scale_fashion_mnist import QuadrantPart, enlarge, place
-from gdjax.data.sources import Originals
+from gdjax.data.originals import Originals
 from gdjax.metrics import confusion_matrix
 
 

@@ -10,7 +10,7 @@ import scipy.io
 from PIL import Image
 
 from gdjax.data import DataError, open_pascal_voc, open_sbd, open_trainaug
-from gdjax.data.pascal_voc import OBJECTS
+from gdjax.data.segmentation_folders import OBJECTS
 
 
 # VOC: 0 and 1 for training, 2 for validation. SBD: 1 and 3 for training, 2 and 4.

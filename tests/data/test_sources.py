@@ -18,8 +18,9 @@ from gdjax.data import (
     GdjaxStl10,
     GdjaxSvhn,
 )
-from gdjax.data.releases import FASHION_MNIST, FILES, MNIST
-from gdjax.data.sources import check_folder, read_originals
+from gdjax.data.originals import read_originals
+from gdjax.data.releases import FASHION_MNIST, MNIST
+from gdjax.data.sources import check_folder
 
 
 def no_download(urls):
@@ -44,7 +45,7 @@ def test_packed_and_plain_folders_are_the_same_data(write_idx):
     assert read(write_idx("c", seed=1)).digest != packed.digest
 
 
-@pytest.mark.parametrize("name", FILES.values())
+@pytest.mark.parametrize("name", MNIST.remote)
 def test_a_folder_that_lacks_a_file_never_falls_back(write_idx, name):
     folder = write_idx()
     (folder / f"{name}.gz").unlink()

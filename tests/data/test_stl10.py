@@ -7,8 +7,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from gdjax.data import load, load_at_factor, rescale
-from gdjax.data.rescaled_stl10 import split_anew
-from gdjax.data.sources import Originals
+from gdjax.data.originals import Originals
+from gdjax.data.stl10 import split_anew
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import pytest
 import scipy.io
 
 from gdjax.data import DataError, GdjaxSvhn, load, load_at_factor, prepare
-from gdjax.data.mat import read_mat
+from gdjax.data.formats import unpack
+from gdjax.data.originals import Originals
 from gdjax.data.releases import SVHN, RemoteFile
-from gdjax.data.sources import Originals
-from gdjax.data.svhn import read_originals
 
 
 def arrays():
@@ -47,7 +46,7 @@ def no_download(urls):
 
 
 def read(place):
-    return read_originals(SVHN, folder=place, download=no_download)
+    return GdjaxSvhn().originals(place, download=no_download)
 
 
 def refuse(place, words):
@@ -174,9 +173,9 @@ def test_missing_files_are_named(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="lacks test_32x32.mat of SVHN"):
         read(folder)
     with pytest.raises(FileNotFoundError, match=r"can't reach ufldl.* \(246 MB; needs"):
-        read_originals(SVHN, folder=None, download=no_download)
+        read(None)
     with pytest.raises(FileNotFoundError, match="no such file: .*none.mat; get it"):
-        read_mat(tmp_path / "none.mat", ["X"], remedy="get it")
+        unpack(tmp_path / "none.mat", remedy="get it")
 
 
 def test_a_download_is_held_against_its_sum(folder, tfds_dir, monkeypatch):
@@ -189,9 +188,10 @@ def test_a_download_is_held_against_its_sum(folder, tfds_dir, monkeypatch):
         builder.originals(None, download=builder.downloader())
 
 
-def test_a_file_of_the_published_size_must_have_the_published_sum(folder):
+def test_a_file_of_the_published_size_must_have_the_published_sum(folder, monkeypatch):
     path = folder / "test_32x32.mat"
     remote = SVHN.remote | {path.name: RemoteFile(path.stat().st_size, "0" * 64)}
     release = dataclasses.replace(SVHN, remote=remote)
+    monkeypatch.setattr(GdjaxSvhn, "RELEASE", release)
     with pytest.raises(DataError, match=f"{path} is damaged: .* and not 000"):
-        read_originals(release, folder=folder, download=no_download)
+        read(folder)

@@ -91,7 +91,7 @@ def chosen_factors(session: Session, choices: Choices) -> tuple[float, ...]:
     Raises:
       UserError: for what is no size factor.
     """
-    from gdjax.data.factors import find_factor
+    from gdjax.data.rescaling import find_factor
 
     known = test_factors(session.recipe.data) or (1.0,)
     wanted = choices.factors or session.recipe.eval_factors or known

@@ -1,14 +1,17 @@
-"""Reader of IDX files, the format of MNIST and its successors.
+"""Readers of the formats of published files: IDX and MATLAB's.
 
-An IDX file is two zero bytes, a type code, the number of dimensions, the dimensions as
-big-endian 32-bit integers, and the values. It comes plain or packed by gzip.
+MNIST and its successors come in IDX, a few other sets in MATLAB's files. An IDX file is
+two zero bytes, a type code, the number of dimensions, the dimensions as big-endian
+32-bit integers, and the values. It comes plain or packed by gzip.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +53,12 @@ def unpack(path: Path, *, remedy: str = "") -> bytes:
         raise DataError(_sentence(problem, remedy)) from error
 
 
-def parse_images(raw: bytes, path: Path, *, remedy: str = "") -> np.ndarray:
+def parse_images(raw: bytes, place: str, *, remedy: str = "") -> np.ndarray:
     """The images in the unpacked bytes of an IDX file.
 
     Args:
       raw: what `unpack` returns.
-      path: where they came from, for error messages.
+      place: where they came from, for error messages.
       remedy: where to get the file right, for error messages.
 
     Returns:
@@ -64,17 +67,17 @@ def parse_images(raw: bytes, path: Path, *, remedy: str = "") -> np.ndarray:
     Raises:
       DataError: if the bytes are not an IDX file of images.
     """
-    return _parse(raw, 3, path, remedy)
+    return _parse(raw, 3, place, remedy)
 
 
 def parse_labels(
-    raw: bytes, path: Path, *, classes: int = 10, remedy: str = ""
+    raw: bytes, place: str, *, classes: int = 10, remedy: str = ""
 ) -> np.ndarray:
     """The labels in the unpacked bytes of an IDX file.
 
     Args:
       raw: what `unpack` returns.
-      path: where they came from, for error messages.
+      place: where they came from, for error messages.
       classes: labels must lie in 0..classes - 1.
       remedy: where to get the file right, for error messages.
 
@@ -84,10 +87,10 @@ def parse_labels(
     Raises:
       DataError: if the bytes are not an IDX file of labels in that range.
     """
-    labels = _parse(raw, 1, path, remedy)
+    labels = _parse(raw, 1, place, remedy)
     if labels.max(initial=0) >= classes:
         problem = (
-            f"{path} holds the label {labels.max()}, but labels are 0..{classes - 1}"
+            f"{place} holds the label {labels.max()}, but labels are 0..{classes - 1}"
         )
         raise DataError(_sentence(problem, remedy))
     return labels
@@ -107,7 +110,7 @@ def read_images(path: Path, *, remedy: str = "") -> np.ndarray:
       FileNotFoundError: if there is no such file.
       DataError: if it is not an IDX file of images.
     """
-    return parse_images(unpack(path, remedy=remedy), path, remedy=remedy)
+    return parse_images(unpack(path, remedy=remedy), str(path), remedy=remedy)
 
 
 def read_labels(path: Path, *, classes: int = 10, remedy: str = "") -> np.ndarray:
@@ -126,20 +129,64 @@ def read_labels(path: Path, *, classes: int = 10, remedy: str = "") -> np.ndarra
       DataError: if it is not an IDX file of labels in that range.
     """
     raw = unpack(path, remedy=remedy)
-    return parse_labels(raw, path, classes=classes, remedy=remedy)
+    return parse_labels(raw, str(path), classes=classes, remedy=remedy)
 
 
-def _parse(raw: bytes, ndim: int, path: Path, remedy: str) -> np.ndarray:
+def parse_mat(
+    raw: bytes, place: str, names: Sequence[str], *, remedy: str
+) -> dict[str, np.ndarray]:
+    """Variables in the bytes of a MATLAB file of version 4 to 7.2.
+
+    Args:
+      raw: the bytes.
+      place: where they came from, for error messages.
+      names: of the variables; others are not read.
+      remedy: where to get the file right; the end of the error message.
+
+    Returns:
+      Name -> array; a struct has named fields, [1, 1].
+
+    Raises:
+      DataError: if it is no such file, is damaged, or lacks a variable.
+    """
+    # Half a second, and only few sets need it.
+    import scipy.io
+
+    try:
+        known = [name for name, *_ in scipy.io.whosmat(io.BytesIO(raw))]
+        found = scipy.io.loadmat(io.BytesIO(raw), variable_names=list(names))
+    except NotImplementedError as error:
+        raise DataError(
+            f"{place} is a file of MATLAB 7.3, which is not read here; save it with "
+            f'"-v7", or {remedy}'
+        ) from error
+    except Exception as error:
+        # Whatever a few wrong bytes make scipy raise: there are a dozen types.
+        first_line = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(
+            f"{place} is no MATLAB file, or cut short or damaged ({first_line}); "
+            f"{remedy}"
+        ) from error
+    for name in names:
+        if name not in found:
+            raise DataError(
+                f"{place} lacks the variable {name}; it has "
+                f"{', '.join(known) or 'none at all'}; {remedy}"
+            )
+    return {name: found[name] for name in names}
+
+
+def _parse(raw: bytes, ndim: int, place: str, remedy: str) -> np.ndarray:
     """The array in an IDX file that must have `ndim` dimensions."""
     try:
         shape, start = _header(raw, ndim)
     except ValueError as error:
-        raise DataError(_sentence(f"{path} {error}", remedy)) from None
+        raise DataError(_sentence(f"{place} {error}", remedy)) from None
     expected = int(np.prod(shape, dtype=np.int64))
     if len(raw) - start != expected:
         verb = "is cut short" if len(raw) - start < expected else "is too long"
         problem = (
-            f"{path} {verb}: its header announces {'x'.join(map(str, shape))} values "
+            f"{place} {verb}: its header announces {'x'.join(map(str, shape))} values "
             f"of 1 byte, and {len(raw) - start:,} bytes follow"
         )
         raise DataError(_sentence(problem, remedy))

@@ -1,7 +1,8 @@
-"""PASCAL VOC 2012 for segmentation, and the masks of SBD for more of its images.
+"""Photographs with masks: PASCAL VOC 2012, SBD for more of its images, and Cityscapes.
 
 SBD (Semantic Boundaries Dataset) has masks for 11,355 images of VOC. What is trained on
-in the literature, "trainaug", are both together, without VOC's validation images.
+in the literature, "trainaug", are both together, without VOC's validation images. Of
+Cityscapes, the fine masks are read, in the 19 classes that are evaluated.
 
 [njet] sec. 4.2, experiment 2(B).
 """
@@ -14,39 +15,53 @@ from pathlib import Path
 import numpy as np
 
 from gdjax.data.errors import DataError, unknown
+from gdjax.data.formats import parse_mat, unpack
 from gdjax.data.masked_images import (
+    IGNORED,
     MaskedImages,
     present,
     read_indices,
     read_names,
 )
-from gdjax.data.mat import read_mat
 from gdjax.data.sources import check_folder
 
 
-OBJECTS = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+# Classes of VOC and SBD.
+OBJECTS = tuple(
+    (
+        "background aeroplane bicycle bird boat bottle bus car cat chair cow "
+        "diningtable dog horse motorbike person pottedplant sheep sofa train tvmonitor"
+    ).split()
 )
+
+# Label in the files -> class; all others up to 33 are not evaluated.
+EVALUATED = {
+    7: "road",
+    8: "sidewalk",
+    11: "building",
+    12: "wall",
+    13: "fence",
+    17: "pole",
+    19: "traffic light",
+    20: "traffic sign",
+    21: "vegetation",
+    22: "terrain",
+    23: "sky",
+    24: "person",
+    25: "rider",
+    26: "car",
+    27: "truck",
+    28: "bus",
+    31: "train",
+    32: "motorcycle",
+    33: "bicycle",
+}
+
+_IMAGE, _MASK = "_leftImg8bit", "_gtFine_labelIds"
+_LARGEST = 33
+
+_CLASS_OF = np.full(256, IGNORED, np.uint8)
+_CLASS_OF[list(EVALUATED)] = np.arange(len(EVALUATED))
 
 
 def open_pascal_voc(folder: str | Path, split: str) -> MaskedImages:
@@ -114,16 +129,55 @@ def open_trainaug(voc_folder: str | Path, sbd_folder: str | Path) -> MaskedImage
     both = [*read_names(sbd / "train.txt"), *read_names(sbd / "val.txt")]
     others = [name for name in dict.fromkeys(both) if name not in known]
     a, b = _open_voc(voc, first), _open_sbd(sbd, others)
+    return _of_voc(a.names + b.names, a.images + b.images, a.masks + b.masks)
+
+
+def open_cityscapes(folder: str | Path, split: str) -> MaskedImages:
+    """Images of Cityscapes, 1024x2048 px, with masks of 19 classes and 255.
+
+    Args:
+      folder: has leftImg8bit and gtFine (leftImg8bit_trainvaltest.zip and
+        gtFine_trainvaltest.zip, unpacked).
+      split: "train" (2,975 images), "val" (500) or "test" (1,525, whose masks are not
+        published: nothing in the files counts).
+
+    Returns:
+      The images, city by city, sorted; read one by one when asked for.
+
+    Raises:
+      ValueError: if there is no such split.
+      OSError: if the folder, images or masks are missing.
+    """
+    _check_split("Cityscapes", split, ("train", "val", "test"))
+    root = check_folder(folder)
+    images, masks = root / "leftImg8bit" / split, root / "gtFine" / split
+    for place in (images, masks):
+        if not place.is_dir():
+            raise FileNotFoundError(
+                f"the data folder {root} is not that of Cityscapes, or not all of it: "
+                f"it lacks {place.relative_to(root)}; unpack "
+                "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip there"
+            )
+    first, second = _names(images, _IMAGE), _names(masks, _MASK)
+    found_images, found_masks, found_names = [], [], []
+    for city in sorted({*first, *second}):
+        # Either may have been unpacked in part only.
+        names = sorted({*first.get(city, ()), *second.get(city, ())})
+        found_images += present(images / city, names, f"{_IMAGE}.png")
+        found_masks += present(masks / city, names, f"{_MASK}.png")
+        found_names += names
+    if not found_names:
+        raise FileNotFoundError(f"{images} has no */*{_IMAGE}.png")
     return MaskedImages(
-        names=a.names + b.names,
-        images=a.images + b.images,
-        masks=a.masks + b.masks,
-        classes=OBJECTS,
-        read_mask=read_mask,
+        names=tuple(found_names),
+        images=tuple(found_images),
+        masks=tuple(found_masks),
+        classes=tuple(EVALUATED.values()),
+        read_mask=read_cityscapes_mask,
     )
 
 
-def read_mask(path: Path) -> np.ndarray:
+def read_voc_mask(path: Path) -> np.ndarray:
     """A mask of VOC (.png) or of SBD (.mat).
 
     Args:
@@ -139,7 +193,8 @@ def read_mask(path: Path) -> np.ndarray:
     if path.suffix != ".mat":
         return read_indices(path)
     remedy = "unpack it anew from SBD's archive"
-    struct = read_mat(path, ["GTcls"], remedy=remedy)["GTcls"]
+    raw = unpack(path, remedy=remedy)
+    struct = parse_mat(raw, str(path), ["GTcls"], remedy=remedy)["GTcls"]
     if struct.shape != (1, 1) or "Segmentation" not in (struct.dtype.names or ()):
         raise DataError(f"{path} has no GTcls.Segmentation; {remedy}")
     mask = struct["Segmentation"][0, 0]
@@ -150,6 +205,30 @@ def read_mask(path: Path) -> np.ndarray:
             f"{remedy}"
         )
     return mask
+
+
+def read_cityscapes_mask(path: Path) -> np.ndarray:
+    """A mask of labels, turned into classes.
+
+    Args:
+      path: a file *_labelIds.png.
+
+    Returns:
+      uint8 [H, W], 0..18 and 255.
+
+    Raises:
+      OSError: if the file can't be opened.
+      DataError: if it is broken, no mask, or holds an unknown label.
+    """
+    labels = read_indices(path)
+    if labels.max(initial=0) > _LARGEST:
+        row, column = np.argwhere(labels > _LARGEST)[0]
+        raise DataError(
+            f"{path} holds the label {labels[row, column]} (row {row}, column "
+            f"{column}), but those of Cityscapes are 0..{_LARGEST}; take the files "
+            f"*{_MASK}.png as published"
+        )
+    return _CLASS_OF[labels]
 
 
 def _check_split(title: str, split: str, splits: Sequence[str]) -> None:
@@ -189,20 +268,25 @@ def _voc_list(root: Path, split: str) -> Path:
 
 
 def _open_voc(root: Path, names: Sequence[str]) -> MaskedImages:
-    return MaskedImages(
-        names=tuple(names),
-        images=present(root / "JPEGImages", names, ".jpg"),
-        masks=present(root / "SegmentationClass", names, ".png"),
-        classes=OBJECTS,
-        read_mask=read_mask,
-    )
+    masks = present(root / "SegmentationClass", names, ".png")
+    return _of_voc(names, present(root / "JPEGImages", names, ".jpg"), masks)
 
 
 def _open_sbd(root: Path, names: Sequence[str]) -> MaskedImages:
-    return MaskedImages(
-        names=tuple(names),
-        images=present(root / "img", names, ".jpg"),
-        masks=present(root / "cls", names, ".mat"),
-        classes=OBJECTS,
-        read_mask=read_mask,
-    )
+    masks = present(root / "cls", names, ".mat")
+    return _of_voc(names, present(root / "img", names, ".jpg"), masks)
+
+
+def _of_voc(
+    names: Sequence[str], images: tuple[Path, ...], masks: tuple[Path, ...]
+) -> MaskedImages:
+    return MaskedImages(tuple(names), images, masks, OBJECTS, read_voc_mask)
+
+
+def _names(folder: Path, suffix: str) -> dict[str, list[str]]:
+    """City -> names of its files without suffix."""
+    cities: dict[str, list[str]] = {}
+    for path in folder.glob(f"*/*{suffix}.png"):
+        name = path.name.removesuffix(f"{suffix}.png")
+        cities.setdefault(path.parent.name, []).append(name)
+    return cities
