@@ -14,6 +14,7 @@ from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import DataError
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.formats import read_images, read_labels
+from gdjax.data.lazy import LazyArray
 from gdjax.data.loading import Examples, load, load_at_factor, test_factors
 from gdjax.data.masked_images import MaskedImage, MaskedImages
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
@@ -39,6 +40,7 @@ __all__ = [
     "GdjaxMnist",
     "GdjaxStl10",
     "GdjaxSvhn",
+    "LazyArray",
     "MaskedImage",
     "MaskedImages",
     "MnistLargeScale",

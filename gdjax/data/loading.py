@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 
 from gdjax.data import sources
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.errors import DataError, unknown
+from gdjax.data.errors import unknown
+from gdjax.data.lazy import Feature, LazyArray, SplitReader
 from gdjax.data.preparing import (
     BUILDERS,
     parse_name,
@@ -20,10 +21,10 @@ from gdjax.data.preparing import (
 from gdjax.data.rescaling import factor_tag, find_factor
 
 
-_BLOCK = 1000
+Array = TypeVar("Array", bound=np.ndarray | LazyArray)
 
 
-class Examples(NamedTuple):
+class Examples(NamedTuple, Generic[Array]):
     """Images with their labels.
 
     Attributes:
@@ -32,8 +33,30 @@ class Examples(NamedTuple):
         pixel, 255 where it is not to count.
     """
 
-    image: np.ndarray
-    label: np.ndarray
+    image: Array
+    label: Array
+
+
+@overload
+def load(
+    name: str,
+    split: str,
+    *,
+    data_dir: str | Path | None = None,
+    limit: int | None = None,
+    lazy: Literal[False] = False,
+) -> Examples[np.ndarray]: ...
+
+
+@overload
+def load(
+    name: str,
+    split: str,
+    *,
+    data_dir: str | Path | None = None,
+    limit: int | None = None,
+    lazy: bool,
+) -> Examples[Any]: ...
 
 
 def load(
@@ -42,7 +65,8 @@ def load(
     *,
     data_dir: str | Path | None = None,
     limit: int | None = None,
-) -> Examples:
+    lazy: bool = False,
+) -> Examples[Any]:
     """A split of a data set, prepared at its first use.
 
     Args:
@@ -52,6 +76,8 @@ def load(
       data_dir: folder with the source files (the originals, or HDF5 for the config
         `hdf5`); None finds them, or downloads them.
       limit: take only the first ones; None takes all.
+      lazy: for data larger than memory: images and labels are a `LazyArray` each, which
+        reads from the disk what is indexed, every time (class labels: once).
 
     Returns:
       The examples in source order: index i is the same object in all `test_scale_*`.
@@ -64,7 +90,7 @@ def load(
     shape = _image_shape(name, split)
     _check_limit(limit)
     builder = prepare(name, data_dir=data_dir)
-    return _read(builder, split, limit, shape)
+    return (_open if lazy else _read)(builder, split, limit, shape)
 
 
 def test_factors(name: str) -> tuple[float, ...]:
@@ -92,7 +118,7 @@ def load_at_factor(
     *,
     data_dir: str | Path | None = None,
     limit: int | None = None,
-) -> Examples:
+) -> Examples[np.ndarray]:
     """The test images of a data set at any size factor.
 
     A factor of the data set gives its prepared split. Any other is resampled from the
@@ -136,7 +162,7 @@ def load_at_factor(
 
 def _resample(
     name: str, factor: float, data_dir: str | Path | None, limit: int | None
-) -> Examples:
+) -> Examples[np.ndarray]:
     """Test images at a factor of which there is no prepared split."""
     _check_limit(limit)
     builder_class, config = parse_name(name)
@@ -183,34 +209,33 @@ def _check_limit(limit: int | None) -> None:
         raise ValueError(f"`limit={limit}` must be at least 1, or None for all.")
 
 
+def _features(
+    builder: ScaleBuilder, shape: tuple[int, int, int]
+) -> tuple[Feature, Feature]:
+    """Of images and labels."""
+    image = Feature("image", shape, np.uint8)
+    if builder.MASKS:
+        return image, Feature("label", shape[:2], np.uint8)
+    return image, Feature("label", (), np.int32)
+
+
 def _read(
     builder: ScaleBuilder, split: str, limit: int | None, shape: tuple[int, int, int]
-) -> Examples:
-    """Decodes the records, or says which folder is damaged."""
-    try:
-        return _decode(builder, split, limit, shape)
-    except (OSError, RuntimeError, ValueError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise DataError(
-            f"can't read {split} of the prepared set {builder.data_path} "
-            f"({first_line}); if it is damaged, delete that folder: it is then made "
-            "again at the next use"
-        ) from error
+) -> Examples[np.ndarray]:
+    """Decodes every record once, into one array each for images and labels."""
+    reader = SplitReader(builder, split, _features(builder, shape))
+    count = len(reader) if limit is None else min(limit, len(reader))
+    return Examples(*reader.read(range(count)))
 
 
-def _decode(
+def _open(
     builder: ScaleBuilder, split: str, limit: int | None, shape: tuple[int, int, int]
-) -> Examples:
-    """Decodes the records once, in blocks, into one array each."""
-    source: Any = builder.as_data_source(split=split)  # type: ignore
-    count = len(source) if limit is None else min(limit, len(source))
-    images = np.empty((count, *shape), np.uint8)
-    labels = np.empty(count, np.int32)
-    if builder.MASKS:
-        labels = np.empty((count, *shape[:2]), np.uint8)
-    for start in range(0, count, _BLOCK):
-        rows = range(start, min(start + _BLOCK, count))
-        for i, example in zip(rows, source.__getitems__(list(rows)), strict=True):
-            images[i] = example["image"]
-            labels[i] = np.reshape(example["label"], labels.shape[1:])
-    return Examples(images, labels)
+) -> Examples[LazyArray]:
+    """Nothing is decoded yet. Class labels are few bytes: they are kept once read."""
+    image, label = (
+        LazyArray(
+            SplitReader(builder, split, [feature]), limit=limit, keep=not feature.shape
+        )
+        for feature in _features(builder, shape)
+    )
+    return Examples(image, label)

@@ -87,9 +87,7 @@ def read_originals(
         if subset == "train":
             _check_count(len(labels[subset]), release.VALIDATION, chosen[0], remedy)
     for arrays in (images, labels):
-        cut = len(arrays["train"]) - len(arrays["train"]) // release.VALIDATION
-        arrays["validation"] = arrays["train"][cut:]
-        arrays["train"] = arrays["train"][:cut]
+        _split_off_validation(arrays, release.VALIDATION)
     sha256 = {name: file.sha256 for name, file in files.items()}
     originals = Originals(images, labels, origin, sha256)
     _refuse_the_other(release, originals)
@@ -203,6 +201,13 @@ def _check_count(count: int, least: int, file: SourceFile, remedy: str) -> None:
             f"{file.place} holds {count} images; at least {least} are needed, as the "
             f"last {_SHARES[least]} of the training images is for validation; {remedy}"
         )
+
+
+def _split_off_validation(arrays: dict[str, np.ndarray], share: int) -> None:
+    """The last one of `share` training examples is for validation."""
+    cut = len(arrays["train"]) - len(arrays["train"]) // share
+    arrays["validation"] = arrays["train"][cut:]
+    arrays["train"] = arrays["train"][:cut]
 
 
 def _refuse_the_other(release: Release, originals: Originals) -> None:

@@ -1,0 +1,190 @@
+"""The records of a prepared split, decoded all at once or when they are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from gdjax.data.builder import ScaleBuilder
+from gdjax.data.errors import DataError
+
+
+_BLOCK = 200  # Records; their bytes are in memory twice while they are decoded.
+
+
+class Feature(NamedTuple):
+    """What every record of a split has under one name.
+
+    Attributes:
+      name: "image" or "label".
+      shape: of one record.
+      dtype: of its values.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: type[np.generic]
+
+
+class SplitReader:
+    """Reads features of the records of one split; it keeps none of them.
+
+    It may be used from several threads at once.
+
+    gdjax.
+    """
+
+    def __init__(self, builder: ScaleBuilder, split: str, features: Sequence[Feature]):
+        """Opens a split, without reading a record.
+
+        Args:
+          builder: of a prepared set.
+          split: as in TFDS, such as "train[:10%]".
+          features: what is to be read; the others are not decoded.
+
+        Raises:
+          DataError: if the split can't be opened.
+        """
+        self._place = f"{split} of the prepared set {builder.data_path}"
+        self.features = tuple(features)
+        names = {feature.name for feature in features}
+        skipped = [name for name in ("image", "label") if name not in names]
+        decoders = {name: tfds.decode.SkipDecoding() for name in skipped}
+        with self._clear_errors():
+            options: Any = {"split": split, "decoders": decoders or None}
+            self._source: Any = builder.as_data_source(**options)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Decodes records.
+
+        Args:
+          rows: their numbers, 0 to `len(self) - 1`, in any order.
+
+        Returns:
+          For each of the features, its values [len(rows), ...], in the order of `rows`.
+
+        Raises:
+          DataError: if a record can't be read; names the folder to be deleted.
+        """
+        arrays = [np.empty((len(rows), *f.shape), f.dtype) for f in self.features]
+        with self._clear_errors():
+            for start in range(0, len(rows), _BLOCK):
+                block = [int(row) for row in rows[start : start + _BLOCK]]
+                examples = self._source.__getitems__(block)
+                for i, example in enumerate(examples, start):
+                    for array, feature in zip(arrays, self.features, strict=True):
+                        array[i] = np.reshape(example[feature.name], feature.shape)
+        return arrays
+
+    @contextlib.contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        """Says which folder is damaged."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            first_line = str(error).partition("\n")[0]
+            raise DataError(
+                f"can't read {self._place} ({first_line}); if it is damaged, delete "
+                "that folder: it is then made again at the next use"
+            ) from error
+
+
+class LazyArray:
+    """One feature of a split, as an array whose records are decoded when indexed.
+
+    `x[3]`, `x[5:9]` and `x[rows]` are NumPy arrays with the values that the whole array
+    has there; `np.asarray(x)` reads everything. Only the first axis is indexed, and
+    nothing can be written. It may be used from several threads at once.
+
+    Attributes:
+      shape: as of the whole array, [N, ...].
+      dtype: of its values.
+      ndim: number of axes.
+
+    gdjax.
+    """
+
+    def __init__(self, reader: SplitReader, *, limit: int | None, keep: bool = False):
+        """An array of the first feature of a reader.
+
+        Args:
+          reader: reads it.
+          limit: take only the first records; None takes all.
+          keep: read all of it at the first index, and keep it.
+        """
+        (feature,) = reader.features
+        count = len(reader) if limit is None else min(limit, len(reader))
+        self.shape = (count, *feature.shape)
+        self.dtype = np.dtype(feature.dtype)
+        self.ndim = len(self.shape)
+        self._reader = reader
+        self._keep = keep
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<LazyArray {self.dtype} {self.shape}>"
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Any:
+        """The values of some records.
+
+        Args:
+          index: a whole number (negative ones count from the end), a slice, an array of
+            whole numbers in any order, also repeated, or an array of N truth values.
+
+        Returns:
+          The values of one record, [...], or of as many as there are in `index`.
+
+        Raises:
+          IndexError: if there is no such record, or `index` is none of these.
+          DataError: if a record can't be read; names the folder to be deleted.
+        """
+        rows = self._rows(index)
+        flat = rows.ravel()
+        values = self._all[flat] if self._keep else self._reader.read(flat)[0]
+        return (
+            values[0] if not rows.ndim else values.reshape(*rows.shape, *self.shape[1:])
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The whole array, for `np.asarray`."""
+        if copy is False:
+            raise ValueError("`copy=False`: what is read when asked for is a copy.")
+        values = self[:]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    @functools.cached_property
+    def _all(self) -> np.ndarray:
+        return self._reader.read(range(len(self)))[0]
+
+    def _rows(self, index: Any) -> np.ndarray:
+        """Whole numbers from 0 on, in the shape that `index` has; [] for one number."""
+        count = len(self)
+        if isinstance(index, slice):
+            return np.arange(*index.indices(count))
+        rows = np.asarray(index)
+        if rows.dtype == bool and rows.shape == (count,):
+            return np.flatnonzero(rows)
+        if isinstance(index, tuple) or (rows.dtype.kind not in "iu" and rows.size):
+            raise IndexError(
+                f"an index of {rows.dtype} {rows.shape} ({type(index).__name__}) does "
+                f"not choose among {count:,} examples: take a whole number, a slice or "
+                "an array of whole numbers, or index `np.asarray` of the whole"
+            )
+        rows = rows.astype(np.int64)
+        wrong = rows[(rows < -count) | (rows >= count)]
+        if wrong.size:
+            raise IndexError(f"there is no example {wrong[0]}: there are {count:,}")
+        return np.where(rows < 0, rows + count, rows)
