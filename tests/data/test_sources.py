@@ -19,7 +19,7 @@ from gdjax.data import (
     GdjaxSvhn,
 )
 from gdjax.data.originals import read_originals
-from gdjax.data.releases import FASHION_MNIST, MNIST
+from gdjax.data.releases import FASHION_MNIST, MNIST, SVHN
 from gdjax.data.sources import check_folder
 
 
@@ -61,6 +61,23 @@ def test_more_images_than_labels_is_refused(write_idx, idx_bytes):
     with pytest.raises(DataError, match="holds 20 images, but .* 19 labels") as caught:
         read(folder)
     assert MNIST.url in str(caught.value)
+
+
+def test_too_few_images_for_a_validation_subset_are_refused(write_idx, idx_bytes):
+    folder = write_idx()
+    arrays = {"images-idx3": np.zeros((5, 28, 28)), "labels-idx1": np.zeros(5)}
+    for kind, array in arrays.items():
+        path = folder / f"train-{kind}-ubyte.gz"
+        path.write_bytes(gzip.compress(idx_bytes(array)))
+    with pytest.raises(DataError, match="train-images.* holds 5 images; at least 6"):
+        read(folder)
+
+
+def test_a_release_of_other_files_needs_a_parser(tmp_path):
+    for name in SVHN.remote:
+        (tmp_path / name).touch()
+    with pytest.raises(NotImplementedError, match="`parse=None`: the files of SVHN"):
+        read(tmp_path, SVHN)
 
 
 def test_images_of_another_size_are_refused(write_idx, idx_bytes):
