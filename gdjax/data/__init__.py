@@ -15,7 +15,13 @@ from gdjax.data.errors import DataError
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.formats import read_images, read_labels
 from gdjax.data.lazy import LazyArray
-from gdjax.data.loading import Examples, load, load_at_factor, test_factors
+from gdjax.data.loading import (
+    Examples,
+    class_names,
+    load,
+    load_at_factor,
+    test_factors,
+)
 from gdjax.data.masked_images import MaskedImage, MaskedImages
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.preparing import BUILDERS, prepare
@@ -49,6 +55,7 @@ __all__ = [
     "RescaledDigits",
     "RescaledFashionMnist",
     "RescaledStl10",
+    "class_names",
     "factor_tag",
     "load",
     "load_at_factor",

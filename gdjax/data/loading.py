@@ -108,6 +108,19 @@ def test_factors(name: str) -> tuple[float, ...]:
     return parse_name(name)[0].test_factors()
 
 
+def class_names(name: str) -> tuple[str, ...]:
+    """The names of the classes of a data set, in the order of its labels.
+
+    Args:
+      name: the data set, with or without a config.
+
+    Raises:
+      ValueError: if the name is unknown.
+    """
+    builder_class, config = parse_name(name)
+    return builder_class(data_dir=prepared_root(), config=config).classes
+
+
 # Test runners collect functions of this name wherever they are imported.
 test_factors.__test__ = False  # type: ignore
 

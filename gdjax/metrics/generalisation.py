@@ -11,14 +11,18 @@ def accuracy_per_factor(
     datasets: Sequence[tuple[Any, Any]],
     *,
     batch_size: int = 256,
+    ignore_index: int | None = None,
 ) -> np.ndarray:
     """Fraction of right predictions for each size factor.
 
     Args:
-      predict: images [batch_size, H, W, C] -> class indices [batch_size]. Always called
-        with whole batches (the last one is padded), so that it compiles once.
-      datasets: one (images [N, H, W, C], labels [N]) per size factor.
+      predict: images [batch_size, H, W, C] -> class indices [batch_size], or
+        [batch_size, H, W] of their pixels. Always called with whole batches (the last
+        one is padded), so that it compiles once.
+      datasets: one (images [N, H, W, C], labels [N] or [N, H, W]) per size factor. In
+        the place of images, anything that has N rows will do, such as logits.
       batch_size: images per call.
+      ignore_index: label that doesn't count; None: all count.
 
     Returns:
       [F], float64, in [0, 1].
@@ -40,7 +44,11 @@ def accuracy_per_factor(
             np.asarray(predict(_whole(images[first : first + batch_size], batch_size)))
             for first in range(0, len(images), batch_size)
         ]
-        accuracies.append(np.mean(np.concatenate(found)[: len(labels)] == labels))
+        right = np.concatenate(found)[: len(labels)] == labels
+        counted = np.ones(labels.shape, bool)
+        if ignore_index is not None:
+            counted = labels != ignore_index
+        accuracies.append(right[counted].mean() if counted.any() else np.nan)
     return np.array(accuracies)
 
 

@@ -1,7 +1,10 @@
 """Networks: one family a file, published sizes as functions beside them."""
 
+from gdjax.models.configuration import NetworkConfig as NetworkConfig
+from gdjax.models.families import FAMILIES as FAMILIES
 from gdjax.models.gaussdernet import (
     GaussDerNet as GaussDerNet,
+    GaussDerNetConfig as GaussDerNetConfig,
     gaussdernet_default as gaussdernet_default,
     gaussdernet_large as gaussdernet_large,
     gaussdernet_small as gaussdernet_small,
@@ -9,17 +12,22 @@ from gdjax.models.gaussdernet import (
 from gdjax.models.gaussderresnet import (
     SIX_SIGMAS as SIX_SIGMAS,
     GaussDerResNet as GaussDerResNet,
+    GaussDerResNetConfig as GaussDerResNetConfig,
     gaussderresnet_cifar10 as gaussderresnet_cifar10,
     gaussderresnet_cifar10_large as gaussderresnet_cifar10_large,
     gaussderresnet_fashion_mnist as gaussderresnet_fashion_mnist,
     gaussderresnet_stl10 as gaussderresnet_stl10,
     gaussderresnet_stl10_single as gaussderresnet_stl10_single,
 )
+from gdjax.models.network_files import (
+    Network as Network,
+    load_network as load_network,
+    save_network as save_network,
+)
 from gdjax.models.njet_classifiers import (
     ConvolutionNet as ConvolutionNet,
     NJetAllCNN as NJetAllCNN,
     NJetNIN as NJetNIN,
-    NJetToy as NJetToy,
 )
 from gdjax.models.njet_deeplab import (
     DilatedResNet as DilatedResNet,
@@ -35,5 +43,7 @@ from gdjax.models.njet_segmentation import (
     NJetASPP as NJetASPP,
     NJetUNet as NJetUNet,
 )
+from gdjax.models.njet_toy import NJetToy as NJetToy
+from gdjax.models.preprocessing import Preprocessing as Preprocessing
 from gdjax.models.resnet_weights import load_resnet_weights as load_resnet_weights
 from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS

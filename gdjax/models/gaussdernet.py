@@ -5,7 +5,12 @@ from typing import Any
 import jax
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
-from gdjax.models.scale_channels import PUBLISHED_SIGMAS, ScaleChannelNet
+from gdjax.models.configuration import configures
+from gdjax.models.scale_channels import (
+    PUBLISHED_SIGMAS,
+    ScaleChannelConfig,
+    ScaleChannelNet,
+)
 from gdjax.scalespace.scales import geometric_scales
 
 
@@ -56,18 +61,27 @@ class GaussDerNet(ScaleChannelNet):
         return xs
 
 
+@configures(GaussDerNet)
+class GaussDerNetConfig(ScaleChannelConfig):
+    """Gaussian derivative layers in cascade, in parallel scale channels."""
+
+
+# [gaussdernet] sec. 4 and Fig. 7.
+SMALL = GaussDerNetConfig(widths=(12, 14, 16, 20, 64))
+DEFAULT = GaussDerNetConfig(widths=(12, 16, 24, 32, 64), sigmas=PUBLISHED_SIGMAS)
+LARGE = GaussDerNetConfig(widths=(16, 24, 32, 48, 64), sigmas=PUBLISHED_SIGMAS)
+
+
 def gaussdernet_small(**fields: Any) -> GaussDerNet:
     """12-14-16-20-64: 13,608 parameters (one input channel). [gaussdernet] sec. 4."""
-    return GaussDerNet(**{"widths": (12, 14, 16, 20, 64), **fields})
+    return SMALL.build(**fields)
 
 
 def gaussdernet_default(**fields: Any) -> GaussDerNet:
     """12-16-24-32-64, 8 scale channels: 20,674 parameters. [gaussdernet] Fig. 7."""
-    defaults = {"widths": (12, 16, 24, 32, 64), "sigmas": PUBLISHED_SIGMAS}
-    return GaussDerNet(**{**defaults, **fields})
+    return DEFAULT.build(**fields)
 
 
 def gaussdernet_large(**fields: Any) -> GaussDerNet:
     """16-24-32-48-64, 8 scale channels: 32,642 parameters. [gaussdernet] Fig. 7."""
-    defaults = {"widths": (16, 24, 32, 48, 64), "sigmas": PUBLISHED_SIGMAS}
-    return GaussDerNet(**{**defaults, **fields})
+    return LARGE.build(**fields)

@@ -9,8 +9,8 @@ from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.layers.over_scales import SCALE_AXIS
 from gdjax.layers.remat import recompute
 from gdjax.layers.residual import ResidualBlock
-from gdjax.layers.selection import spatial_max
-from gdjax.models.scale_channels import ScaleChannelNet
+from gdjax.models.configuration import configures
+from gdjax.models.scale_channels import ScaleChannelConfig, ScaleChannelNet
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.scales import geometric_scales
 
@@ -124,14 +124,34 @@ class GaussDerResNet(ScaleChannelNet):
         return run(block, xs)
 
 
+@configures(GaussDerResNet)
+class GaussDerResNetConfig(ScaleChannelConfig):
+    """Residual blocks of Gaussian derivative layers, in parallel scale channels."""
+
+
 # sqrt 2 apart, from 1/(2 sqrt 2) to 2 px: [gaussderresnet] sec. 5.1.
 SIX_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-3, 3))
+# [gaussderresnet] Table 1.
+FASHION_MNIST = GaussDerResNetConfig(
+    widths=(48, 24, 32, 32, 48, 48, 64, 64, 128), sigmas=SIX_SIGMAS, ratio=1.13,
+    eps=0.01, scale_dropout=0.2,
+)  # fmt: skip
+CIFAR10 = GaussDerResNetConfig(
+    widths=(48, 48, 64, 64, 64, 192, 192, 192, 256), sigmas=SIX_SIGMAS, ratio=1.2,
+    eps=0.005, scale_dropout=0.3,
+)  # fmt: skip
+STL10 = GaussDerResNetConfig(
+    widths=(48, 48, 64, 64, 128, 128, 192, 192, 256), sigmas=SIX_SIGMAS, ratio=1.32,
+    eps=0.005, scale_dropout=0.3, zero_order=True, spatial_selection="max",
+)  # fmt: skip
 
 
-def _preset(separable: bool, fields: dict[str, Any], **defaults: Any) -> GaussDerResNet:
+def _preset(
+    config: GaussDerResNetConfig, separable: bool, fields: dict[str, Any]
+) -> GaussDerResNet:
     """Choice: separable blocks from the fifth on, as the published counts require."""
-    common = {"sigmas": SIX_SIGMAS, "separable_from": 5 if separable else None}
-    return GaussDerResNet(**{**common, **defaults, **fields})
+    first = 5 if separable else None
+    return config.build(**{"separable_from": first, **fields})
 
 
 def gaussderresnet_fashion_mnist(
@@ -143,10 +163,7 @@ def gaussderresnet_fashion_mnist(
       separable: whether blocks 5 to 8 are depthwise-separable.
       **fields: fields of `GaussDerResNet` to set otherwise.
     """
-    widths = (48, 24, 32, 32, 48, 48, 64, 64, 128)
-    return _preset(
-        separable, fields, widths=widths, ratio=1.13, eps=0.01, scale_dropout=0.2
-    )
+    return _preset(FASHION_MNIST, separable, fields)
 
 
 def gaussderresnet_cifar10(*, separable: bool = False, **fields: Any) -> GaussDerResNet:
@@ -156,10 +173,7 @@ def gaussderresnet_cifar10(*, separable: bool = False, **fields: Any) -> GaussDe
       separable: whether blocks 5 to 8 are depthwise-separable.
       **fields: fields of `GaussDerResNet` to set otherwise.
     """
-    widths = (48, 48, 64, 64, 64, 192, 192, 192, 256)
-    return _preset(
-        separable, fields, widths=widths, ratio=1.2, eps=0.005, scale_dropout=0.3
-    )
+    return _preset(CIFAR10, separable, fields)
 
 
 def gaussderresnet_stl10(*, separable: bool = False, **fields: Any) -> GaussDerResNet:
@@ -169,12 +183,7 @@ def gaussderresnet_stl10(*, separable: bool = False, **fields: Any) -> GaussDerR
       separable: whether blocks 5 to 8 are depthwise-separable.
       **fields: fields of `GaussDerResNet` to set otherwise.
     """
-    widths = (48, 48, 64, 64, 128, 128, 192, 192, 256)
-    stl10 = {"zero_order": True, "spatial_selection": spatial_max}
-    return _preset(
-        separable, fields, widths=widths, ratio=1.32, eps=0.005, scale_dropout=0.3,
-        **stl10,
-    )  # fmt: skip
+    return _preset(STL10, separable, fields)
 
 
 def gaussderresnet_stl10_single(**fields: Any) -> GaussDerResNet:

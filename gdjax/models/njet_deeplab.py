@@ -1,6 +1,6 @@
 """DeepLabv2 with an N-Jet head, and its plain twin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.layers.norm import SharedBatchNorm
+from gdjax.models.configuration import ModuleConfig, configures
 from gdjax.models.njet_classifiers import check_batch
+from gdjax.models.njet_configuration import SEGMENTATION_FIGURES, NJetNetworkConfig
 from gdjax.models.njet_segmentation import NJetASPP
 from gdjax.scalespace.checks import check_order
 
@@ -219,3 +221,44 @@ def enlarged(x: jax.Array, size: tuple[int, ...], stride: int) -> jax.Array:
         scale=jnp.full(2, float(stride)), translation=jnp.full(2, (1 - stride) / 2),
         method="linear", antialias=False,
     )  # fmt: skip
+
+
+@configures(DilatedResNet)
+class DilatedResNetConfig(ModuleConfig):
+    """ResNet-101 without its readout, the last stages dilated, not subsampled."""
+
+
+@configures(NJetDeepLab)
+class NJetDeepLabConfig(NJetNetworkConfig):
+    """A dilated ResNet-101, features at several scales, logits for every pixel."""
+
+    segments: ClassVar[bool] = True
+    figures: ClassVar[tuple[str, ...]] = SEGMENTATION_FIGURES
+
+    backbone: DilatedResNetConfig = DilatedResNetConfig()  # noqa: RUF009 (frozen)
+
+    @property
+    def scale_bounds(self) -> tuple[float, float]:
+        """Lowest and highest learned sigma, px of the features."""
+        return self.bounds
+
+    def module_fields(self) -> dict[str, Any]:
+        """Fields of the module."""
+        return super().module_fields() | {"backbone": self.backbone.build()}
+
+    @classmethod
+    def named_fields(cls, module: Any) -> dict[str, Any]:
+        """Fields of the configuration.
+
+        Raises:
+          ValueError: for a backbone that is no `DilatedResNet`, or has a `dtype`.
+        """
+        made = module.backbone
+        if type(made) is not DilatedResNet or made.dtype is not None:
+            kind = type(made).__name__, getattr(made, "dtype", None)
+            raise ValueError(
+                f"`backbone`, a {kind[0]} with dtype {kind[1]}, can't be written: take"
+                " a `DilatedResNet` without a `dtype`."
+            )
+        backbone = DilatedResNetConfig.of(made)
+        return super().named_fields(module) | {"backbone": backbone}

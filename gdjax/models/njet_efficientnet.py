@@ -7,12 +7,14 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.convolutions import Convolution, njet_convolution, plain_convolution
+from gdjax.models.configuration import configures
 from gdjax.models.njet_classifiers import (
     ConvolutionNet,
     every_second,
     normalized,
     pointwise,
 )
+from gdjax.models.njet_configuration import SubsampledConfig
 from gdjax.scalespace.checks import check_order, check_rate
 
 
@@ -174,3 +176,13 @@ class InvertedBottleneck(nn.Module):
         z = nn.Dense(squeezed, dtype=self.dtype, name="squeeze")(z)
         z = nn.Dense(x.shape[-1], dtype=self.dtype, name="excite")(self.activation(z))
         return x * nn.sigmoid(z)
+
+
+@configures(NJetEfficientNet, without=("subsampling", "stages", "stem"))
+class NJetEfficientNetConfig(SubsampledConfig):
+    """EfficientNet-B0: a layer, inverted bottlenecks, a 1 x 1 layer."""
+
+    @classmethod
+    def sized(cls, size: int) -> None:
+        """Its filters are of several sizes, so there are none of one size."""
+        del size

@@ -7,12 +7,14 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.models.configuration import configures
 from gdjax.models.njet_classifiers import (
     ConvolutionNet,
     every_second,
     normalized,
     pointwise,
 )
+from gdjax.models.njet_configuration import SubsampledConfig
 from gdjax.scalespace.checks import check_order
 
 
@@ -107,9 +109,23 @@ class ResNetBlock(nn.Module):
         )(x)
 
 
+@configures(NJetResNet, without=("subsampling",))
+class NJetResNetConfig(SubsampledConfig):
+    """A layer, and three stages of residual blocks: 16-32-64, five each."""
+
+
+@configures(NJetResNet, without=("subsampling",))
+class NJetResNet110Config(NJetResNetConfig):
+    """Bottleneck blocks, 18 per stage, from 32 to 128 channels."""
+
+    width = 32
+    depth = 18
+    bottleneck = True
+
+
 def njet_resnet32(**fields: Any) -> NJetResNet:
     """16-32-64, five blocks per stage. [njet] Table 4."""
-    return NJetResNet(**{"width": 16, "depth": 5, **fields})
+    return NJetResNet(**fields)
 
 
 def njet_resnet110(**fields: Any) -> NJetResNet:
@@ -117,4 +133,6 @@ def njet_resnet110(**fields: Any) -> NJetResNet:
 
     Choice: depth and width are the reading nearest to the published counts; 2 % short.
     """
-    return NJetResNet(**{"width": 32, "depth": 18, "bottleneck": True, **fields})
+    own = NJetResNet110Config
+    kind = {"width": own.width, "depth": own.depth, "bottleneck": own.bottleneck}
+    return NJetResNet(**{**kind, **fields})

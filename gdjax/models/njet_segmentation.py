@@ -1,7 +1,7 @@
 """N-Jet networks for segmentation, and their plain twins."""
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.njet_conv import LearnedSigma, NJetConv, check_bounds
+from gdjax.models.configuration import configures
+from gdjax.models.njet_configuration import SEGMENTATION_FIGURES, NJetNetworkConfig
 from gdjax.scalespace.checks import check_image, check_order
 
 
@@ -167,3 +169,29 @@ class NJetASPP(nn.Module):
             given = {"sigma": self._learned(k)} if isinstance(layer, NJetConv) else {}
             total = total + layer(x, **given)
         return jnp.asarray(total)
+
+
+@configures(NJetUNet)
+class NJetUNetConfig(NJetNetworkConfig):
+    """Two layers with ReLU per level, 2 x 2 max pooling down, bilinear up, skips."""
+
+    segments: ClassVar[bool] = True
+    figures: ClassVar[tuple[str, ...]] = SEGMENTATION_FIGURES
+
+    @classmethod
+    def sized(cls, size: int) -> dict[str, Any]:
+        """Fields for plain filters of that size, px."""
+        return {"kernel_size": size}
+
+
+@configures(NJetASPP)
+class NJetASPPConfig(NJetNetworkConfig):
+    """The sum of the same features at several scales: the head of DeepLabv2."""
+
+    segments: ClassVar[bool] = True
+    figures: ClassVar[tuple[str, ...]] = SEGMENTATION_FIGURES
+
+    @property
+    def scale_bounds(self) -> tuple[float, float]:
+        """Lowest and highest learned sigma, px of the features."""
+        return self.bounds

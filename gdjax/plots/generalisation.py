@@ -31,7 +31,8 @@ def generalisation_curve(
       factors: size factors of the test images, F of them, ascending.
       rows: mappings with "name" and "accuracy" (F values in 0..1); "sigmas" (base
         scales of the scale channels, px), "discretisation", "activation" and
-        "train_size" choose colour and dash where given.
+        "train_size" choose colour and dash where given; "std" (F values), the
+        standard deviation over seeds or realisations, is a band around the curve.
       title: above the axes.
 
     Returns:
@@ -66,9 +67,14 @@ def _draw(
     colour: str,
     marker: str,
 ) -> None:
+    accuracy = 100 * np.asarray(row["accuracy"], float)
+    if "std" in row:
+        spread = 100 * np.asarray(row["std"], float)
+        band = accuracy - spread, accuracy + spread
+        axes.fill_between(np.log2(factors), *band, color=colour, alpha=0.15, lw=0)
     axes.plot(
         np.log2(factors),
-        100 * np.asarray(row["accuracy"], float),
+        accuracy,
         color=colour,
         linestyle="--" if len(row.get("sigmas", ())) == 1 else "-",
         marker=marker,

@@ -19,7 +19,7 @@ from gdjax.models import (
     njet_resnet32,
     njet_resnet110,
 )
-from gdjax.models.njet_classifiers import cell_maxima
+from gdjax.models.njet_toy import cell_maxima
 
 
 PLAIN = {"convolution": plain_convolution}

@@ -1,0 +1,38 @@
+"""All families of networks: one line each, and what it means is beside its module."""
+
+from gdjax.models.configuration import NetworkConfig
+from gdjax.models.gaussdernet import GaussDerNetConfig
+from gdjax.models.gaussderresnet import GaussDerResNetConfig
+from gdjax.models.njet_classifiers import NJetAllCNNConfig, NJetNINConfig
+from gdjax.models.njet_deeplab import NJetDeepLabConfig
+from gdjax.models.njet_efficientnet import NJetEfficientNetConfig
+from gdjax.models.njet_resnet import NJetResNet110Config, NJetResNetConfig
+from gdjax.models.njet_segmentation import NJetASPPConfig, NJetUNetConfig
+from gdjax.models.njet_toy import NJetToyConfig
+
+
+FAMILIES: dict[str, type[NetworkConfig]] = {
+    "gaussdernet": GaussDerNetConfig,
+    "gaussderresnet": GaussDerResNetConfig,
+    "njet_toy": NJetToyConfig,
+    "njet_nin": NJetNINConfig,
+    "njet_allcnn": NJetAllCNNConfig,
+    "njet_resnet32": NJetResNetConfig,
+    "njet_resnet110": NJetResNet110Config,
+    "njet_efficientnet": NJetEfficientNetConfig,
+    "njet_unet": NJetUNetConfig,
+    "njet_aspp": NJetASPPConfig,
+    "njet_deeplab": NJetDeepLabConfig,
+}
+
+
+def family_of(config: NetworkConfig) -> str:
+    """The name of a configuration's family.
+
+    Raises:
+      ValueError: if it is in no line of `FAMILIES`.
+    """
+    for name, kind in FAMILIES.items():
+        if type(config) is kind:
+            return name
+    raise ValueError(f"{type(config).__name__} is no family in `FAMILIES`.")

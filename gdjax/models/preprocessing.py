@@ -1,0 +1,136 @@
+"""What happens to images before a network sees them; saved with its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.scalespace.checks import check_order
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """Normalisation, enlarging and padding, in this order (gdjax).
+
+    Attributes:
+      mean: of the grey levels 0..1 over the training images, one number or one per
+        channel, that is subtracted; empty: nothing is.
+      std: of the grey levels, by which they are then divided; empty: they aren't.
+      enlarge: factor by which the sides of the images grow.
+      method: interpolation of enlarged images.
+      padding: px of zeros on each side, which the mean is where it is subtracted.
+
+    Raises:
+      TypeError, ValueError: for what has no meaning.
+    """
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    enlarge: float = 1.0
+    method: Literal["linear", "nearest"] = "linear"
+    padding: int = 0
+
+    def __post_init__(self):
+        # Single numbers, lists and arrays would not be hashable, or not of JSON.
+        for name in ("mean", "std"):
+            values = np.atleast_1d(np.asarray(getattr(self, name), float))
+            object.__setattr__(self, name, tuple(values.tolist()))
+        if not all(math.isfinite(value) for value in self.mean):
+            raise ValueError(f"`mean={self.mean}` must be finite grey levels in 0..1.")
+        if not all(0 < value < math.inf for value in self.std):
+            raise ValueError(f"`std={self.std}` must be positive grey levels.")
+        if not 1 <= self.enlarge < math.inf:
+            raise ValueError(f"`enlarge={self.enlarge}` must be a factor, at least 1.")
+        if self.method not in ("linear", "nearest"):
+            raise ValueError(f'`method={self.method!r}` must be "linear" or "nearest".')
+        check_order(self.padding, name="padding")
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """[B, (D,) (H,) W, C], float32 in 0..1 -> the same, with other sides.
+
+        Raises:
+          ValueError: if there are neither one nor C means, or deviations.
+        """
+        for name in ("mean", "std"):
+            values = np.array(getattr(self, name), np.float32)
+            if values.size not in (0, 1, images.shape[-1]):
+                raise ValueError(
+                    f"`{name}={getattr(self, name)}`: give one number, or one for each"
+                    f" of the {images.shape[-1]} channels of the images."
+                )
+            if values.size:
+                values = jnp.broadcast_to(values, images.shape)
+                images = images - values if name == "mean" else images / values
+        batch, *sides, channels = images.shape
+        if self.enlarge != 1:
+            shape = batch, *self._enlarged(sides), channels
+            images = jax.image.resize(images, shape, self.method)
+        margins = [(self.padding, self.padding)] * len(sides)
+        return jnp.pad(images, ((0, 0), *margins, (0, 0)))
+
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Of a preprocessed image, for images [(D,) (H,) W, C] of that shape."""
+        *sides, channels = shape
+        return *(n + 2 * self.padding for n in self._enlarged(sides)), channels
+
+    def _enlarged(self, sides: Sequence[int]) -> list[int]:
+        return [round(self.enlarge * side) for side in sides]
+
+
+def as_floats(images: Any) -> jax.Array:
+    """Stored grey levels as float32 in 0..1.
+
+    Inside jit, so that bytes go to the device. uint8 is divided by 255, uint16 by
+    65535; floats stay as they are.
+    """
+    whole = {"uint8": 255.0, "uint16": 65535.0}.get(str(images.dtype), 1.0)
+    # The same quotient on the host and on the device.
+    return jnp.asarray(images, jnp.float32) / whole
+
+
+def check_images(
+    images: Any, *, channels: int | None = None, ndim: int = 2
+) -> np.ndarray:
+    """Images [B, (D,) (H,) W, C] of a user's, uint8, uint16, or floats in 0..1.
+
+    Args:
+      images: array-like.
+      channels: C that is needed; None: any.
+      ndim: spatial dimensions.
+
+    Raises:
+      TypeError, ValueError: for other shapes, types and grey levels, with the remedy.
+    """
+    images = np.asarray(images)
+    axes = ", ".join(("B", *"DHW"[-ndim:], "C"))
+    if images.ndim != ndim + 2:
+        raise ValueError(
+            f"`images` have shape {images.shape}; give [{axes}]: add what is"
+            " missing by `images[None]` or `images[..., None]`."
+        )
+    if 0 in images.shape:
+        raise ValueError(
+            f"`images` have shape {images.shape}, [{axes}], so there are none: give at"
+            " least one image of at least 1 px."
+        )
+    if channels is not None and images.shape[-1] != channels:
+        raise ValueError(
+            f"`images` have {images.shape[-1]} channels, the network has {channels}."
+        )
+    if images.dtype in (np.uint8, np.uint16):
+        return images
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(f"`images` are {images.dtype}: give uint8, uint16 or floats.")
+    low, high = float(images.min()), float(images.max())
+    if not (0 <= low and high <= 1):
+        raise ValueError(
+            f"`images` are floats from {low:g} to {high:g}, and must lie in 0..1:"
+            " divide them by their largest possible value, or give them as uint8."
+        )
+    return images.astype(np.float32)
