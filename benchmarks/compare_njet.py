@@ -33,7 +33,7 @@ def averaged(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "name": name,
             "size": same[0]["train_size"],
             "parameters": same[0]["parameters"],
-            "scores": [100 * row[kind] for row in same],
+            "scores": [100 * float(np.ravel(row[kind])[0]) for row in same],
             "sigmas": [
                 [float(np.median(sigma)) for sigma in row["sigmas"].values()]
                 for row in same

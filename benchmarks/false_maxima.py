@@ -20,12 +20,11 @@ import argparse
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from gdjax_train import predict, run_folder, session as sessions
-from gdjax_train.loop import final_variables
-from gdjax_train.members import build_model, members, networks
-from gdjax_train.splits import factors as test_factors, load_factor
+from gdjax_train import predict, run_folder
+from gdjax_train.data import factors as test_factors, load_test, source
+from gdjax_train.evaluation import trained_network
+from gdjax_train.trials import build, trials
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -78,27 +77,31 @@ def main() -> None:
     parser.add_argument("--sigmas", type=float, nargs="*", default=())
     options = parser.parse_args()
     run, _, recipe = run_folder.open_run(options.run_dir)
-    session = sessions.open_session(run, recipe, Console())
     results = []
-    for member in members(recipe):
-        for network in networks(recipe, member, sigmas=tuple(options.sigmas)):
+    for trial in trials(recipe):
+        images = source(trial, "test")
+        for network in trial.networks(tuple(options.sigmas)):
             if len(network.sigmas) < 3:
                 continue
-            model = build_model(recipe, member, network.sigmas)
-            variables = final_variables(session, member, network.stage)
+            model = build(network.model, recipe.precision)
+            variables = trained_network(run, trial, network.phase)[1]
             own = recipe.model.single_sigma
             rows = []
-            for factor in test_factors(recipe.data):
-                data = load_factor(
-                    recipe.data, factor, data_dir=recipe.data_dir, limit=options.images
+            for factor in test_factors(images):
+                data = load_test(
+                    images, factor, data_dir=recipe.data_dir, limit=options.images
                 )
-                per_scale = predict.per_scale_logits(
-                    model, variables, data.image, batch_size=recipe.eval_batch_size
+                per_scale = predict.scores(
+                    model,
+                    variables,
+                    data.image,
+                    batch_size=recipe.eval_batch_size,
+                    preprocessing=recipe.preprocessing,
                 )
                 row = analyse(per_scale, data.label, network.sigmas, own * factor)
                 rows.append({"factor": factor, **row})
-                print_row(member.name, rows[-1])
-            results.append({"name": member.name, "rows": rows})
+                print_row(trial.name, rows[-1])
+            results.append({"name": trial.name, "rows": rows})
     run.write_json("false_maxima.json", results)
 
 

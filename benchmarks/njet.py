@@ -26,7 +26,7 @@ from steps import medians, network_step
 
 from gdjax.layers import njet_convolution, plain_convolution, safe_sizes
 from gdjax.models import NJetNIN
-from gdjax_train.njet import NJetConfig, learned_sigmas
+from gdjax.models.njet_classifiers import NJetNINConfig
 from gdjax_train.optimizer import make_optimizer
 from gdjax_train.recipe import OptimizerConfig
 from gdjax_train.run_folder import versions
@@ -111,14 +111,18 @@ def training(
     variables = jax.jit(net.init)(jax.random.key(0), x[:1])
     # A high learning rate for sigmas, so that they move in a few steps.
     rates = OptimizerConfig(learning_rate=1e-3, sigma_rate=50.0)
-    optimiser = make_optimizer(rates, optax.constant_schedule(rates.learning_rate))
+    optimiser = make_optimizer(
+        rates,
+        optax.constant_schedule(rates.learning_rate),
+        scales=NJetNINConfig.scale_parameters,
+    )
     params, stats = variables["params"], variables["batch_stats"]
     state = params, stats, optimiser.init(params)
     labels = jnp.arange(shape[0]) % net.num_classes
     step, compilations = counted_step(optimiser, x, labels)
     rows, sizes = [], None
     for epoch in range(epochs):
-        learned = learned_sigmas(state[0], NJetConfig().bounds)
+        learned = NJetNINConfig().learned_scales(state[0])
         sigmas = [float(sigma) for sigma in learned.values()]
         if safe:
             sizes = safe_sizes(sigmas, shape[1], r=8.0, previous=sizes)

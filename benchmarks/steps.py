@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax_train.compiling import compiler_options
+from gdjax_train.step import compiler_options
 
 
 Timed = Callable[[], Any]

@@ -15,8 +15,9 @@ from jax.experimental.compilation_cache import (
 )
 from rich.console import Console
 
-from gdjax_train import evaluation, run_folder, session as sessions, splits
-from gdjax_train.recipe import DataConfig, ModelConfig, Recipe
+from gdjax.models import GaussDerNetConfig
+from gdjax_train import data, evaluation, loop, phases, run_folder
+from gdjax_train.recipe import DataConfig, Recipe
 
 
 FACTORS = (0.5, 1.0, 2.0)
@@ -79,14 +80,14 @@ def compilation_cache(tmp_path_factory):
 
 @pytest.fixture
 def recipe():
-    """Two members, two stages, 8 + 4 steps each."""
+    """Two trials, two phases, 8 + 4 steps each."""
     return Recipe(
         epochs=2,
         batch_size=8,
         nets=("discrete+relu", "spectral+silu"),
         multi_epochs=1,
         data=DataConfig(name="stand_in", train_images=35),
-        model=ModelConfig(sigmas=(1.0, 2.0)),
+        model=GaussDerNetConfig(sigmas=(1.0, 2.0)),
         checkpoint_every=3,
         log_every=2,
     )
@@ -94,7 +95,7 @@ def recipe():
 
 @pytest.fixture
 def one_net(recipe):
-    """The same with one member."""
+    """The same with one trial."""
     return dataclasses.replace(recipe, nets=recipe.nets[:1])
 
 
@@ -108,17 +109,35 @@ def stand_in(monkeypatch):
         return _random_examples(limit or 20)
 
     @functools.cache
-    def build_model(recipe, member, sigmas, sizes=()):
-        return Net(sigmas)
+    def build(model, precision, plan=()):
+        return Net(model.sigmas)
 
-    monkeypatch.setattr(splits, "load_split", load_split)
+    monkeypatch.setattr(data, "load_split", load_split)
     monkeypatch.setattr(
-        evaluation, "load_factor", lambda *_, **__: _random_examples(13, 1)
+        evaluation, "load_test", lambda *_, **__: _random_examples(13, 1)
     )
-    monkeypatch.setattr(evaluation, "test_factors", lambda data: FACTORS)
-    for module in (sessions, evaluation):
-        monkeypatch.setattr(module, "build_model", build_model)
+    monkeypatch.setattr(evaluation, "test_factors", lambda source: FACTORS)
+    for module in (phases, evaluation):
+        monkeypatch.setattr(module, "build", build)
     return loaded
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """A run with its recipe and a console."""
+
+    run: run_folder.RunFolder
+    recipe: Recipe
+    console: Console
+
+    def train(self):
+        loop.train(self.run, self.recipe, self.console)
+
+    def evaluate(self, choices=None, command=""):
+        choices = evaluation.Choices() if choices is None else choices
+        return evaluation.evaluate(
+            self.run, self.recipe, choices, self.console, command=command
+        )
 
 
 @pytest.fixture
@@ -132,7 +151,7 @@ def open_run(tmp_path):
         else:
             run = run_folder.create("test", recipe, command="x", out=str(path))
         output = io.StringIO()
-        session = sessions.open_session(run, recipe, Console(file=output, width=200))
+        session = Session(run, recipe, Console(file=output, width=200))
         return session, output.getvalue
 
     return open_it

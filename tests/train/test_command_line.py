@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gdjax_train import __main__ as command, evaluate, loop, run_folder
+from gdjax_train import __main__ as command, evaluate, run_folder
 from gdjax_train.recipe import Recipe
 
 
@@ -20,12 +20,13 @@ def lines(capsys):
     return capsys.readouterr().err.strip().splitlines()
 
 
-def test_help_lists_the_recipes_without_importing_jax():
+def test_help_lists_the_recipes_without_importing_all():
     code = (
         "import sys\n"
         "from gdjax_train.__main__ import main\n"
         "main(['--help'])\n"
-        "sys.exit(any(m in sys.modules for m in ('jax', 'grain', 'orbax')))\n"
+        "heavy = 'grain', 'orbax', 'tensorflow_datasets', 'matplotlib'\n"
+        "sys.exit(any(name in sys.modules for name in heavy))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -40,6 +41,9 @@ def test_help_lists_the_recipes_without_importing_jax():
         (["--nets", "discrte+relu"], "did you mean 'discrete'"),
         (["--epochs", "-1"], "`epochs=-1`"),
         (["--resume"], "needs the folder"),
+        (["--model.family", "njet_tyo"], "did you mean 'njet_toy'"),
+        (["--model.discretisation", "spectral"], "named by --nets"),
+        (["--model.widths", "0"], "widths"),
         (["--resume", "no/such/run"], "no run folder"),
         (["--data.name", "rescaled_digit", "--out", "OUT"], "rescaled_digits"),
     ],
@@ -49,6 +53,41 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments, words, capsys, tmp_pat
     assert command.main(arguments) == 2
     (line,) = lines(capsys)
     assert line.startswith("gdjax-train: ") and words in line
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--preprocessing.mean", "0.1", "0.2"], "`mean=(0.1, 0.2)`: give one number"),
+        (["--augment.hue", "0.1"], "need red, green and blue"),
+        (["--model.family", "njet_unet", "--nets", "njet+relu"], "for each pixel"),
+    ],
+)
+def test_what_no_image_can_go_through_leaves_no_folder(
+    arguments, words, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    assert command.main(["--out", str(out), *arguments]) == 2
+    (line,) = lines(capsys)
+    assert words in line and not out.exists()
+
+
+def test_bad_data_that_are_read_late_are_one_line(monkeypatch, capsys):
+    from gdjax.data import DataError
+
+    def fail(*_, **__):
+        raise DataError("record 7 is damaged")
+
+    monkeypatch.setattr(command, "parse", fail)
+    assert command.main(["rescaled_digits"]) == 2
+    assert lines(capsys) == ["gdjax-train: record 7 is damaged"]
+
+
+def test_help_names_the_families(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["rescaled_digits", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--model.family" in text and "njet_allcnn" in text
 
 
 def test_a_mistyped_flag_gets_a_hint(capsys):
@@ -110,6 +149,8 @@ def test_resume_refuses_other_settings(run, capsys):
     assert command.main(["--resume", path, "--epochs", "6", "--model.order", "3"]) == 2
     (line,) = lines(capsys)
     assert "epochs=6 (was 5)" in line and "model.order=3 (was 2)" in line
+    assert command.main(["--resume", path, "--model.family", "njet_nin"]) == 2
+    assert "keeps its family of networks, gaussdernet" in lines(capsys)[0]
     assert not trained
 
 
@@ -129,7 +170,7 @@ def test_ctrl_c_says_how_to_continue(run, capsys, monkeypatch):
 
 def test_evaluate_takes_choices(stand_in, one_net, open_run, capsys):
     session, _ = open_run(one_net)
-    loop.train(session)
+    session.train()
     path = str(session.run.path)
     assert evaluate.main([path, "--factors", "1", "2", "--sigmas", "1", "2", "4"]) == 0
     assert "3 channels, max" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gdjax_train.compiling import compiler_options
+from gdjax_train.step import compiler_options
 
 
 def test_the_user_comes_first(monkeypatch):

@@ -8,22 +8,22 @@ from rich.console import Console
 
 from gdjax.plots.generalisation import generalisation_curve
 from gdjax.plots.scale_selection import scale_selection_map, scale_selection_maps
-from gdjax_train import evaluation, loop, predict
+from gdjax_train import evaluation, predict, tables
 from gdjax_train.errors import UserError
-from gdjax_train.evaluation import Choices, evaluate
-from gdjax_train.members import members
+from gdjax_train.evaluation import Choices, trained_network
+from gdjax_train.trials import trials
 
 
 @pytest.fixture
 def finished(stand_in, recipe, open_run):
     recipe = dataclasses.replace(recipe, poolings=("max", "mean"), eval_batch_size=5)
     session, _ = open_run(recipe)
-    loop.train(session)
+    session.train()
     return session
 
 
 def test_evaluation_has_a_row_for_every_network_and_pooling(finished):
-    result = evaluate(finished, Choices(), command="gdjax-train x")
+    result = finished.evaluate(Choices(), command="gdjax-train x")
     assert result == finished.run.read_json("evaluation.json")
     assert result["factors"] == [0.5, 1.0, 2.0]
     names = [row["name"] for row in result["rows"]]
@@ -43,23 +43,21 @@ def test_evaluation_has_a_row_for_every_network_and_pooling(finished):
 
 
 def test_accuracies_equal_an_unbatched_evaluation(finished, random_examples):
-    result = evaluate(finished, Choices(), command="")
+    result = finished.evaluate(Choices(), command="")
     images, labels = random_examples(13, 1)
-    member = members(finished.recipe)[0]
-    variables = loop.final_variables(finished, member, "multi")
-    model = evaluation.build_model(
-        finished.recipe, member, finished.recipe.model.sigmas
-    )
+    trial = trials(finished.recipe)[0]
+    variables = trained_network(finished.run, trial, "multi")[1]
+    model = evaluation.build(finished.recipe.model, "float32")
     logits, aux = model.apply(variables, images.astype(np.float32) / 255)
     expected = (logits.argmax(-1) == labels).mean()
     assert result["rows"][1]["accuracy"][0] == pytest.approx(expected)
-    per_scale = predict.per_scale_logits(model, variables, images, batch_size=5)
+    per_scale = predict.scores(model, variables, images, batch_size=5)
     np.testing.assert_allclose(per_scale, aux["per_scale"], atol=1e-5)
 
 
 def test_choices_replace_what_the_recipe_says(finished):
     choices = Choices(factors=(2.0,), sigmas=(1.0, 3.0, 9.0), poolings=("mean",))
-    result = evaluate(finished, choices, command="")
+    result = finished.evaluate(choices, command="")
     assert result["factors"] == [2.0]
     assert [len(row["sigmas"]) for row in result["rows"]] == [1, 3, 1, 3]
     assert result["rows"][1]["pooling"] == "mean"
@@ -67,22 +65,24 @@ def test_choices_replace_what_the_recipe_says(finished):
 
 def test_a_factor_is_named_by_three_decimals(finished, monkeypatch):
     monkeypatch.setattr(evaluation, "test_factors", lambda _: (2**-0.75, 1.0))
-    found = evaluation.chosen_factors(finished, Choices(factors=(1.0, 0.595, 3.0)))
+    found = evaluation.chosen_factors(
+        finished.recipe, Choices(factors=(1.0, 0.595, 3.0))
+    )
     assert found == (2**-0.75, 1.0, 3.0)
     with pytest.raises(UserError, match="positive"):
-        evaluation.chosen_factors(finished, Choices(factors=(-1.0,)))
+        evaluation.chosen_factors(finished.recipe, Choices(factors=(-1.0,)))
 
 
 def test_an_unfinished_run_is_not_evaluated(stand_in, recipe, open_run):
     session, _ = open_run(recipe)
     with pytest.raises(UserError, match="not trained to its end.*--resume"):
-        evaluate(session, Choices(), command="")
+        session.evaluate(Choices(), command="")
 
 
 def test_the_table_is_never_cut(finished):
-    result = evaluate(finished, Choices(), command="")
+    result = finished.evaluate(Choices(), command="")
     output = io.StringIO()
-    evaluation.print_table(Console(file=output, width=30), result)
+    tables.print_scores(Console(file=output, width=30), result)
     for row in result["rows"]:
         assert row["name"] in output.getvalue()
 
@@ -130,6 +130,6 @@ def test_scale_selection_map_refuses_another_shape():
 
 
 def test_evaluation_is_plain_json(finished):
-    evaluate(finished, Choices(), command="")
+    finished.evaluate(Choices(), command="")
     text = (finished.run.path / "evaluation.json").read_text()
     assert "NaN" not in text and json.loads(text)

@@ -1,16 +1,19 @@
 """Figures that look into a network, drawn from random weights."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
+from gdjax.models import FAMILIES, Preprocessing
 from gdjax.plots.activation_maps import activation_maps
 from gdjax.plots.effective_filters import filter_sheet
 from gdjax_train import figures
 from gdjax_train.errors import UserError
 from gdjax_train.evaluate import Request, checked_name, dense_sigmas
-from gdjax_train.members import Network, build_model, members
-from gdjax_train.recipe import ModelConfig, Recipe
+from gdjax_train.recipe import Recipe
+from gdjax_train.trials import TrainedNetwork, build, trials
 
 
 SIGMAS = (0.7, 1.0, 1.4)
@@ -18,13 +21,12 @@ SIGMAS = (0.7, 1.0, 1.4)
 
 @pytest.fixture(params=["gaussdernet", "gaussderresnet"])
 def candidate(request):
-    model = ModelConfig(family=request.param, widths=(3, 4), sigmas=SIGMAS)
-    recipe = Recipe(model=model)
-    (member,) = members(recipe)
-    net = build_model(recipe, member, SIGMAS)
+    model = FAMILIES[request.param](widths=(3, 4), sigmas=SIGMAS)
+    (trial,) = trials(Recipe(model=model))
+    net = build(trial.recipe.model, "float32")
     variables = jax.jit(net.init)(jax.random.key(0), np.zeros((1, 12, 12, 1)))
-    network = Network("3 channels", "single", SIGMAS)
-    return figures.Candidate(member, network, net, variables)
+    network = TrainedNetwork("3 channels", "single", trial.recipe.model)
+    return figures.Candidate(trial, network, net, variables)
 
 
 def test_maps_of_every_image_and_channel_are_drawn(candidate):
@@ -34,6 +36,20 @@ def test_maps_of_every_image_and_channel_are_drawn(candidate):
     # An image and three maps over it (grey below) in each of two rows.
     assert sum(len(axes.images) for axes in pictures) == 2 * (1 + 2 * 3)
     assert "class 3" in pictures[0].get_ylabel()
+
+
+def test_maps_are_those_of_the_preprocessed_images(candidate):
+    recipe = dataclasses.replace(
+        candidate.trial.recipe,
+        preprocessing=Preprocessing(mean=(0.5,), std=(0.1,), enlarge=1.5, padding=2),
+    )
+    trial = dataclasses.replace(candidate.trial, recipe=recipe)
+    images = np.random.default_rng(0).integers(0, 256, (1, 12, 12, 1), np.uint8)
+    shown = figures.draw_maps(
+        dataclasses.replace(candidate, trial=trial), images, np.array([3])
+    )
+    picture = next(axes for axes in shown.axes if axes.images).images[0].get_array()
+    assert picture.shape[:2] == (22, 22) and picture.min() >= 0
 
 
 def test_filters_of_every_layer_are_drawn(candidate):
@@ -53,11 +69,8 @@ def test_both_are_written_into_the_run(
         def write_bytes(self, name, content):
             (tmp_path / name).write_bytes(content)
 
-    class Session:
-        run, recipe = Run(), Recipe()
-
-    monkeypatch.setattr(figures, "load_factor", lambda *_, **__: random_examples(30))
-    figures.write_insight(Session(), [candidate], prefix="x_")
+    monkeypatch.setattr(figures, "load_test", lambda *_, **__: random_examples(30))
+    figures.write_insight(Run(), Recipe(), [candidate], prefix="x_")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
         "x_activation_maps_discrete-relu-3.png",

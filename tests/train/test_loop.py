@@ -5,21 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gdjax_train import export, loop, predict, session as sessions, step as steps
+from gdjax.models.network_files import read_arrays
+from gdjax_train import loop, phases, predict, step as steps
 from gdjax_train.checkpoints import Checkpoints, whole_steps
+from gdjax_train.data import TrainingData
 from gdjax_train.errors import UserError
-from gdjax_train.members import members
+from gdjax_train.evaluation import trained_network
 from gdjax_train.recipe import DataConfig, OptimizerConfig
-from gdjax_train.splits import TrainingData
+from gdjax_train.trials import trials
 
 
-MEMBERS = ("discrete-relu", "spectral-silu")
+TRIALS = ("discrete-relu", "spectral-silu")
 
 
 @pytest.fixture
 def finished(stand_in, recipe, open_run):
     session, _ = open_run(recipe, "finished")
-    loop.train(session)
+    session.train()
     return session
 
 
@@ -33,13 +35,13 @@ def without_speed(session):
     return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
 
 
-def test_all_members_and_stages_are_trained(finished):
+def test_all_trials_and_phases_are_trained(finished):
     assert list(weights(finished)) == [
-        f"{member}.{stage}.safetensors"
-        for member in MEMBERS
-        for stage in ("multi", "single")
+        f"{trial}.{phase}.safetensors"
+        for trial in TRIALS
+        for phase in ("multi", "single")
     ]
-    rows = [r for r in finished.run.metrics() if r["member"] == MEMBERS[0]]
+    rows = [r for r in finished.run.metrics() if r["member"] == TRIALS[0]]
     # 35 images make 4 batches of 8; rows every 2 steps and at checkpoints (every 3).
     assert [(r["stage"], r["step"]) for r in rows] == [
         ("single", step) for step in (2, 3, 4, 6, 8)
@@ -47,25 +49,36 @@ def test_all_members_and_stages_are_trained(finished):
     assert rows[-1]["epoch"] == 1.0
 
 
-def test_members_start_from_the_same_weights_and_see_the_same_data(finished):
-    # The stand-in network ignores the flavour: so both members come out the same.
-    found = weights(finished)
-    for stage in ("single", "multi"):
-        one, other = (found[f"{m}.{stage}.safetensors"] for m in MEMBERS)
-        assert one == other
+def test_trials_start_from_the_same_weights_and_see_the_same_data(
+    finished, assert_same
+):
+    # The stand-in network ignores the flavour: so both trials come out the same.
+    for phase in ("single", "multi"):
+        paths = [finished.run.weights(trial, phase) for trial in TRIALS]
+        (_, one), (_, other) = (read_arrays(path) for path in paths)
+        assert_same(one, other)
 
 
 def test_another_seed_gives_other_weights(finished, recipe, open_run):
     session, _ = open_run(dataclasses.replace(recipe, seed=1), "other")
-    loop.train(session)
+    session.train()
     assert weights(session) != weights(finished)
 
 
 def test_exported_weights_are_those_of_the_last_checkpoint(finished, assert_same):
-    member = members(finished.recipe)[0]
-    variables = loop.final_variables(finished, member, "multi")
-    read = export.read(finished.run.weights(member.slug, "multi"))
-    assert_same(read, variables)
+    trial = trials(finished.recipe)[0]
+    work = phases.PhaseTraining.of(
+        finished.run,
+        TrainingData(finished.run, finished.recipe),
+        trial,
+        trial.phases[1],
+    )
+    folder = finished.run.checkpoints(trial.slug, "multi")
+    digest = finished.run.digest()
+    with Checkpoints(folder, say=print, recipe=digest) as checkpoints:
+        _, state = checkpoints.restore(work.template())
+    read = trained_network(finished.run, trial, "multi")[1]
+    assert_same(read, steps.evaluated_variables(state))
     assert set(read) == {"params", "batch_stats"}
 
 
@@ -74,7 +87,7 @@ def test_a_finished_run_is_not_trained_again(finished, open_run, stand_in, monke
     stand_in.clear()
     monkeypatch.setattr(loop, "_advance", None)  # calling it would raise
     session, text = open_run(None, "finished")
-    loop.train(session)
+    session.train()
     assert text().count("finished before") == 4
     assert session.run.metrics() == rows
     assert not stand_in  # no data were read
@@ -91,28 +104,28 @@ def stopped_after(stand_in, recipe, open_run, monkeypatch):
     def run_until(count, recipe=recipe):
         session, _ = open_run(recipe, "stopped")
         calls = []
-        original = loop.Journal.add
+        original = loop.Log.add
 
-        def add(journal, metrics):
+        def add(log, metrics):
             calls.append(1)
             if len(calls) > count:
                 raise Stop
-            original(journal, metrics)
+            original(log, metrics)
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop.Journal, "add", add)
+            patch.setattr(loop.Log, "add", add)
             with pytest.raises(Stop):
-                loop.train(session)
+                session.train()
         return open_run(recipe, "stopped")
 
     return run_until
 
 
-# Before the first checkpoint; between two; in the second stage; in the second member.
+# Before the first checkpoint; between two; in the second phase; in the second trial.
 @pytest.mark.parametrize("count", [2, 7, 10, 23])
 def test_a_resumed_run_ends_bit_for_bit_as_if_unbroken(count, finished, stopped_after):
     session, text = stopped_after(count)
-    loop.train(session)
+    session.train()
     assert weights(session) == weights(finished)
     assert without_speed(session) == without_speed(finished)
     if count == 2:
@@ -130,9 +143,9 @@ def test_a_resume_with_running_mean_and_validation(
         data=dataclasses.replace(one_net.data, validation_images=15),
     )
     unbroken, _ = open_run(recipe, "unbroken")
-    loop.train(unbroken)
+    unbroken.train()
     session, _ = stopped_after(7, recipe)
-    loop.train(session)
+    session.train()
     assert weights(session) == weights(unbroken)
     assert without_speed(session) == without_speed(unbroken)
     rows = [row for row in session.run.metrics() if "validation_accuracy" in row]
@@ -141,41 +154,41 @@ def test_a_resume_with_running_mean_and_validation(
 
 def test_a_damaged_last_checkpoint_is_trained_again(finished, open_run):
     expected = weights(finished)
-    folder = finished.run.checkpoints(MEMBERS[0], "single")
+    folder = finished.run.checkpoints(TRIALS[0], "single")
     shutil.rmtree(folder / "8" / "state")
     shutil.rmtree(finished.run.path / "weights")
     session, text = open_run(None, "finished")
-    loop.train(session)
+    session.train()
     assert "damaged" in text() and "continues after step 6 of 8" in text()
     assert weights(session) == expected
 
 
 def test_a_checkpoint_of_another_network_is_refused(finished, open_run, monkeypatch):
-    build = sessions.build_model
+    build = phases.build
     other = lambda *args: build(*args).clone(classes=7)  # noqa: E731
-    monkeypatch.setattr(sessions, "build_model", other)
+    monkeypatch.setattr(phases, "build", other)
     session, _ = open_run(None, "finished")
     with pytest.raises(UserError, match="another network.*expected float32"):
-        loop.train(session)
+        session.train()
 
 
-def test_the_multi_stage_starts_from_the_single_weights(stand_in, one_net, open_run):
+def test_the_multi_phase_starts_from_the_single_weights(stand_in, one_net, open_run):
     frozen = OptimizerConfig(learning_rate=1e-12, min_learning_rate=0.0)
     session, _ = open_run(dataclasses.replace(one_net, optimizer=frozen))
-    loop.train(session)
+    session.train()
     read = [
-        export.read(session.run.weights(MEMBERS[0], stage))["params"]["Dense_0"]
+        read_arrays(session.run.weights(TRIALS[0], stage))[1]["params"]["Dense_0"]
         for stage in ("single", "multi")
     ]
     np.testing.assert_allclose(read[0]["kernel"], read[1]["kernel"], atol=1e-9)
     scratch = dataclasses.replace(one_net, optimizer=frozen, multi_from="scratch")
     session, _ = open_run(scratch, "scratch")
-    loop.train(session)
-    other = export.read(session.run.weights(MEMBERS[0], "multi"))["params"]["Dense_0"]
+    session.train()
+    other = read_arrays(session.run.weights(TRIALS[0], "multi"))[1]["params"]["Dense_0"]
     assert np.abs(other["kernel"] - read[0]["kernel"]).max() > 0.1
 
 
-def test_each_stage_is_compiled_once(stand_in, one_net, open_run, monkeypatch):
+def test_each_phase_is_compiled_once(stand_in, one_net, open_run, monkeypatch):
     traces = []
     original = steps.train_step
 
@@ -184,7 +197,7 @@ def test_each_stage_is_compiled_once(stand_in, one_net, open_run, monkeypatch):
         return original(*args, **kwargs)
 
     monkeypatch.setattr(steps, "train_step", traced)
-    loop.train(open_run(one_net)[0])
+    open_run(one_net)[0].train()
     assert len(traces) == 2
 
 
@@ -209,8 +222,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     monkeypatch.setattr(loop, "compile_step", compile_broken)
     session, _ = open_run(one_net)
     with pytest.raises(UserError, match="not finite at step 5; the last good.*/3;"):
-        loop.train(session)
-    assert whole_steps(session.run.checkpoints(MEMBERS[0], "single")) == [3]
+        session.train()
+    assert whole_steps(session.run.checkpoints(TRIALS[0], "single")) == [3]
     assert max(row["step"] for row in session.run.metrics()) == 4
 
 
@@ -228,9 +241,9 @@ def test_a_full_disk_leaves_a_run_that_can_be_resumed(
         patch.setattr(Checkpoints, "save", fail)
         session, _ = open_run(recipe, "full")
         with pytest.raises(UserError, match="no space left on the disk.*--resume"):
-            loop.train(session)
+            session.train()
     session, _ = open_run(None, "full")
-    loop.train(session)
+    session.train()
     assert weights(session) == weights(finished)
 
 
@@ -247,41 +260,52 @@ def test_metrics_on_a_full_disk_name_the_last_good_checkpoint(
 
     monkeypatch.setattr(type(session.run), "append_metrics", fail)
     with pytest.raises(UserError, match="no space left.*checkpoint.*--resume"):
-        loop.train(session)
+        session.train()
 
 
 def test_other_data_on_resume_are_refused(stand_in, recipe, stopped_after, monkeypatch):
     session, _ = stopped_after(7)
     data = TrainingData(session.run, session.recipe)
-    examples = data.train(members(recipe)[0])
+    examples = data.train(trials(recipe)[0])
     changed = examples._replace(image=examples.image ^ 1)
-    monkeypatch.setattr("gdjax_train.splits.load_split", lambda *_, **__: changed)
+    monkeypatch.setattr("gdjax_train.data.load_split", lambda *_, **__: changed)
     with pytest.raises(UserError, match="has changed since the run began"):
-        loop.train(session)
+        session.train()
 
 
 def test_each_training_size_reads_its_own_split(stand_in, recipe, open_run):
     data = DataConfig(name="stand_in", train_images=35, train_sizes=(1.0, 2.0))
     recipe = dataclasses.replace(recipe, nets=("discrete+relu",), data=data, epochs=1)
-    loop.train(open_run(recipe)[0])
+    open_run(recipe)[0].train()
     assert stand_in == ["train_scale_1p000", "train_scale_2p000"]
 
 
 def test_tensorboard_files_are_written(stand_in, one_net, open_run):
     pytest.importorskip("tensorboardX")
     session, _ = open_run(dataclasses.replace(one_net, tensorboard=True, epochs=1))
-    loop.train(session)
+    session.train()
     assert len(list((session.run.path / "tensorboard").rglob("events.*"))) == 2
+
+
+def images_of(session):
+    data = TrainingData(session.run, session.recipe)
+    return len(data.train(trials(session.recipe)[0]).label)
 
 
 def test_training_and_validation_images_are_joined(stand_in, recipe, open_run):
     data = DataConfig(name="stand_in", train_images=35, with_validation=True)
     session, _ = open_run(dataclasses.replace(recipe, data=data))
-    assert len(session.data.train(members(recipe)[0]).label) == 35
+    assert (
+        len(TrainingData(session.run, session.recipe).train(trials(recipe)[0]).label)
+        == 35
+    )
     assert stand_in == ["train"]  # enough without
     data = dataclasses.replace(data, train_images=None)
     session, _ = open_run(dataclasses.replace(recipe, data=data), name="all")
-    assert len(session.data.train(members(recipe)[0]).label) == 20 + 20
+    assert (
+        len(TrainingData(session.run, session.recipe).train(trials(recipe)[0]).label)
+        == 20 + 20
+    )
     assert stand_in[1:] == ["train", "validation"]
 
 
@@ -289,10 +313,10 @@ def test_labels_outside_the_classes_are_refused(stand_in, recipe, open_run):
     model = dataclasses.replace(recipe.model, num_classes=7)
     session, _ = open_run(dataclasses.replace(recipe, model=model))
     with pytest.raises(UserError, match=r"`num_classes=7`.*label [789] .*num-classes"):
-        loop.train(session)
+        session.train()
 
 
-def test_a_variant_is_validated_with_its_own_pooling(
+def test_an_ablation_is_validated_with_its_own_pooling(
     stand_in, recipe, open_run, monkeypatch
 ):
     data = dataclasses.replace(recipe.data, validation_images=5)
@@ -304,5 +328,5 @@ def test_a_variant_is_validated_with_its_own_pooling(
         return pooled(per_scale, pooling)
 
     monkeypatch.setattr(predict, "pooled", spy)
-    loop.train(open_run(recipe)[0])
+    open_run(recipe)[0].train()
     assert set(used) == {"mean"}

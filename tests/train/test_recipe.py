@@ -1,21 +1,22 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import pytest
 
+from gdjax.models import GaussDerNetConfig
+from gdjax.models.names import DISCRETISATIONS
 from gdjax_train import recipes
 from gdjax_train.errors import UserError
-from gdjax_train.members import (
-    ACTIVATIONS,
-    DISCRETISATIONS,
-    build_model,
-    members,
-    networks,
-    parse_net,
-    stages,
+from gdjax_train.recipe import (
+    DataConfig,
+    OptimizerConfig,
+    Recipe,
+    ScaleSchedule,
 )
-from gdjax_train.recipe import ModelConfig, Recipe, differences, from_dict, to_dict
+from gdjax_train.recipe_files import differences, from_dict, to_dict
+from gdjax_train.trials import build, parse_net, trials
 from gdjax_train.validation import validate
 
 
@@ -45,16 +46,16 @@ def test_a_recipe_of_another_version_is_refused():
 
 
 def test_differences_are_named_with_their_path():
-    new = dataclasses.replace(Recipe(), epochs=3, model=ModelConfig(order=3))
+    new = dataclasses.replace(Recipe(), epochs=3, model=GaussDerNetConfig(order=3))
     assert differences(Recipe(), new) == ["epochs=3 (was 8)", "model.order=3 (was 2)"]
 
 
 def test_default_recipe_is_the_digits_with_four_networks():
     recipe = recipes.find(recipes.DEFAULT).recipe
     assert recipe.data.name == "rescaled_digits"
-    rows = [net for member in members(recipe) for net in networks(recipe, member)]
+    rows = [net for trial in trials(recipe) for net in trial.networks()]
     assert [len(net.sigmas) for net in rows] == [1, 5, 1, 5]
-    assert {net.stage for net in rows} == {"single"}
+    assert {net.phase for net in rows} == {"single"}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,46 @@ def test_mistyped_nets_get_a_hint(text, hint):
         ({"epochs": 0}, "nothing to train"),
         ({"epochs": 0, "multi_epochs": 1}, "scale channels"),
         ({"poolings": ()}, "poolings"),
-        ({"model": ModelConfig(sigmas=(1.0, -1.0))}, "positive"),
+        (
+            {"model": GaussDerNetConfig(sigmas=(1.0, -1.0))},
+            "model.sigmas=.1.0, -1.0.*positive",
+        ),
+        ({"model": GaussDerNetConfig(discretisation="spectral")}, "named by --nets"),
+        ({"model": GaussDerNetConfig(sigmas=(0.0, 1.0))}, "positive"),
+        ({"model": GaussDerNetConfig(single_sigma=-1.0)}, "model.single_sigma=-1.0"),
+        ({"seeds": (1, 1)}, "each seed once"),
+        ({"seeds": (0, -1)}, "seed=-1"),
+        ({"data": DataConfig(test_images=0)}, "data.test_images=0"),
+        ({"data": DataConfig(train_sizes=(0.0,))}, "data.train_sizes=0.0"),
+        ({"eval_factors": (-1.0,)}, "eval_factors=-1.0"),
+        ({"multi_batch_size": 0}, "multi_batch_size=0"),
+        ({"optimizer": OptimizerConfig(learning_rate=0.0)}, "learning_rate=0.0"),
+        ({"optimizer": OptimizerConfig(clip_norm=-1.0)}, "clip_norm=-1.0"),
+        ({"optimizer": OptimizerConfig(ema_decay=2.0)}, "ema_decay=2.0"),
+        ({"optimizer": OptimizerConfig(warmup_epochs=8)}, "warmup_epochs=8"),
+        ({"optimizer": OptimizerConfig(drops=(5, -1))}, "ascending"),
+        ({"optimizer": OptimizerConfig(drops=(1,), warmup_epochs=2)}, "after the warm"),
+        (
+            {"optimizer": OptimizerConfig(scales=ScaleSchedule(learning_rate=0.1))},
+            "no net learns scales",
+        ),
+        ({"seeds": (1,), "seed": 2}, "not both"),
+        ({"data": DataConfig(realisations=(1, 2))}, "realisation"),
+        ({"data": DataConfig("x{realisation}")}, "needs them"),
+        ({"evaluated": "best"}, "validation-images"),
+        ({"optimizer": OptimizerConfig(drop_factor=2.0)}, "drop_factor=2.0"),
+        (
+            {"optimizer": OptimizerConfig(scales=ScaleSchedule(drops=(1,)))},
+            "without a learning rate",
+        ),
+        (
+            {
+                "optimizer": OptimizerConfig(
+                    sigma_rate=2.0, scales=ScaleSchedule(learning_rate=0.1)
+                )
+            },
+            "leave one",
+        ),
     ],
 )
 def test_impossible_recipes_are_refused(changes, words):
@@ -88,48 +128,39 @@ def test_impossible_recipes_are_refused(changes, words):
         validate(dataclasses.replace(Recipe(), **changes))
 
 
-def test_training_sizes_scale_the_single_channel_and_name_the_members():
+def test_training_sizes_scale_the_single_channel_and_name_the_trials():
     recipe = recipes.find("gaussdernet_mnist_large_scale").recipe
-    found = members(recipe)
-    assert [member.slug for member in found] == [
+    found = trials(recipe)
+    assert [trial.slug for trial in found] == [
         f"discrete-relu-size{size}p000" for size in (1, 2, 4)
     ]
-    sigmas = [stages(recipe, member)[0].sigmas for member in found]
+    sigmas = [trial.phases[0].model.sigmas for trial in found]
     assert sigmas == [(1.0,), (2.0,), (4.0,)]
-    assert all(stages(recipe, member)[1].start == "single" for member in found)
-    assert all(len(stages(recipe, member)[1].sigmas) == 8 for member in found)
+    assert all(trial.phases[1].start == "single" for trial in found)
+    assert all(len(trial.phases[1].model.sigmas) == 8 for trial in found)
 
 
-def test_from_scratch_without_a_single_stage():
+def test_from_scratch_without_a_single_phase():
     recipe = dataclasses.replace(
         recipes.find("gaussdernet_mnist_large_scale").recipe,
         epochs=0,
         multi_from="scratch",
     )
     validate(recipe)
-    (stage,) = stages(recipe, members(recipe)[0])
-    assert (stage.name, stage.start) == ("multi", None)
+    (phase,) = trials(recipe)[0].phases
+    assert (phase.name, phase.start) == ("multi", None)
 
 
 @pytest.mark.parametrize("name", DISCRETISATIONS)
-@pytest.mark.parametrize("activation", ACTIVATIONS[:1])
-def test_every_flavour_builds_a_network(name, activation):
-    recipe = Recipe(nets=(f"{name}+{activation}",))
-    (member,) = members(recipe)
-    model = build_model(recipe, member, (1.0,))
-    assert type(model.discretisation).__name__ == DISCRETISATIONS[name]
-
-
-def test_every_activation_exists():
-    import flax.linen
-
-    assert all(hasattr(flax.linen, name) for name in ACTIVATIONS)
+def test_every_flavour_builds_a_network(name):
+    (trial,) = trials(Recipe(nets=(f"{name}+silu",)))
+    model = build(trial.recipe.model, "float32")
+    assert model.discretisation == DISCRETISATIONS[name]
+    assert model.activation is jax.nn.silu
 
 
 def test_scale_dropout_and_precision_reach_the_network():
-    model = ModelConfig(scale_dropout=0.3, sigmas=(1.0, 2.0))
-    recipe = Recipe(model=model, precision="bfloat16")
-    (member,) = members(recipe)
-    assert build_model(recipe, member, (1.0, 2.0)).scale_dropout == 0.3
-    assert build_model(recipe, member, (1.0,)).scale_dropout == 0.0
-    assert build_model(recipe, member, (1.0,)).dtype is jnp.bfloat16
+    model = GaussDerNetConfig(scale_dropout=0.3, sigmas=(1.0, 2.0))
+    assert build(model, "bfloat16").scale_dropout == 0.3
+    alone = build(model.at_scales((1.0,)), "bfloat16")
+    assert alone.scale_dropout == 0.0 and alone.dtype == jnp.bfloat16

@@ -7,14 +7,16 @@ import pytest
 
 from gdjax_train import step as steps
 from gdjax_train.augment_config import AugmentConfig
+from gdjax_train.batch import Batch
 from gdjax_train.losses import make_loss
 from gdjax_train.optimizer import decayed, make_optimizer, make_schedule
 from gdjax_train.recipe import LossConfig, OptimizerConfig
-from gdjax_train.step import Batch, compile_step, evaluated_variables, initial_state
+from gdjax_train.step import compile_step, evaluated_variables, initial_state
 
 
 LOGITS = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32) * 3
 LABELS = np.array([0, 3, 9, 9, 1], np.int32)
+BATCH = Batch(np.zeros((5, 1, 1, 1)), LABELS)
 
 
 def smoothed(amount):
@@ -27,7 +29,7 @@ def test_softmax_loss_equals_numpy(smoothing):
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     expected = -(smoothed(smoothing) * log_p).sum(-1).mean()
     loss = make_loss(LossConfig("softmax", smoothing))
-    np.testing.assert_allclose(jax.jit(loss)(LOGITS, LABELS), expected, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(loss)(LOGITS, BATCH), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -36,12 +38,12 @@ def test_binary_loss_equals_numpy(smoothing):
     target = smoothed(smoothing)
     expected = -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
     loss = make_loss(LossConfig("binary", smoothing))
-    np.testing.assert_allclose(jax.jit(loss)(LOGITS, LABELS), expected, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(loss)(LOGITS, BATCH), expected, rtol=1e-5)
 
 
 def test_losses_are_float32_for_bfloat16_logits():
     loss = make_loss(LossConfig())
-    assert loss(jnp.asarray(LOGITS, jnp.bfloat16), LABELS).dtype == jnp.float32
+    assert loss(jnp.asarray(LOGITS, jnp.bfloat16), BATCH).dtype == jnp.float32
 
 
 def test_schedule_warms_up_and_ends_at_the_minimum():

@@ -26,7 +26,6 @@ def require_packages() -> None:
     from importlib.util import find_spec
 
     if any(find_spec(package) is None for package in PACKAGES):
-        # Only now: with gdjax comes JAX, which a mistyped flag should not wait for.
         from gdjax import extras
 
         from .errors import UserError

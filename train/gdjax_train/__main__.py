@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import typing
 from collections.abc import Sequence
+
+from gdjax.models import FAMILIES
+from gdjax.models.families import family_of
+from gdjax.models.names import unknown
 
 from . import recipes, require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
-from .recipe import Recipe, differences
-from .validation import validate
+from .recipe import Recipe
+
+
+if typing.TYPE_CHECKING:
+    from .run_folder import RunFolder
 
 
 USAGE = """usage: gdjax-train [RECIPE] [--seed S] [--epochs N] [--out DIR] ...
@@ -20,6 +28,8 @@ Train the networks of a recipe, evaluate them at every size factor and draw the
 curves. The flags of a recipe: gdjax-train RECIPE --help
 
 recipes:"""
+FAMILY = f"""Another family of networks, whose fields are then those of --model:
+--model.family, one of {", ".join(FAMILIES)}."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> None:
-    rest, resume = split_resume(arguments)
+    rest, resume = split_option(arguments, "--resume", "the folder of a run")
     if resume is None and rest[:1] in (["-h"], ["--help"]):
         print(overview())
         return
@@ -41,19 +51,21 @@ def _main(arguments: list[str]) -> None:
     name = name or recipes.DEFAULT
     entry = recipes.find(name)
     recipe = parse(entry.recipe, flags, name=name, description=entry.description)
+
+    # Only now: a mistyped flag should not wait for all of it.
+    from . import data, run_folder
+    from .validation import validate
+
     validate(recipe)
-
-    # Only now: a mistyped flag should not wait for JAX.
-    from . import run_folder, splits
-
     run_folder.require_new(recipe.out)
-    splits.require(recipe)
+    data.require(recipe)
     run = run_folder.create(name, recipe, command=command, out=recipe.out)
     _train_and_evaluate(run, recipe, command)
 
 
 def _resume(path: str, name: str | None, flags: list[str], command: str) -> None:
     from . import run_folder
+    from .recipe_files import differences
 
     run, own_name, recipe = run_folder.open_run(path)
     if name is not None and name != own_name:
@@ -63,6 +75,11 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
             "leave the recipe out, or start a new run"
         )
     wanted = parse(recipe, flags, name=own_name, description="")
+    if type(wanted.model) is not type(recipe.model):
+        raise UserError(
+            f"a resumed run keeps its family of networks, {family_of(recipe.model)}: "
+            "leave --model.family out, or start a new run"
+        )
     # The data may have moved; whether they are the same is checked by digest.
     recipe = dataclasses.replace(recipe, data_dir=wanted.data_dir)
     changed = differences(recipe, wanted)
@@ -76,41 +93,49 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
     _train_and_evaluate(run, recipe, command)
 
 
-def _train_and_evaluate(run: object, recipe: Recipe, command: str) -> None:
+def _train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
     from rich.console import Console
 
-    from . import evaluation, loop, run_folder, session as sessions
+    from . import evaluation, loop, run_folder, tables
+    from .log import say
 
-    assert isinstance(run, run_folder.RunFolder)
     console = Console()
-    session = sessions.open_session(run, recipe, console)
-    session.say(f"run folder {run.path}")
+    say(console, f"run folder {run.path}")
     with run_folder.locked(run):
-        loop.train(session)
+        loop.train(run, recipe, console)
         result = run.read_json("evaluation.json")
-        if result is None:
-            result = evaluation.evaluate(session, evaluation.Choices(), command=command)
-    evaluation.print_table(console, result)
-    session.say(f"evaluation.json and plots are in {run.path}")
+        # Older results of networks without scale channels had other fields.
+        if result is None or "factors" not in result:
+            choices = evaluation.Choices()
+            result = evaluation.evaluate(run, recipe, choices, console, command=command)
+    tables.print_scores(console, result)
+    say(console, f"evaluation.json and plots are in {run.path}")
 
 
-def split_resume(arguments: list[str]) -> tuple[list[str], str | None]:
-    """Take `--resume RUN_DIR` out of the arguments.
+def split_option(
+    arguments: list[str], flag: str, value: str
+) -> tuple[list[str], str | None]:
+    """Take a flag and its value out of the arguments.
+
+    Args:
+      arguments: of the command line.
+      flag: such as "--resume".
+      value: what it needs, in words.
 
     Raises:
-      UserError: if the folder is missing.
+      UserError: if the value is missing.
     """
-    rest, resume = [], None
+    rest, found = [], None
     waiting = iter(arguments)
     for argument in waiting:
-        flag, equals, value = argument.partition("=")
-        if flag != "--resume":
+        name, equals, given = argument.partition("=")
+        if name != flag:
             rest.append(argument)
             continue
-        resume = value if equals else next(waiting, "")
-        if not resume or resume.startswith("-"):
-            raise UserError("`--resume` needs the folder of a run")
-    return rest, resume
+        found = given if equals else next(waiting, "")
+        if not found or found.startswith("-"):
+            raise UserError(f"`{flag}` needs {value}")
+    return rest, found
 
 
 def split_name(arguments: list[str]) -> tuple[str | None, list[str]]:
@@ -121,16 +146,35 @@ def split_name(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def parse(recipe: Recipe, flags: list[str], *, name: str, description: str) -> Recipe:
-    """The recipe with the flags of the command line; tyro prints its own errors."""
+    """The recipe with the flags of the command line; tyro prints its own errors.
+
+    The flags of the model are those of its family, so that one comes first.
+
+    Raises:
+      UserError: for an unknown family, with the nearest one.
+    """
     import tyro
 
+    flags, family = split_option(flags, "--model.family", "a family of networks")
+    if family is not None:
+        recipe = in_family(recipe, family)
     return tyro.cli(
         Recipe,
         default=recipe,
         args=flags,
         prog=f"gdjax-train {name}",
-        description=description,
+        description=f"{description}\n\n{FAMILY}",
     )
+
+
+def in_family(recipe: Recipe, family: str) -> Recipe:
+    """The recipe with a network of another family, and the fields that both have."""
+    from .ablations import as_family
+
+    if family not in FAMILIES:
+        raise unknown("family in `model.family`", family, FAMILIES, error=UserError)
+    model = as_family(recipe.model, FAMILIES[family])
+    return dataclasses.replace(recipe, model=model)
 
 
 def overview() -> str:

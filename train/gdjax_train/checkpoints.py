@@ -1,13 +1,15 @@
-"""Checkpoints of a stage: written whole, verified when read.
+"""Checkpoints of a phase: written whole, verified when read.
 
 Orbax writes to a temporary folder and renames it, so a killed run leaves whole
 checkpoints only. It does not notice a flipped byte: so every leaf's digest is stored
 beside the state and compared when it is read. A checkpoint that does not verify is
-moved aside and the one before it is taken.
+moved aside and the one before it is taken. The training waits for a copy of the state
+on the host; a thread hashes and writes it.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import hashlib
 import json
 import logging
@@ -27,14 +29,22 @@ KEPT = 2
 
 
 class Checkpoints:
-    """The checkpoints of one stage in `folder/<step>`; use as a context manager."""
+    """The checkpoints of one phase in `folder/<step>`; use as a context manager."""
 
-    def __init__(self, folder: pathlib.Path, *, say: Callable[[str], None]):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *,
+        say: Callable[[str], None],
+        recipe: str | None = None,
+    ):
         """Open, or create, the folder.
 
         Args:
-          folder: of the stage.
+          folder: of the phase.
           say: prints a line for the user.
+          recipe: digest of the recipe that the checkpoints belong to; None: of a run
+            that has none.
         """
         # Lazily: orbax takes seconds to import, and `--help` has no use for it.
         import orbax.checkpoint as ocp
@@ -43,11 +53,13 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._args = ocp.args
         self._folder = folder
-        self._say = say
+        self._say, self._recipe = say, recipe
+        self._writer = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+        self._writing: concurrent.futures.Future[None] | None = None
         self._manager = ocp.CheckpointManager(
             folder.absolute(),
             options=ocp.CheckpointManagerOptions(
-                enable_async_checkpointing=True,
+                enable_async_checkpointing=False,
                 preservation_policy=ocp.checkpoint_managers.LatestN(KEPT),
             ),
         )
@@ -57,6 +69,7 @@ class Checkpoints:
 
     def __exit__(self, kind: type | None, error: Any, trace: Any) -> None:
         try:
+            self._writer.shutdown()
             self._manager.close()
         except Exception:
             # What went wrong first is what the user needs to hear.
@@ -74,16 +87,19 @@ class Checkpoints:
         Raises:
           UserError: if the disk is full, or does not take the checkpoint.
         """
-        arguments = self._args.Composite(
-            state=self._args.StandardSave(state),
-            integrity=self._args.JsonSave(_sealed(digests(state))),
-        )
-        try:
-            self._manager.save(step, args=arguments, force=True)
-        except Exception as error:
-            raise self._not_saved(error) from error
+        self.wait()
+        # Of its own: the next step uses up the buffers of the state.
+        copy = jax.tree.map(_on_host, state)
+        self._writing = self._writer.submit(self._write, step, copy)
         if wait:
             self.wait()
+
+    def _write(self, step: int, state: Any) -> None:
+        arguments = self._args.Composite(
+            state=self._args.StandardSave(state),
+            integrity=self._args.JsonSave(_sealed(digests(state), self._recipe)),
+        )
+        self._manager.save(step, args=arguments, force=True)
 
     def wait(self) -> None:
         """Wait until the last checkpoint is on disk.
@@ -91,9 +107,10 @@ class Checkpoints:
         Raises:
           UserError: if it did not get there.
         """
+        writing, self._writing = self._writing, None
         try:
-            self._manager.wait_until_finished()
-            self._manager.check_for_errors()
+            if writing is not None:
+                writing.result()
         except Exception as error:
             raise self._not_saved(error) from error
 
@@ -101,7 +118,7 @@ class Checkpoints:
         """The newest whole checkpoint, in words for a message."""
         steps = whole_steps(self._folder)
         if not steps:
-            return "there is no checkpoint of this stage yet"
+            return "there is no checkpoint of this phase yet"
         return f"the last good checkpoint is {self._folder / str(steps[-1])}"
 
     def restore(self, template: Any) -> tuple[int, Any] | None:
@@ -114,7 +131,8 @@ class Checkpoints:
           Its step and the state; None if there is no usable checkpoint.
 
         Raises:
-          UserError: if the checkpoint is whole but of another network or optimiser.
+          UserError: if the checkpoint is whole but of another network or optimiser, or
+            of another recipe.
         """
         for step in reversed(whole_steps(self._folder)):
             try:
@@ -132,6 +150,7 @@ class Checkpoints:
             step, args=args.Composite(integrity=args.JsonRestore())
         )["integrity"]
         expected = _unsealed(stored)
+        self._require_same_recipe(step, stored.get("recipe"))
         _require_same_shapes(expected, template, self._folder / str(step))
         state = self._manager.restore(
             step, args=args.Composite(state=args.StandardRestore(template))
@@ -141,6 +160,15 @@ class Checkpoints:
         if wrong:
             raise ValueError(f"{len(wrong)} arrays changed on disk, first {wrong[0]}")
         return state
+
+    def _require_same_recipe(self, step: int, stored: str | None) -> None:
+        # Runs of older versions have no digests.
+        if None not in (stored, self._recipe) and stored != self._recipe:
+            raise UserError(
+                f"checkpoint {self._folder / str(step)} does not belong to the run's "
+                "recipe.json: one of them is another run's; put back the right one, or "
+                "start a new run"
+            )
 
     def _put_aside(self, step: int, error: Exception) -> None:
         source = self._folder / str(step)
@@ -200,24 +228,37 @@ def _signature(leaf: Any) -> str:
     return f"{leaf.dtype}{list(leaf.shape)}"
 
 
-def _bytes(leaf: Any) -> bytes:
+def _bytes(leaf: Any) -> memoryview | bytes:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
-    return np.ascontiguousarray(leaf).tobytes()
+    return np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data
 
 
-def _seal(leaves: dict[str, str]) -> str:
-    text = json.dumps(leaves, sort_keys=True)
+def _on_host(leaf: Any) -> Any:
+    """A copy of an array on the host; of a typed key, on its device."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = np.array(jax.random.key_data(leaf))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    return np.array(leaf)
+
+
+def _seal(stored: dict[str, Any]) -> str:
+    text = json.dumps(stored, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sealed(leaves: dict[str, str]) -> dict[str, Any]:
+def _sealed(leaves: dict[str, str], recipe: str | None) -> dict[str, Any]:
     # The digests have a digest: else damage to them would look like another network.
-    return {"leaves": leaves, "sha256": _seal(leaves)}
+    if recipe is None:
+        return {"leaves": leaves, "sha256": _seal(leaves)}
+    stored = {"leaves": leaves, "recipe": recipe}
+    return stored | {"sha256": _seal(stored)}
 
 
 def _unsealed(stored: dict[str, Any]) -> dict[str, str]:
-    if _seal(stored["leaves"]) != stored["sha256"]:
+    sealed = {name: value for name, value in stored.items() if name != "sha256"}
+    # Older ones sealed the leaves alone.
+    if _seal(sealed if "recipe" in sealed else stored["leaves"]) != stored["sha256"]:
         raise ValueError("the table of digests changed on disk")
     return stored["leaves"]
 

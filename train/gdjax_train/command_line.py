@@ -48,10 +48,24 @@ def run_script(
             raise
         print(f"{name}: {error}", file=sys.stderr)
         return 2
+    except ValueError as error:
+        if not _of_bad_data(error):
+            raise
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; continue with --resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _of_bad_data(error: ValueError) -> bool:
+    """Whether a file of a data set is at fault; it may be read late in a training."""
+    if "gdjax.data" not in sys.modules:
+        return False
+    from gdjax.data import DataError
+
+    return isinstance(error, DataError)
 
 
 def as_typed(name: str, arguments: Sequence[str]) -> str:

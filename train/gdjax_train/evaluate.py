@@ -26,6 +26,8 @@ class Request:
         recipe on: dense-scale transfer.
       up_to: the coarsest of them in px; None: that of the recipe.
       poolings: over scale channels; none: the recipe's.
+      weights: the last ones of each phase, or those that did best on the validation
+        images; None: as the recipe says.
       test_images: the first so many of each factor; None: the recipe's.
       data_dir: where the data sets are, if they have moved.
       figures: "all" also draws activation maps and effective filters.
@@ -38,6 +40,7 @@ class Request:
     per_octave: int | None = None
     up_to: float | None = None
     poolings: tuple[Pooling, ...] = ()
+    weights: Literal["last", "best"] | None = None
     test_images: int | None = None
     data_dir: str | None = None
     figures: Literal["curves", "all"] = "curves"
@@ -91,27 +94,30 @@ def _main(arguments: list[str]) -> None:
         config=(tyro.conf.PositionalRequiredArgs,),
     )
 
-    # Only now: a mistyped flag should not wait for JAX.
+    # Only now: a mistyped flag should not wait for all of it.
     from rich.console import Console
 
-    from . import evaluation, run_folder, session as sessions
+    from . import evaluation, run_folder, tables
 
     run, _, recipe = run_folder.open_run(request.run_dir)
     if request.data_dir is not None:
         recipe = dataclasses.replace(recipe, data_dir=request.data_dir)
     console = Console()
-    session = sessions.open_session(run, recipe, console)
+    trained = recipe.model.sigmas if recipe.model.scale_channels else ()
+    if request.test_images is not None and request.test_images < 1:
+        raise UserError(f"`test_images={request.test_images}`: expected at least 1")
     choices = evaluation.Choices(
         factors=request.factors,
-        sigmas=dense_sigmas(request, recipe.model.sigmas),
+        sigmas=dense_sigmas(request, trained),
         poolings=request.poolings,
+        weights=request.weights,
         test_images=request.test_images,
         figures=request.figures,
         name=checked_name(request.name),
     )
     command = as_typed("gdjax-evaluate", arguments)
-    result = evaluation.evaluate(session, choices, command=command)
-    evaluation.print_table(console, result)
+    result = evaluation.evaluate(run, recipe, choices, console, command=command)
+    tables.print_scores(console, result)
 
 
 def checked_name(name: str) -> str:

@@ -1,23 +1,27 @@
-"""Accuracy at every size factor of every network of a run, as table, JSON and plots."""
+"""All networks of a run at every size factor, as table, JSON and plots."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any, Literal
 
+import flax.traverse_util
+import jax
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from . import figures, njet, njet_evaluation, predict
+from gdjax.models.network_files import read_arrays
+
+from . import figures, predict, tables
+from .batch import IGNORED
+from .data import Source, TrainingData, factors as test_factors, load_test, source
 from .errors import UserError
 from .figures import Candidate
-from .loop import final_variables
-from .members import build_model, member_recipe, members, networks
-from .recipe import Pooling
+from .log import say
+from .recipe import Pooling, Recipe
+from .resolution import Plans
 from .run_folder import RunFolder, versions
-from .session import Session
-from .splits import factors as test_factors, load_factor
+from .trials import Trial, build, trials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Choices:
       sigmas: base scales in px of the multi-scale nets.
       poolings: over scale channels.
       test_images: the first so many of each factor.
+      weights: the last ones, or those that did best in validation.
       figures: "curves": accuracies and scale selection; "all": also activation maps
         and effective filters.
       name: of the JSON file, and what the names of the figures begin with.
@@ -38,54 +43,57 @@ class Choices:
     sigmas: tuple[float, ...] = ()
     poolings: tuple[Pooling, ...] = ()
     test_images: int | None = None
+    weights: Literal["last", "best"] | None = None
     figures: Literal["curves", "all"] = "curves"
     name: str = "evaluation"
 
 
-def evaluate(session: Session, choices: Choices, *, command: str) -> dict[str, Any]:
+def evaluate(
+    run: RunFolder, recipe: Recipe, choices: Choices, console: Console, *, command: str
+) -> dict[str, Any]:
     """Evaluate a finished run and write evaluation.json and the plots.
 
     Args:
-      session: of the run.
+      run: folder of the run.
+      recipe: of the run.
       choices: deviations from the recipe.
+      console: to say on what happens.
       command: that asked for it; noted in the file.
 
     Returns:
       What evaluation.json holds.
 
     Raises:
-      UserError: if a stage is not finished, or data are missing.
+      UserError: if a phase is not finished, or data are missing.
     """
-    recipe = session.recipe
-    if njet.is_njet(recipe.model):
-        if choices.factors or choices.sigmas or choices.poolings:
-            raise UserError(
-                "networks of [njet] have no scale channels, and are tested at the size "
-                "that they were trained at: leave factors, sigmas and poolings out"
-            )
-        return njet_evaluation.evaluate(
-            session, test_images=choices.test_images, name=choices.name, command=command
+    if not recipe.model.scale_channels and (choices.sigmas or choices.poolings):
+        raise UserError(
+            "the networks have no scale channels: leave sigmas and poolings out"
         )
-    factors = chosen_factors(session, choices)
-    candidates = _candidates(session, choices.sigmas)
-    rows = _rows(session, choices, candidates, factors)
+    factors = chosen_factors(recipe, choices)
+    candidates = _candidates(run, recipe, choices)
+    rows = _rows(recipe, choices, candidates, factors, console)
     result = {
         "factors": list(factors),
-        "rows": rows,
+        "rows": [row.values for row in rows],
+        "summary": tables.summary([row.values for row in rows]),
         "command": command,
         "seed": recipe.seed,
         "data": recipe.data.name,
         **versions(recipe.precision),
     }
-    session.run.write_json(f"{choices.name}.json", result)
     prefix = "" if choices.name == "evaluation" else f"{choices.name}_"
-    write_plots(session.run, result, prefix=prefix)
+    figures.write_all(run, result, rows, prefix=prefix)
     if choices.figures == "all":
-        figures.write_insight(session, candidates, prefix=prefix)
+        if not any(candidate.network.sigmas for candidate in candidates):
+            say(console, "activation maps and filters are those of scale channels")
+        figures.write_insight(run, recipe, candidates, prefix=prefix)
+    # Last: an evaluation that is there is a whole one.
+    run.write_json(f"{choices.name}.json", result)
     return result
 
 
-def chosen_factors(session: Session, choices: Choices) -> tuple[float, ...]:
+def chosen_factors(recipe: Recipe, choices: Choices) -> tuple[float, ...]:
     """Size factors to evaluate at, ascending.
 
     Raises:
@@ -93,8 +101,8 @@ def chosen_factors(session: Session, choices: Choices) -> tuple[float, ...]:
     """
     from gdjax.data.rescaling import find_factor
 
-    known = test_factors(session.recipe.data) or (1.0,)
-    wanted = choices.factors or session.recipe.eval_factors or known
+    known = test_factors(source(trials(recipe)[0], "test")) or (1.0,)
+    wanted = choices.factors or recipe.eval_factors or known
     wrong = [factor for factor in wanted if not 0 < factor < np.inf]
     if wrong:
         raise UserError(f"size factors must be positive numbers, got {wrong}")
@@ -102,115 +110,218 @@ def chosen_factors(session: Session, choices: Choices) -> tuple[float, ...]:
     return tuple(sorted({find_factor(factor, known) or factor for factor in wanted}))
 
 
-def _rows(
-    session: Session,
-    choices: Choices,
-    candidates: list[Candidate],
-    factors: tuple[float, ...],
-) -> list[dict[str, Any]]:
-    """Rows of evaluation.json; each factor's images are read once for all networks."""
-    recipe = session.recipe
-    rows: dict[tuple[int, str], dict[str, Any]] = {}
-    for number, candidate in enumerate(candidates):
-        several = len(candidate.network.sigmas) > 1
-        own = member_recipe(recipe, candidate.member)
-        poolings = choices.poolings or own.poolings
-        for pooling in poolings if several else poolings[:1]:
-            rows[number, pooling] = _empty_row(candidate, pooling if several else None)
-    limit = choices.test_images or recipe.data.test_images
-    session.say(f"evaluating {len(candidates)} networks at {len(factors)} sizes")
-    with session.console.status("") as status:
-        for factor in factors:
-            status.update(f"size factor {factor:.3g}")
-            data = load_factor(
-                recipe.data, factor, data_dir=recipe.data_dir, limit=limit
-            )
-            for number, candidate in enumerate(candidates):
-                per_scale = predict.per_scale_logits(
-                    candidate.model,
-                    candidate.variables,
-                    data.image,
-                    batch_size=recipe.eval_batch_size,
-                )
-                for (which, pooling), row in rows.items():
-                    if which == number:
-                        _score(row, per_scale, data.label, pooling)
-    return list(rows.values())
-
-
-def _candidates(session: Session, sigmas: tuple[float, ...]) -> list[Candidate]:
+def _candidates(run: RunFolder, recipe: Recipe, choices: Choices) -> list[Candidate]:
     found = []
-    for member in members(session.recipe):
-        restored: dict[str, Any] = {}
-        for network in networks(session.recipe, member, sigmas=sigmas):
-            if network.stage not in restored:
-                variables = final_variables(session, member, network.stage)
-                restored[network.stage] = variables
-            model = build_model(session.recipe, member, network.sigmas)
-            found.append(Candidate(member, network, model, restored[network.stage]))
+    which = choices.weights or recipe.evaluated
+    for trial in trials(recipe):
+        phases = {phase.name: phase for phase in trial.phases}
+        for network in trial.networks(choices.sigmas):
+            facts, variables = trained_network(run, trial, network.phase, which)
+            shape = TrainingData(run, recipe).facts(trial)["shape"]
+            shape = recipe.preprocessing.shape(shape)
+            plans = Plans(run, trial, phases[network.phase], side=max(shape[:2]))
+            # The best weights are those of an earlier plan.
+            plan = tuple(facts["plan"]) if "plan" in facts else plans.now()
+            try:
+                model = build(network.model, recipe.precision, plan)
+            except (TypeError, ValueError) as error:
+                raise UserError(" ".join(str(error).split())) from error
+            variables = _fitted(model, variables, shape)
+            found.append(
+                Candidate(trial, network, model, variables, plans.compilations())
+            )
     return found
 
 
-def _empty_row(candidate: Candidate, pooling: str | None) -> dict[str, Any]:
-    member, network = candidate.member, candidate.network
-    suffix = f", {pooling}" if pooling else ""
+def trained_network(
+    run: RunFolder, trial: Trial, phase: str, which: Literal["last", "best"] = "last"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a finished phase ended with, or its best weights.
+
+    Returns:
+      What the file of the weights says of them, {} in older runs; the variables.
+
+    Raises:
+      UserError: if the phase is not finished, there are no best weights, or the file is
+        damaged or another one's.
+    """
+    last = run.weights(trial.slug, phase)
+    if not last.exists():
+        raise UserError(
+            f"{trial.name} ({phase}) is not trained to its end: continue with "
+            f"gdjax-train --resume {run.path}"
+        )
+    path = run.weights(trial.slug, phase, best=which == "best")
+    remedy = f"take it away and continue with gdjax-train --resume {run.path}"
+    if which == "best":
+        remedy = "evaluate with --weights last"
+    if not path.exists():
+        raise UserError(
+            f"{trial.name} ({phase}) has no best weights, as where nothing was "
+            f"validated: {remedy}"
+        )
+    try:
+        described, variables = read_arrays(path)
+    except ValueError as error:
+        raise UserError(f"{error}; {remedy}") from error
+    facts = described.get("facts", {})
+    own = {"recipe": run.digest(), "trial": trial.slug, "phase": phase}
+    for name, value in own.items():
+        if None not in (value, facts.get(name)) and facts[name] != value:
+            raise UserError(f"{path} is of another {name}; {remedy}")
+    return facts, variables
+
+
+def _fitted(model: Any, variables: Any, shape: tuple[int, ...]) -> Any:
+    """Single numbers as such: files of older versions hold vectors of length 1."""
+    blank = jax.ShapeDtypeStruct((1, *shape), np.float32)
+    wanted = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), blank)
+    flat = flax.traverse_util.flatten_dict(wanted, sep="/")
+    found = flax.traverse_util.flatten_dict(variables, sep="/")
+    fitted = {
+        name: array.reshape(()) if name in flat and flat[name].shape == () else array
+        for name, array in found.items()
+    }
+    return {"batch_stats": {}, **flax.traverse_util.unflatten_dict(fitted, sep="/")}
+
+
+@dataclasses.dataclass
+class Row:
+    """A row of evaluation.json, and what is drawn beside it.
+
+    Attributes:
+      candidate: the network.
+      pooling: over its scale channels; None where it has one or none.
+      values: for JSON.
+      shown: the first test images at factor 1, their labels and the predicted masks;
+        of segmentations only.
+    """
+
+    candidate: Candidate
+    pooling: str | None
+    values: dict[str, Any]
+    shown: Any = None
+
+
+def _rows(
+    recipe: Recipe,
+    choices: Choices,
+    candidates: list[Candidate],
+    factors: tuple[float, ...],
+    console: Console,
+) -> list[Row]:
+    """One for each network and pooling; each image is read once for all networks."""
+    rows = []
+    for candidate in candidates:
+        poolings = choices.poolings or candidate.trial.recipe.poolings
+        several = len(candidate.network.sigmas) > 1
+        for pooling in poolings if several else (None,):
+            rows.append(Row(candidate, pooling, _empty(candidate, pooling)))
+    limit = choices.test_images or recipe.data.test_images
+    say(console, f"evaluating {len(candidates)} networks at {len(factors)} sizes")
+    sources = {source(candidate.trial, "test") for candidate in candidates}
+    with console.status("") as status:
+        for factor in factors:
+            for own in sorted(sources):
+                status.update(f"size factor {factor:.3g}")
+                data = load_test(own, factor, data_dir=recipe.data_dir, limit=limit)
+                _score_all(rows, own, data, recipe.eval_batch_size, shown=factor == 1)
+    return rows
+
+
+def _score_all(
+    rows: list[Row], own: Source, data: Any, batch_size: int, *, shown: bool
+) -> None:
+    """Add what the networks tested on a source say of its images to their rows."""
+    found: dict[int, np.ndarray] = {}
+    for row in rows:
+        candidate = row.candidate
+        if source(candidate.trial, "test") != own:
+            continue
+        if id(candidate) not in found:
+            found = {
+                id(candidate): predict.scores(
+                    candidate.model,
+                    candidate.variables,
+                    data.image,
+                    batch_size=batch_size,
+                    preprocessing=candidate.trial.recipe.preprocessing,
+                )
+            }
+        _score(row, found[id(candidate)], data, shown=shown)
+
+
+def _empty(candidate: Candidate, pooling: str | None) -> dict[str, Any]:
+    trial, network = candidate.trial, candidate.network
+    suffix = "".join(f", {part}" for part in (network.label, pooling) if part)
+    filters, activation = trial.net.split("+")[:2]
+    params = candidate.variables["params"]
+    learned = network.model.learned_scales(params)
     return {
-        "name": f"{member.name}, {network.label}{suffix}",
-        "sigmas": list(network.sigmas),
+        "name": trial.name + suffix,
+        "group": trial.group + suffix,
+        "sigmas": list(network.sigmas)
+        or {layer: sigma.tolist() for layer, sigma in learned.items()},
         "pooling": pooling,
-        "discretisation": member.discretisation,
-        "activation": member.activation,
-        "train_size": member.size,
-        "stage": network.stage,
+        "discretisation": filters,
+        "activation": activation,
+        "train_size": trial.size,
+        "realisation": trial.realisation,
+        "seed": trial.recipe.seed,
+        "stage": network.phase,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "compilations": candidate.compilations,
         "images": [],
         "accuracy": [],
         "selected": [],
     }
 
 
-def _score(
-    row: dict[str, Any], per_scale: np.ndarray, labels: np.ndarray, pooling: str
-) -> None:
-    """Add accuracy and selected channels at the next factor to a row."""
-    from gdjax.metrics import scale_contributions
+def _score(row: Row, found: np.ndarray, data: Any, *, shown: bool) -> None:
+    """Add the scores at the next factor to a row."""
+    from gdjax.metrics import (
+        confusion_matrix,
+        intersection_over_union,
+        mean_iou,
+        scale_contributions,
+    )
 
-    classes = predict.pooled(per_scale, pooling).argmax(-1)
-    fractions = scale_contributions(per_scale, pooling=pooling).mean(0)
-    row["images"].append(len(labels))
-    row["accuracy"].append(float((classes == labels).mean()))
-    row["selected"].append([float(fraction) for fraction in fractions])
+    values, labels = row.values, np.asarray(data.label)
+    pooling = row.pooling or "max"
+    values["images"].append(len(labels))
+    values["accuracy"].append(predict.accuracy(found, labels, pooling))
+    model = row.candidate.network.model
+    if model.scale_channels:
+        fractions = scale_contributions(found, pooling=pooling).mean(0)
+        values["selected"].append([float(fraction) for fraction in fractions])
+    if "feature_map_sizes" in model.figures and "sizes" not in values:
+        values["sizes"] = feature_maps(row.candidate, data.image.shape[1:])
+    if model.segments:
+        confusion = confusion_matrix(
+            labels, found, num_classes=model.num_classes, ignore_index=IGNORED
+        )
+        each = intersection_over_union(confusion)
+        iou = [None if np.isnan(value) else float(value) for value in each]
+        values.setdefault("iou", []).append(iou)
+        values.setdefault("mean_iou", []).append(mean_iou(confusion))
+        if shown:
+            # Copies: views would keep all of the images.
+            row.shown = tuple(
+                np.array(part[: figures.SEGMENTED])
+                for part in (data.image, labels, found)
+            )
 
 
-def print_table(console: Console, result: dict[str, Any]) -> None:
-    """The accuracies in per cent, one row a network."""
-    if result.get("kind") == "njet":
-        njet_evaluation.print_table(console, result)
-        return
-    table = Table(title="test accuracy in % by size factor", box=None, title_style="")
-    table.add_column("", no_wrap=True)
-    for factor in result["factors"]:
-        table.add_column(f"{factor:.2f}", justify="right", no_wrap=True)
-    for row in result["rows"]:
-        table.add_row(row["name"], *(f"{100 * a:.1f}" for a in row["accuracy"]))
-    # A cut column helps nobody, a wrapped line is still readable: so measure the table.
-    needed = table.__rich_measure__(console, console.options.update(max_width=10_000))
-    wide = Console(file=console.file, width=max(console.width, needed.maximum))
-    wide.print(table)
+def feature_maps(candidate: Candidate, shape: tuple[int, ...]) -> list[list[int]]:
+    """(height, width) in px after every layer that says so, for images [H, W, C]."""
+    seen: list[tuple[int, ...]] = []
 
+    def look(variables: Any, image: jax.Array) -> jax.Array:
+        logits, aux = candidate.model.apply(variables, image, train=False)
+        seen.extend(aux.get("sizes", ()))
+        return logits
 
-def write_plots(run: RunFolder, result: dict[str, Any], *, prefix: str = "") -> None:
-    """Draw generalisation.png and, for multi-scale nets, scale_selection.png."""
-    from gdjax.plots.generalisation import generalisation_curve
-    from gdjax.plots.scale_selection import scale_selection_maps
-
-    factors, rows = result["factors"], result["rows"]
-    figure = generalisation_curve(factors, rows)
-    figures.write(run, f"{prefix}generalisation.png", figure)
-    panels = [
-        (row["name"], np.array(row["selected"]), row["sigmas"])
-        for row in rows
-        if len(row["sigmas"]) > 1
-    ]
-    if panels:
-        figure = scale_selection_maps(panels, factors)
-        figures.write(run, f"{prefix}scale_selection.png", figure)
+    shape = candidate.trial.recipe.preprocessing.shape(shape)
+    blank = jax.ShapeDtypeStruct((1, *shape), np.float32)
+    jax.eval_shape(look, candidate.variables, blank)
+    return [list(size) for size in seen]

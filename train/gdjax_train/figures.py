@@ -1,33 +1,46 @@
-"""Figures that look into trained networks: activation maps and effective filters."""
+"""Figures of an evaluation, and those that look into trained networks."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .members import Member, Network
+from gdjax.models.preprocessing import as_floats
+
+from .data import load_test, source
+from .recipe import Recipe
 from .run_folder import RunFolder
-from .session import Session
-from .splits import load_factor
-from .step import as_floats
+from .trials import TrainedNetwork, Trial
 
 
 # Enough to see a trend, few enough to look at.
 IMAGES = 5
+SEGMENTED = 4
 FILTERS = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A network with its weights."""
+    """A network with its weights.
 
-    member: Member
-    network: Network
+    Attributes:
+      trial: that trained it.
+      network: which of the trial's.
+      model: Flax module.
+      variables: its parameters and statistics.
+      compilations: of its training step.
+    """
+
+    trial: Trial
+    network: TrainedNetwork
     model: Any
     variables: dict[str, Any]
+    compilations: int = 1
 
 
 def write(run: RunFolder, name: str, figure: Any) -> None:
@@ -37,27 +50,166 @@ def write(run: RunFolder, name: str, figure: Any) -> None:
     run.write_bytes(name, content.getvalue())
 
 
-def write_insight(
-    session: Session, candidates: list[Candidate], *, prefix: str = ""
+def write_all(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], *, prefix: str = ""
 ) -> None:
-    """Activation maps and effective filters of every network of a run.
+    """Draw what the families of the networks ask for.
+
+    Args:
+      run: folder of the run.
+      result: what evaluation.json holds.
+      rows: `evaluation.Row`s of it.
+      prefix: of the file names.
+    """
+    models = [row.candidate.network.model for row in rows]
+    names = dict.fromkeys(name for model in models for name in model.figures)
+    if len(result["factors"]) > 1:
+        names["generalisation"] = None
+    for name in names:
+        FIGURES[name](run, result, rows, prefix)
+
+
+def _generalisation(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    from gdjax.plots.generalisation import generalisation_curve
+
+    del rows
+    # Means where there are several seeds, with the networks that have no others.
+    single = [row for row in result["rows"] if not _averaged(row, result)]
+    curves = [*result.get("summary", ()), *single]
+    # What is called sigmas of learned scales are no channels.
+    shown = [
+        row | {"sigmas": row["sigmas"] if isinstance(row["sigmas"], list) else []}
+        for row in curves
+    ]
+    write(
+        run, f"{prefix}generalisation.png",
+        generalisation_curve(result["factors"], shown),
+    )  # fmt: skip
+
+
+def _averaged(row: dict[str, Any], result: dict[str, Any]) -> bool:
+    return any(row.get("group") == mean["name"] for mean in result.get("summary", ()))
+
+
+def _scale_selection(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    from gdjax.plots.scale_selection import scale_selection_maps
+
+    del rows
+    panels = [
+        (row["name"], np.array(row["selected"]), row["sigmas"])
+        for row in result["rows"]
+        if len(row["sigmas"]) > 1
+    ]
+    if panels:
+        figure = scale_selection_maps(panels, result["factors"])
+        write(run, f"{prefix}scale_selection.png", figure)
+
+
+def _scores(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    from gdjax.plots.layers import scores
+
+    del rows
+    kind = "mean_iou" if "mean_iou" in result["rows"][0] else "accuracy"
+    title = {"mean_iou": "mean IoU", "accuracy": "test accuracy"}[kind]
+    bars = [
+        (row["name"], 100 * float(np.mean(row[kind])))
+        for row in (*result["rows"], *result.get("summary", ()))
+    ]
+    write(run, f"{prefix}scores.png", scores(bars, title))
+
+
+def _learned_sigmas(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    from gdjax.plots.layers import learned_sigmas
+
+    del result
+    learned = [
+        (row.values["name"], row.values["sigmas"])
+        for row in rows
+        if isinstance(row.values["sigmas"], dict) and row.values["sigmas"]
+    ]
+    if learned:
+        bounds = rows[0].candidate.network.model.scale_bounds
+        write(
+            run, f"{prefix}learned_sigmas.png", learned_sigmas(learned, bounds=bounds)
+        )
+
+
+def _feature_map_sizes(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    from gdjax.plots.layers import feature_map_sizes
+
+    del rows
+    sizes = [(row["name"], row["sizes"]) for row in result["rows"] if "sizes" in row]
+    if sizes:
+        write(run, f"{prefix}feature_map_sizes.png", feature_map_sizes(sizes))
+
+
+def _segmentation(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    """One sheet a training size, the networks side by side."""
+    from gdjax.plots.segmentation import segmentation_sheet
+
+    del result
+    sheets: dict[float, list[Any]] = {}
+    for row in rows:
+        if row.shown is not None:
+            sheets.setdefault(row.candidate.trial.size, []).append(row)
+    for size, same in sheets.items():
+        images, labels, _ = same[0].shown
+        figure = segmentation_sheet(
+            images,
+            labels,
+            [(row.values["name"], row.shown[2]) for row in same],
+            num_classes=same[0].candidate.network.model.num_classes,
+        )
+        write(run, f"{prefix}segmentation_size{size:g}.png", figure)
+
+
+# What `NetworkConfig.figures` names.
+FIGURES: dict[str, Callable[[RunFolder, dict[str, Any], list[Any], str], None]] = {
+    "generalisation": _generalisation,
+    "scale_selection": _scale_selection,
+    "scores": _scores,
+    "learned_sigmas": _learned_sigmas,
+    "feature_map_sizes": _feature_map_sizes,
+    "segmentation": _segmentation,
+}
+
+
+def write_insight(
+    run: RunFolder, recipe: Recipe, candidates: list[Candidate], *, prefix: str = ""
+) -> None:
+    """Activation maps and effective filters of every network with scale channels.
 
     Writes `activation_maps_<net>.png` and `effective_filters_<net>.png`.
 
     Args:
-      session: of the run; its test images at size factor 1 are shown.
+      run: folder of the run.
+      recipe: of the run; its test images at size factor 1 are shown.
       candidates: the networks.
       prefix: of the file names.
     """
-    recipe = session.recipe
-    data = load_factor(recipe.data, 1.0, data_dir=recipe.data_dir, limit=20 * IMAGES)
-    shown = _one_of_each_class(data.label)
+    candidates = [each for each in candidates if each.network.sigmas]
+    load = functools.lru_cache(maxsize=1)(load_test)
     for candidate in candidates:
-        name = f"{candidate.member.slug}-{len(candidate.network.sigmas)}.png"
+        own = source(candidate.trial, "test")
+        data = load(own, 1.0, data_dir=recipe.data_dir, limit=20 * IMAGES)
+        shown = _one_of_each_class(data.label)
+        name = f"{candidate.trial.slug}-{len(candidate.network.sigmas)}.png"
         figure = draw_maps(candidate, data.image[shown], data.label[shown])
-        write(session.run, f"{prefix}activation_maps_{name}", figure)
+        write(run, f"{prefix}activation_maps_{name}", figure)
         figure = draw_filters(candidate)
-        write(session.run, f"{prefix}effective_filters_{name}", figure)
+        write(run, f"{prefix}effective_filters_{name}", figure)
 
 
 def _one_of_each_class(labels: np.ndarray) -> np.ndarray:
@@ -83,14 +235,18 @@ def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> A
 
     # The readout's windows would leave the centre pixel alone, a pyramid other grids.
     model = candidate.model.clone(windowed=False, pyramid=None)
-    logits, aux = jax.jit(lambda v, x: model.apply(v, as_floats(x), maps=True))(
-        candidate.variables, images
-    )
+    preprocess = candidate.trial.recipe.preprocessing
+    logits, aux = jax.jit(
+        lambda v, x: model.apply(v, preprocess(as_floats(x)), maps=True)
+    )(candidate.variables, images)
     classes = np.asarray(logits).argmax(-1)
     maps = [np.asarray(y)[np.arange(len(images)), ..., classes] for y in aux["maps"]]
     pairs = zip(labels, classes, strict=True)
     texts = [f"class {label},\nseen as {found}" for label, found in pairs]
-    return activation_maps(images, maps, candidate.network.sigmas, labels=texts)
+    # As the network sees them, but for the normalisation, which leaves 0..1.
+    seen = dataclasses.replace(preprocess, mean=(), std=())(as_floats(images))
+    shown = np.clip(np.asarray(seen), 0.0, 1.0)
+    return activation_maps(shown, maps, candidate.network.sigmas, labels=texts)
 
 
 def draw_filters(candidate: Candidate) -> Any:

@@ -1,170 +1,201 @@
-"""Members and stages of a run, one after the other, from wherever it stopped."""
+"""The training of a run: for every trial, for every phase, from wherever it stopped."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
-import jax
+import numpy as np
+from rich.console import Console
 
-from . import export
+from . import predict
+from .batch import Batch, batch_indices, batches
 from .checkpoints import Checkpoints, is_full_disk
+from .data import TrainingData
 from .errors import UserError
-from .journal import Journal
-from .losses import Loss, class_weights, make_loss
-from .members import Member, Stage, members, stages
-from .order import batch_indices
-from .progress import Progress
-from .session import Plan, Session, make_plan
-from .step import Batch, State, compile_step, evaluated_variables, initial_state
+from .log import Log, Progress, best_before, say
+from .losses import class_weights, make_loss
+from .phases import PhaseTraining
+from .recipe import Recipe
+from .run_folder import RunFolder
+from .step import State, compile_step, evaluated_variables
+from .trials import trials
 
 
-def train(session: Session) -> None:
-    """Train what is not trained yet, and export the weights.
+def train(run: RunFolder, recipe: Recipe, console: Console) -> None:
+    """Train what is not trained yet, and write the weights.
+
+    Args:
+      run: folder of the run.
+      recipe: of the run.
+      console: to say on what happens.
 
     Raises:
       UserError: if the loss is not finite, a checkpoint belongs to another network or
-        cannot be written, or the data are missing or have changed.
+        recipe, or cannot be written, or the data are missing or have changed.
     """
-    for member in members(session.recipe):
-        done: dict[str, Any] = {}
-        for stage in stages(session.recipe, member):
-            done[stage.name] = _run_stage(session, member, stage, done)
-            weights = session.run.weights(member.slug, stage.name)
-            if not weights.exists():
-                export.write(session.run, weights, done[stage.name])
+    data = TrainingData(run, recipe)
+    for trial in trials(recipe):
+        finished: dict[str, Any] = {}
+        for phase in trial.phases:
+            start = finished[phase.start] if phase.start else None
+            training = PhaseTraining.of(run, data, trial, phase)
+            finished[phase.name] = _train_phase(training, data, console, start)
+            path = run.weights(trial.slug, phase.name)
+            if not path.exists():
+                training.write_weights(path.name, finished[phase.name])
 
 
-def final_variables(session: Session, member: Member, stage: str) -> dict[str, Any]:
-    """The weights that a finished stage ended with.
-
-    Raises:
-      UserError: if the stage is not finished.
-    """
-    (wanted,) = (s for s in stages(session.recipe, member) if s.name == stage)
-    plan = make_plan(session, member, wanted)
-    folder = session.run.checkpoints(member.slug, stage)
-    restored = None
-    if folder.exists():
-        with Checkpoints(folder, say=session.say) as checkpoints:
-            restored = checkpoints.restore(_template(plan))
-    if restored is None or restored[0] < plan.steps:
-        raise UserError(
-            f"{plan.title} is not trained to its end: continue with "
-            f"gdjax-train --resume {session.run.path}"
-        )
-    return evaluated_variables(restored[1])
-
-
-def _fresh_state(plan: Plan, variables: Any = None) -> State:
-    return initial_state(
-        plan.model(),
-        plan.optimizer,
-        jax.random.key(plan.seed),
-        image_shape=plan.image_shape,
-        ema=plan.recipe.optimizer.ema_decay is not None,
-        variables=variables,
-    )
-
-
-def _template(plan: Plan) -> State:
-    """Shapes and dtypes of the state, without computing anything."""
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    shapes = jax.eval_shape(lambda: _fresh_state(plan))
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes
-    )
-
-
-def _run_stage(
-    session: Session, member: Member, stage: Stage, done: dict[str, Any]
+def _train_phase(
+    training: PhaseTraining, data: TrainingData, console: Console, start: Any
 ) -> dict[str, Any]:
-    """Train a stage to its end; returns its final variables."""
-    plan = make_plan(session, member, stage)
-    folder = session.run.checkpoints(member.slug, stage.name)
+    """Train a phase to its end; returns its final variables."""
+    run, title = training.run, training.title
+    folder = run.checkpoints(training.trial.slug, training.phase.name)
     begun = folder.exists()
-    with Checkpoints(folder, say=session.say) as checkpoints:
-        template = _template(plan)
-        restored = checkpoints.restore(template) if begun else None
+    with Checkpoints(
+        folder, recipe=run.digest(), say=lambda text: say(console, text)
+    ) as checkpoints:
+        restored = checkpoints.restore(training.template()) if begun else None
         if restored is None:
             if begun:
-                session.say(f"{plan.title}: no usable checkpoint, starts anew")
-            start = done[stage.start] if stage.start else None
-            restored = 0, _fresh_state(plan, start)
+                say(console, f"{title}: no usable checkpoint, starts anew")
+            restored = 0, training.fresh_state(start)
         step, state = restored
-        if step == plan.steps:
-            session.say(f"{plan.title}: finished before")
+        if step == training.steps:
+            say(console, f"{title}: finished before")
             return evaluated_variables(state)
         if step:
-            session.say(f"{plan.title}: continues after step {step} of {plan.steps}")
-        session.run.rewind_metrics(member.slug, stage.name, step)
+            say(console, f"{title}: continues after step {step} of {training.steps}")
+        run.rewind_metrics(training.trial.slug, training.phase.name, step)
         try:
-            state = _advance(session, plan, checkpoints, state, step)
+            state = _advance(training, data, checkpoints, console, state, step)
         except OSError as error:
             if not is_full_disk(error):
                 raise
             raise UserError(
-                f"no space left on the disk for {session.run.path}; "
+                f"no space left on the disk for {run.path}; "
                 f"{checkpoints.last_good()}; free some space and continue with --resume"
             ) from error
     return evaluated_variables(state)
 
 
 def _advance(
-    session: Session, plan: Plan, checkpoints: Checkpoints, state: State, start: int
+    training: PhaseTraining,
+    data: TrainingData,
+    checkpoints: Checkpoints,
+    console: Console,
+    state: State,
+    start: int,
 ) -> State:
-    """Steps `start`..`plan.steps`, with rows and checkpoints on the way."""
-    recipe = plan.recipe
-    data = session.data.train(plan.member)
-    indices = batch_indices(plan.images, plan.stage.batch_size, seed=plan.seed)
-    loss = make_loss(recipe.loss, class_weights(recipe, data.label))
-    journal = Journal(session, plan, start)
-    model = plan.model(plan.resolution.before(start // plan.epoch, state.params))
-    step_fn = _step_of(plan, model, loss)
-    with Progress(session.console, plan.title, start=start, steps=plan.steps) as bar:
-        for step in range(start, plan.steps):
-            if step % plan.epoch == 0 and step > start:
-                sizes = plan.resolution.before(step // plan.epoch, state.params)
-                if plan.model(sizes) is not model:
-                    model = plan.model(sizes)
-                    step_fn = _step_of(plan, model, loss)
-            chosen = indices(step)
-            state, metrics = step_fn(
-                state, Batch(data.image[chosen], data.label[chosen])
-            )
-            journal.add(metrics)
-            done = step + 1
-            last = done == plan.steps
+    """Steps from `start` to the last, with rows and checkpoints on the way."""
+    recipe, examples = training.trial.recipe, data.train(training.trial)
+    take_step = _Step(training, examples.label)
+    log = Log(
+        training.run, training.trial, training.phase, epoch=training.epoch, start=start,
+        rates=training.rates,
+    )  # fmt: skip
+    best = best_before(training.run, training.trial, training.phase)
+    indices = batch_indices(
+        training.images, training.phase.batch_size, seed=training.seed
+    )
+    coming = batches(examples, indices, start=start, stop=training.steps)
+    with (
+        contextlib.closing(log),
+        Progress(console, training.title, start=start, steps=training.steps) as bar,
+    ):
+        for done, batch in enumerate(coming, start=start + 1):
+            state, metrics = take_step(state, batch, done - 1)
+            log.add(metrics)
+            last = done == training.steps
             save = last or done % recipe.checkpoint_every == 0
             # A row at each checkpoint: so rows after a resume average the same steps.
             if save or done % recipe.log_every == 0:
-                _report(journal, bar, checkpoints, done)
-            if done % plan.epoch == 0:
-                journal.validate(model, state, done)
+                _report(training, log, bar, checkpoints, state, done)
+            if done % training.epoch == 0:
+                best = _validate(
+                    training, data, log, take_step.model, state, done, best
+                )
             if save:
                 checkpoints.save(done, state, wait=last)
     return state
 
 
-def _step_of(plan: Plan, model: Any, loss: Loss) -> Any:
-    recipe = plan.recipe
-    return compile_step(
+class _Step:
+    """The compiled step, compiled anew where a plan asks for another network."""
+
+    def __init__(self, training: PhaseTraining, labels: Any):
+        self._training, self._plans = training, training.plans()
+        self._loss = make_loss(
+            training.trial.recipe.loss, class_weights(training.trial.recipe, labels)
+        )
+        self.model: Any = None
+        self._step: Callable[..., Any]
+
+    def __call__(self, state: State, batch: Batch, step: int) -> Any:
+        training, recipe = self._training, self._training.trial.recipe
+        if step % training.epoch == 0 or self.model is None:
+            model = training.model(
+                self._plans.before(step // training.epoch, state.params)
+            )
+            if model is not self.model:
+                self.model = model
+                self._step = compile_step(
+                    model,
+                    training.optimizer,
+                    self._loss,
+                    augment=recipe.augment,
+                    preprocessing=recipe.preprocessing,
+                    ema_decay=recipe.optimizer.ema_decay,
+                    l2=recipe.loss.l2,
+                )
+        return self._step(state, batch)
+
+
+def _validate(
+    training: PhaseTraining,
+    data: TrainingData,
+    log: Log,
+    model: Any,
+    state: State,
+    done: int,
+    best: float,
+) -> float:
+    """Log the accuracy on the validation images; keep the weights if it is the best."""
+    examples = data.validation(training.trial)
+    if examples is None:
+        return best
+    recipe, variables = training.trial.recipe, evaluated_variables(state)
+    found = predict.scores(
         model,
-        plan.optimizer,
-        loss,
-        augment=recipe.augment,
-        ema_decay=recipe.optimizer.ema_decay,
-        l2=recipe.loss.l2,
+        variables,
+        examples.image,
+        preprocessing=recipe.preprocessing,
+        batch_size=recipe.eval_batch_size,
     )
+    pooling = recipe.model.scale_pooling if recipe.model.scale_channels else "max"
+    accuracy = predict.accuracy(found, np.asarray(examples.label), pooling)
+    log.write(done, {"validation_accuracy": accuracy})
+    if accuracy > best:
+        path = training.run.weights(training.trial.slug, training.phase.name, best=True)
+        training.write_weights(path.name, variables)
+    return max(best, accuracy)
 
 
 def _report(
-    journal: Journal, bar: Progress, checkpoints: Checkpoints, done: int
+    training: PhaseTraining,
+    log: Log,
+    bar: Progress,
+    checkpoints: Checkpoints,
+    state: State,
+    done: int,
 ) -> None:
-    row, bad = journal.close_window(done)
+    row, bad = log.close_window(done, state.params)
     if bad is not None:
         checkpoints.wait()
         raise UserError(
-            f"the loss of {journal.plan.title}, or its gradient, is not finite at step "
+            f"the loss of {training.title}, or its gradient, is not finite at step "
             f"{bad}; {checkpoints.last_good()}; in a new run, try a lower "
             "--optimizer.learning-rate or --optimizer.clip-norm 1"
         )

@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .batch import IGNORED as IGNORED
+from .batch import IGNORED, Batch
 from .recipe import LossConfig, Recipe
 
 
-# (logits [B, ..., K], labels [B, ...]) -> scalar.
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
+# (logits [B, ..., K], the batch that they are of) -> scalar.
+Loss = Callable[[jax.Array, Batch], jax.Array]
 
 
 def make_loss(config: LossConfig, weights: np.ndarray | None = None) -> Loss:
-    """The loss `(logits [B, K], labels [B]) -> scalar` that the configuration names.
+    """The loss `(logits [B, K], batch) -> scalar` that the configuration names.
 
-    Of segmentations `(logits [B, H, W, K], labels [B, H, W])` it is the mean over
+    Of segmentations, logits [B, H, W, K] and labels [B, H, W], it is the mean over
     pixels of the cross entropy, weighted by `weights` [K] of their classes ([njet]
     sec. 4.2); pixels that are `IGNORED` don't count.
 
@@ -29,8 +29,8 @@ def make_loss(config: LossConfig, weights: np.ndarray | None = None) -> Loss:
     and label smoothing is (1 - a) * onehot + a / K in both kinds.
     """
 
-    def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-        logits = logits.astype(jnp.float32)
+    def loss(logits: jax.Array, batch: Batch) -> jax.Array:
+        logits, labels = logits.astype(jnp.float32), jnp.asarray(batch.label)
         if labels.ndim > 1:
             return _pixels(logits, labels, weights)
         onehot = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
@@ -47,13 +47,14 @@ def class_weights(recipe: Recipe, labels: np.ndarray) -> np.ndarray | None:
 
     Args:
       recipe: says which.
-      labels: of all training images, uint8 [N, H, W].
+      labels: of all training images, uint8 [N, H, W], all of which are read.
     """
     if recipe.loss.class_weights == "equal":
         return None
     from gdjax.metrics import inverse_frequency_weights
 
     classes = recipe.model.num_classes
+    labels = np.asarray(labels)
     return inverse_frequency_weights(labels, num_classes=classes, ignore_index=IGNORED)
 
 

@@ -1,4 +1,4 @@
-"""Optimiser and learning-rate schedule of a stage."""
+"""Optimiser and learning rates of a phase."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from typing import Any
 import jax
 import optax
 
+from gdjax.models.configuration import is_scale
+
 from .errors import UserError
-from .recipe import OptimizerConfig
+from .recipe import OptimizerConfig, ScaleSchedule
 
 
 def make_schedule(
-    config: OptimizerConfig, *, learning_rate: float, steps: int, steps_per_epoch: int
+    config: OptimizerConfig | ScaleSchedule,
+    *,
+    learning_rate: float,
+    steps: int,
+    steps_per_epoch: int,
 ) -> optax.Schedule:
-    """Linear warm-up from a fraction of the rate, then half a cosine; or steps.
+    """Linear warm-up from a fraction of the rate, then half a cosine, or drops.
 
     Args:
-      config: warm-up and minimum.
+      config: warm-up, drops and minimum.
       learning_rate: at the top.
-      steps: of the whole stage, the warm-up included.
-      steps_per_epoch: to convert `warmup_epochs`.
+      steps: of the whole phase, the warm-up included.
+      steps_per_epoch: to convert epochs.
 
     Returns:
       The learning rate as a function of the step.
 
     Raises:
-      UserError: if the warm-up is as long as the stage or longer, or there are steps as
-        well.
+      UserError: if the warm-up is as long as the phase or longer.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if warmup >= steps:
@@ -35,18 +40,28 @@ def make_schedule(
             f"`warmup_epochs={config.warmup_epochs:g}` is not shorter than the "
             f"training of {steps / steps_per_epoch:g} epochs: give less"
         )
+    start, lowest = config.warmup_fraction * learning_rate, config.min_learning_rate
     if config.drops:
-        if warmup:
-            raise UserError("`drops` and `warmup_epochs` exclude each other: leave one")
-        places = {round(epoch * steps_per_epoch): 0.1 for epoch in config.drops}
-        return optax.piecewise_constant_schedule(learning_rate, places)
-    lowest = config.min_learning_rate
+        places = [round(epoch * steps_per_epoch) for epoch in config.drops]
+        if not warmup:
+            drops = dict.fromkeys(places, config.drop_factor)
+            return optax.piecewise_constant_schedule(learning_rate, drops)
+        if min(places) < warmup:
+            raise UserError(
+                f"`drops={config.drops}` begin within the warm-up of "
+                f"{config.warmup_epochs:g} epochs: give later ones"
+            )
+        # Joined schedules count from where they begin.
+        drops = {place - warmup: config.drop_factor for place in places}
+        rising = optax.linear_schedule(start, learning_rate, warmup)
+        falling = optax.piecewise_constant_schedule(learning_rate, drops)
+        return optax.join_schedules([rising, falling], [warmup])
     if not warmup:
         return optax.cosine_decay_schedule(
             learning_rate, steps, alpha=lowest / learning_rate
         )
     return optax.warmup_cosine_decay_schedule(
-        init_value=config.warmup_fraction * learning_rate,
+        init_value=start,
         peak_value=learning_rate,
         warmup_steps=warmup,
         decay_steps=steps,
@@ -60,34 +75,60 @@ def decayed(params: Any) -> Any:
     Choice: kernels only. Decaying a bias or the scale of a normalisation only moves
     the operating point, and decaying a base scale would pull it to a size.
     """
-    return _named(params, "kernel")
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: getattr(path[-1], "key", None) == "kernel", params
+    )
 
 
 def make_optimizer(
-    config: OptimizerConfig, schedule: optax.Schedule
+    config: OptimizerConfig,
+    schedule: optax.Schedule,
+    *,
+    scales: tuple[str, ...] = (),
+    scale_schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
-    """Clipping, if any, then the optimiser, then the rate of learned sigmas."""
+    """Clipping, if any, then the optimiser, then the rate of learned scales.
+
+    Args:
+      config: which optimiser.
+      schedule: learning rate of the weights.
+      scales: patterns of the paths of learned scales, as
+        `NetworkConfig.scale_parameters` declares them.
+      scale_schedule: their own learning rate; None: that of the weights, times
+        `sigma_rate`.
+    """
     steps = []
     if config.clip_norm is not None:
         steps.append(optax.clip_by_global_norm(config.clip_norm))
-    if config.name == "adam":
-        steps.append(optax.adam(schedule))
-    elif config.name == "sgd":
-        steps.append(optax.sgd(schedule, momentum=config.momentum))
+    if scale_schedule is None:
+        steps.append(_descent(config, schedule))
+        if config.sigma_rate != 1.0:
+            rate = optax.scale(config.sigma_rate)
+            steps.append(optax.masked(rate, lambda params: _scales(params, scales)))
     else:
-        steps.append(
-            optax.adamw(schedule, weight_decay=config.weight_decay, mask=decayed)
-        )
-    if config.sigma_rate != 1.0:
-        steps.append(optax.masked(optax.scale(config.sigma_rate), _sigmas))
+        rules = {
+            False: _descent(config, schedule),
+            True: _descent(config, scale_schedule),
+        }
+        steps.append(optax.partition(rules, lambda params: _scales(params, scales)))
     return optax.chain(*steps) if len(steps) > 1 else steps[0]
 
 
-def _sigmas(params: Any) -> Any:
-    return _named(params, "logit")
+def _descent(
+    config: OptimizerConfig, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    if config.name == "adam":
+        return optax.adam(schedule)
+    if config.name == "sgd":
+        return optax.sgd(schedule, momentum=config.momentum)
+    return optax.adamw(schedule, weight_decay=config.weight_decay, mask=decayed)
 
 
-def _named(params: Any, name: str) -> Any:
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: getattr(path[-1], "key", None) == name, params
-    )
+def _scales(params: Any, patterns: tuple[str, ...]) -> Any:
+    """Which parameters are learned scales."""
+
+    def one(path: Any, _: Any) -> bool:
+        names = "/".join(str(getattr(each, "key", each)) for each in path)
+        return is_scale(patterns, names)
+
+    return jax.tree_util.tree_map_with_path(one, params)

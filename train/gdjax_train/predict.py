@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compiling import compiler_options
-from .losses import IGNORED
-from .members import pooling_function
-from .step import as_floats
+from gdjax.models import Preprocessing
+from gdjax.models.names import SCALE_POOLINGS
+from gdjax.models.preprocessing import as_floats
 
-
-def _per_scale(output: tuple[jax.Array, dict[str, Any]]) -> jax.Array:
-    return output[1]["per_scale"]
-
-
-def _classes(output: tuple[jax.Array, dict[str, Any]]) -> jax.Array:
-    found = output[0].argmax(-1)
-    return found.astype(jnp.uint8) if found.ndim > 1 else found
+from .batch import IGNORED
+from .step import compiler_options
 
 
 @functools.lru_cache(maxsize=16)
-def _compiled(model: Any, choose: Callable[[Any], jax.Array]) -> Any:
-    return jax.jit(
-        lambda variables, image: choose(
-            model.apply(variables, as_floats(image), train=False)
-        ),
-        compiler_options=compiler_options(),
-    )
+def _compiled(model: Any, preprocessing: Preprocessing) -> Any:
+    def scores(variables: Any, image: jax.Array) -> jax.Array:
+        x = preprocessing(as_floats(image))
+        logits, aux = model.apply(variables, x, train=False)
+        if logits.ndim > 2:  # of a segmentation, logits of all images would be large
+            return logits.argmax(-1).astype(jnp.uint8)
+        return aux.get("per_scale", logits[:, None])
+
+    return jax.jit(scores, compiler_options=compiler_options())
 
 
-def per_scale_logits(
+def scores(
     model: Any,
     variables: dict[str, Any],
     images: np.ndarray,
     *,
     batch_size: int,
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
 ) -> np.ndarray:
-    """Logits of every scale channel for every image.
+    """Logits of every scale channel for every image, or the classes of its pixels.
 
     The last batch is filled up with its first image and cropped, so that the network is
     compiled once.
@@ -52,29 +47,15 @@ def per_scale_logits(
       variables: params and batch_stats.
       images: as stored, uint8 [N, H, W, C].
       batch_size: images per call; fewer images make one smaller batch.
+      preprocessing: of the images.
 
     Returns:
-      One array [N, S, K].
+      [N, S, K] float32, with S = 1 where there are no scale channels; of segmentations
+      the classes of the pixels, uint8 [N, H, W].
     """
-    apply = _compiled(model, _per_scale)
-    return _batched(apply, variables, images, batch_size).astype(np.float32)
-
-
-def classes(
-    model: Any, variables: dict[str, Any], images: np.ndarray, *, batch_size: int
-) -> np.ndarray:
-    """The class of every image, uint8 [N], or of every pixel, uint8 [N, H, W].
-
-    Arguments as of `per_scale_logits`.
-    """
-    apply = _compiled(model, _classes)
-    return _batched(apply, variables, images, batch_size)
-
-
-def share_correct(found: np.ndarray, labels: np.ndarray) -> float:
-    """Fraction of images, or of pixels that count, with the right class."""
-    counted = labels != IGNORED if labels.ndim > 1 else np.ones(labels.shape, bool)
-    return float((found == labels)[counted].mean())
+    apply = _compiled(model, preprocessing)
+    found = _batched(apply, jax.device_put(variables), images, batch_size)
+    return found if found.dtype == np.uint8 else found.astype(np.float32)
 
 
 def _batched(
@@ -83,7 +64,7 @@ def _batched(
     size = min(batch_size, len(images))
     pending = []
     for start in range(0, len(images), size):
-        batch = images[start : start + size]
+        batch = np.asarray(images[start : start + size])
         missing = size - len(batch)
         if missing:
             batch = np.concatenate([batch, np.repeat(batch[:1], missing, axis=0)])
@@ -97,4 +78,33 @@ def _batched(
 def pooled(per_scale: np.ndarray, pooling: str) -> np.ndarray:
     """Logits [N, K] of the scale channels [N, S, K] pooled."""
     keep = np.ones(per_scale.shape[:-1], bool)
-    return np.asarray(pooling_function(pooling)(per_scale, keep))
+    return np.asarray(SCALE_POOLINGS[pooling](per_scale, keep))
+
+
+def classes(found: np.ndarray, pooling: str) -> np.ndarray:
+    """Classes [N] of logits [N, S, K] pooled; classes [N, H, W] of pixels as they are.
+
+    Args:
+      found: as from `scores`.
+      pooling: over scale channels.
+    """
+    return found if found.dtype == np.uint8 else pooled(found, pooling).argmax(-1)
+
+
+def accuracy(found: np.ndarray, labels: np.ndarray, pooling: str) -> float:
+    """Fraction of images, or of pixels that count, with the right class.
+
+    Args:
+      found: as from `scores`.
+      labels: of the images [N], or of their pixels [N, H, W].
+      pooling: over scale channels.
+    """
+    from gdjax.metrics import accuracy_per_factor
+
+    (share,) = accuracy_per_factor(
+        lambda rows: classes(rows, pooling),
+        [(found, labels)],
+        batch_size=min(1000, len(labels)),
+        ignore_index=IGNORED if labels.ndim > 1 else None,
+    )
+    return float(share)

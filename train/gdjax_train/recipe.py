@@ -1,27 +1,22 @@
 """What a run trains: frozen dataclasses, filled in by recipes and the command line.
 
-A run trains one *member* for each net flavour and training size. A member goes through
-up to two *stages*: first one scale channel alone, then its weights in all the scale
-channels, with or without further training (`gdjax_train.members` spells this out).
+A run has one *trial* for each net, training size, realisation of the data and seed. A
+trial goes through up to two *phases*: first one scale channel alone, then its weights
+in all the scale channels, with or without further training (`gdjax_train.trials` spells
+this out).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
-from typing import Any, Literal
+from typing import Literal
+
+from gdjax.models import GaussDerNetConfig, NetworkConfig, Preprocessing
 
 from .augment_config import AugmentConfig
-from .errors import UserError
-from .njet import NJetConfig
 
 
 Pooling = Literal["max", "logsumexp", "mean"]
-Family = Literal[
-    "gaussdernet", "gaussderresnet", "njet_toy", "njet_nin", "njet_allcnn",
-    "njet_resnet32", "njet_resnet110", "njet_efficientnet", "njet_unet",
-]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +25,7 @@ class DataConfig:
 
     Attributes:
       name: a data set of `gdjax.data`, such as "rescaled_digits"; "{size}" in it
-        becomes the training size.
+        becomes the training size, "{realisation}" the realisation.
       train_images: train on the first so many images; None: on all.
       with_validation: train on the training and the validation images together.
       validation_images: images of the validation split that are classified after
@@ -40,6 +35,9 @@ class DataConfig:
         by a net of its own; empty: the data set has one training split.
       enlarge: `train_sizes` are factors by which the images of the one split are
         enlarged, bilinearly.
+      realisations: of a data set with several, each with trials of its own.
+      lazy: read images when they are needed, in place of all of them at once: for data
+        larger than memory.
     """
 
     name: str = "rescaled_digits"
@@ -49,61 +47,29 @@ class DataConfig:
     test_images: int | None = None
     train_sizes: tuple[float, ...] = ()
     enlarge: bool = False
+    realisations: tuple[int, ...] = ()
+    lazy: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """The network, apart from its flavour (`Recipe.nets`).
+class ScaleSchedule:
+    """Learning rate of learned scales, where it is not that of the weights.
 
     Attributes:
-      family: "gaussdernet", layers in cascade; "gaussderresnet", residual blocks; or a
-        network of [njet], which has no scale channels.
-      widths: output channels of all layers but the last, which has one per class; of
-        gaussderresnet those of the first layer and of every block, of njet_unet those
-        of the levels. The other networks of [njet] have their own.
-      num_classes: outputs.
-      single_sigma: base scale in px of the net with one scale channel; multiplied by
-        the training size.
-      sigmas: base scales in px of the multi-scale net; empty: single channel only.
-      ratio: of the scale levels of successive layers, r of [gaussdernet] (6).
-      order: highest order of derivative.
-      zero_order: whether layers also use the smoothed image itself.
-      padding: border rule.
-      eps: mass of the kernel that truncation may cut off; None: full support.
-      truncated: whether kernels are cut there; false: windows alone are, which is
-        faster for coarse scale channels.
-      pyramid: scale channels run on subsampled images, on which their base scale is at
-        least so many px; None: all on the full grid.
-      spatial_selection: where the logits are read out.
-      scale_pooling: over scale channels, while training.
-      scale_dropout: probability that a scale channel is left out of a training step.
-      separable_from: gaussderresnet: the first block, counted from 1, with
-        depthwise-separable layers; None: no block has them.
-      activate: gaussderresnet: nonlinearity after the sum of a block, or in its branch.
-      remat: gaussderresnet: compute blocks again in the backward pass, instead of
-        keeping what is inside them.
-      njet: the layers of [njet].
+      learning_rate: at the top; None: that of the weights times `sigma_rate`.
+      min_learning_rate: at the end of the cosine.
+      drops: epochs after which it falls, in place of the cosine; empty: cosine.
+      drop_factor: to which part it falls.
+      warmup_epochs: of linear warm-up; 0: none.
+      warmup_fraction: of the learning rate, where the warm-up starts.
     """
 
-    family: Family = "gaussdernet"
-    widths: tuple[int, ...] = (16, 16, 24, 32)
-    num_classes: int = 10
-    single_sigma: float = 1.0
-    sigmas: tuple[float, ...] = ()
-    ratio: float = 1.25
-    order: int = 2
-    zero_order: bool = False
-    padding: Literal["zero", "symmetric", "edge", "wrap"] = "zero"
-    eps: float | None = 0.005
-    truncated: bool = True
-    pyramid: float | None = None
-    spatial_selection: Literal["centre", "max", "mean"] = "centre"
-    scale_pooling: Pooling = "max"
-    scale_dropout: float = 0.0
-    separable_from: int | None = None
-    activate: Literal["sum", "branch"] = "sum"
-    remat: bool = False
-    njet: NJetConfig = NJetConfig()
+    learning_rate: float | None = None
+    min_learning_rate: float = 0.0
+    drops: tuple[float, ...] = ()
+    drop_factor: float = 0.1
+    warmup_epochs: float = 0.0
+    warmup_fraction: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,10 +80,12 @@ class OptimizerConfig:
       name: adam and sgd ignore `weight_decay`.
       learning_rate: at the top of the schedule.
       min_learning_rate: at its end.
-      drops: epochs after which the learning rate falls to a tenth, in place of the
-        cosine; empty: cosine.
+      drops: epochs after which the learning rate falls, in place of the cosine; empty:
+        cosine.
+      drop_factor: to which part it falls.
       momentum: of sgd.
-      sigma_rate: learning rate of learned sigmas, relative to that of the weights.
+      sigma_rate: learning rate of learned scales, relative to that of the weights.
+      scales: a schedule of their own for learned scales.
       warmup_epochs: of linear warm-up; 0: none.
       warmup_fraction: of the learning rate, where the warm-up starts.
       weight_decay: of kernels only (biases and normalisation have none).
@@ -130,8 +98,10 @@ class OptimizerConfig:
     learning_rate: float = 0.01
     min_learning_rate: float = 5e-5
     drops: tuple[float, ...] = ()
+    drop_factor: float = 0.1
     momentum: float = 0.9
     sigma_rate: float = 1.0
+    scales: ScaleSchedule = ScaleSchedule()
     warmup_epochs: float = 0.0
     warmup_fraction: float = 0.1
     weight_decay: float = 0.0
@@ -164,30 +134,34 @@ class Recipe:
 
     Attributes:
       seed: seed of initial weights, data order and dropout.
-      epochs: epochs with one scale channel, the first stage; 0: skip that stage.
-      batch_size: images per step of the first stage.
+      seeds: several of them, each with trials of its own; tables and plots then have
+        means and standard deviations. Empty: `seed` alone.
+      epochs: epochs with one scale channel, the first phase; 0: skip that phase.
+      batch_size: images per step of the first phase.
       out: folder of the run; None: runs/<recipe>-<date-time>.
       data_dir: where the data sets are; None: the default of gdjax.data.
       nets: flavours, "discretisation+activation", each trained and compared; more
-        names after another "+" are variants of the recipe, such as "+separable"
-        (`gdjax_train.variants`). Networks of [njet] also know "njet", as published,
-        and fixed filters: "plain", "3x3", "dilated", "deformable"
-        (`gdjax_train.njet`).
-      multi_epochs: epochs with all scale channels, the second stage; 0: the weights
+        names after another "+" are ablations of the recipe, such as "+separable"
+        (`gdjax_train.ablations`). Networks of [njet] also know "njet", as published,
+        and fixed filters: "plain", "3x3", "dilated", "deformable".
+      multi_epochs: epochs with all scale channels, the second phase; 0: the weights
         are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from
         scratch.
-      multi_batch_size: images per step of the second stage; None: as in the first.
-      multi_learning_rate: learning rate of the second stage; None: as in the first.
+      multi_batch_size: images per step of the second phase; None: as in the first.
+      multi_learning_rate: learning rate of the second phase; None: as in the first.
       precision: type of activations; parameters, smoothing and loss stay float32.
       poolings: how scale channels are pooled, each evaluated.
       eval_factors: size factors of the evaluation; empty: all that the data set has.
       eval_batch_size: images per batch in evaluations.
-      checkpoint_every: steps from one checkpoint to the next; the end of a stage is
+      evaluated: weights that are evaluated: the last ones of a phase, or those that did
+        best on the validation images.
+      checkpoint_every: steps from one checkpoint to the next; the end of a phase is
         always saved.
       log_every: steps per row of metrics.jsonl.
       tensorboard: also write TensorBoard files (needs tensorboardX).
       data: data set.
+      preprocessing: of its images, saved with the network.
       model: network.
       optimizer: optimiser and schedule.
       loss: loss.
@@ -195,6 +169,7 @@ class Recipe:
     """
 
     seed: int = 0
+    seeds: tuple[int, ...] = ()
     epochs: int = 8
     batch_size: int = 32
     out: str | None = None
@@ -208,67 +183,13 @@ class Recipe:
     poolings: tuple[Pooling, ...] = ("max",)
     eval_factors: tuple[float, ...] = ()
     eval_batch_size: int = 50
+    evaluated: Literal["last", "best"] = "last"
     checkpoint_every: int = 200
     log_every: int = 20
     tensorboard: bool = False
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    preprocessing: Preprocessing = Preprocessing()  # noqa: RUF009 (frozen)
+    model: NetworkConfig = GaussDerNetConfig()  # noqa: RUF009 (frozen)
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
-
-
-def to_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values for JSON."""
-    return dataclasses.asdict(recipe)
-
-
-def from_dict(values: dict[str, Any], kind: type = Recipe) -> Any:
-    """The inverse of `to_dict`, for values that went through JSON.
-
-    Args:
-      values: the mapping.
-      kind: the dataclass to build.
-
-    Returns:
-      The dataclass; its lists become tuples.
-
-    Raises:
-      UserError: for fields that this version does not know, or lacks.
-    """
-    hints = typing.get_type_hints(kind)
-    if set(values) != set(hints):
-        odd = ", ".join(sorted(set(values) ^ set(hints)))
-        raise UserError(
-            f"the recipe was written by another version of gdjax: it differs in the "
-            f"fields {odd}; use the version in the run's versions.json"
-        )
-    return kind(**{name: _value(values[name], hints[name]) for name in hints})
-
-
-def _value(value: Any, hint: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return from_dict(value, typing.cast(type, hint))
-    if isinstance(value, list):
-        return tuple(value)
-    # JSON knows no difference between 1 and 1.0; dataclass equality does not mind, but
-    # a written recipe should read back as the types that it declares.
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if isinstance(value, int) and float in allowed and int not in allowed:
-        return float(value)
-    return value
-
-
-def differences(old: Recipe, new: Recipe) -> list[str]:
-    """Fields in which two recipes differ, as "model.order=3 (was 2)"."""
-    return _differences(to_dict(old), to_dict(new), "")
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str) -> list[str]:
-    found = []
-    for name, value in old.items():
-        if isinstance(value, dict):
-            found += _differences(value, new[name], f"{prefix}{name}.")
-        elif value != new[name]:
-            found.append(f"{prefix}{name}={new[name]} (was {value})")
-    return found

@@ -14,10 +14,10 @@ import pathlib
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import recipe as recipes
+from . import recipe_files
 from .errors import UserError
 from .recipe import Recipe
 
@@ -29,20 +29,31 @@ class RunFolder:
         """An existing folder; see `create` and `open_run`."""
         self.path = path
 
-    def checkpoints(self, member: str, stage: str) -> pathlib.Path:
-        """Folder of the checkpoints of a stage."""
-        return self.path / "checkpoints" / member / stage
+    def checkpoints(self, trial: str, phase: str) -> pathlib.Path:
+        """Folder of the checkpoints of a phase."""
+        return self.path / "checkpoints" / trial / phase
 
-    def weights(self, member: str, stage: str) -> pathlib.Path:
-        """File of the final weights of a stage."""
-        return self.path / "weights" / f"{member}.{stage}.safetensors"
+    def weights(self, trial: str, phase: str, *, best: bool = False) -> pathlib.Path:
+        """File of the final weights of a phase, or of its best ones in validation."""
+        kind = ".best" if best else ""
+        return self.path / "weights" / f"{trial}.{phase}{kind}.safetensors"
+
+    def digest(self) -> str | None:
+        """Of the recipe; None for runs of versions before there was one."""
+        return (self.read_json("recipe.json") or {}).get("digest")
 
     def read_json(self, name: str) -> Any:
-        """The contents of a JSON file, or None if there is none."""
+        """The contents of a JSON file, or None if there is none.
+
+        Raises:
+          UserError: if it is damaged.
+        """
         try:
             return json.loads((self.path / name).read_text())
         except FileNotFoundError:
             return None
+        except (ValueError, NotADirectoryError) as error:
+            raise UserError(f"{self.path / name} cannot be read: {error}") from error
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole."""
@@ -73,17 +84,19 @@ class RunFolder:
         rows = []
         for line in path.read_text().splitlines():
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except json.JSONDecodeError:
                 continue  # torn by a kill; its step is trained again
+            if isinstance(row, dict):
+                rows.append(row)
         return rows
 
-    def rewind_metrics(self, member: str, stage: str, step: int) -> None:
-        """Drop the rows of a stage after a step, and a torn last line."""
+    def rewind_metrics(self, trial: str, phase: str, step: int) -> None:
+        """Drop the rows of a phase after a step, and a torn last line."""
         rows = [
             row
             for row in self.metrics()
-            if (row["member"], row["stage"]) != (member, stage) or row["step"] <= step
+            if (row["member"], row["stage"]) != (trial, phase) or row["step"] <= step
         ]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         self.write_bytes("metrics.jsonl", text.encode())
@@ -134,25 +147,49 @@ def require_new(path: str | pathlib.Path | None) -> None:
 
 
 def _saved(recipe: Recipe) -> dict[str, Any]:
-    values = recipes.to_dict(recipe)
+    values = recipe_files.to_dict(recipe)
     values["out"] = None  # a run folder may be moved
-    return {"recipe": values}
+    # As they are read again: tuples are lists in JSON.
+    values = json.loads(json.dumps(values))
+    return {
+        "format": recipe_files.FORMAT,
+        "digest": recipe_files.digest(values),
+        "recipe": values,
+    }
 
 
-def open_run(path: str | pathlib.Path) -> tuple[RunFolder, str, Recipe]:
+def open_run(
+    path: str | pathlib.Path, *, say: Callable[[str], None] = print
+) -> tuple[RunFolder, str, Recipe]:
     """An existing run: its folder, the name of its recipe, the recipe.
+
+    Args:
+      path: of the folder.
+      say: prints a line for the user, where the run is of a version before there were
+        digests.
 
     Raises:
       UserError: if that is no run folder.
     """
     run = RunFolder(pathlib.Path(path))
-    try:
-        stored = run.read_json("recipe.json")
-    except (json.JSONDecodeError, NotADirectoryError) as error:
-        raise UserError(f"{run.path / 'recipe.json'} cannot be read: {error}") from None
+    stored = run.read_json("recipe.json")
     if stored is None:
         raise UserError(f"{path} is no run folder: it has no recipe.json")
-    return run, stored["name"], recipes.from_dict(stored["recipe"])
+    if not isinstance(stored, dict) or not {"name", "recipe"} <= set(stored):
+        raise UserError(f"{run.path / 'recipe.json'} holds no recipe")
+    values, version = stored["recipe"], stored.get("format", 1)
+    recipe_files.check_format(version)
+    if stored.get("digest") not in (None, recipe_files.digest(values)):
+        raise UserError(
+            f"{run.path / 'recipe.json'} was changed since the run began, so its "
+            "checkpoints don't belong to it: undo that, or start a new run"
+        )
+    if "digest" not in stored:
+        say(
+            f"{path} was made by an older version: whether its recipe, checkpoints and "
+            "weights belong together is not checked"
+        )
+    return run, stored["name"], recipe_files.from_dict(values, version=version)
 
 
 def versions(precision: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gdjax.models import Preprocessing
+from gdjax.models.preprocessing import as_floats
+
 from .augment import augment as augmented
 from .augment_config import AugmentConfig
 from .batch import IGNORED, Batch
-from .compiling import compiler_options
 from .losses import Loss, penalty
 
 
@@ -22,7 +25,7 @@ Metrics = dict[str, jax.Array]
 
 
 class State(NamedTuple):
-    """Everything that a resumed stage needs.
+    """Everything that a resumed phase needs.
 
     Attributes:
       step: number of steps done.
@@ -54,9 +57,9 @@ def initial_state(
 
     Args:
       model: Flax module.
-      optimizer: of the stage.
+      optimizer: of the phase.
       key: of initial weights and of dropout.
-      image_shape: (H, W, C).
+      image_shape: (H, W, C), of preprocessed images.
       ema: whether a running mean of the parameters is kept.
       variables: start from these params and batch_stats; None: from random ones.
 
@@ -81,11 +84,6 @@ def initial_state(
     )
 
 
-def as_floats(image: jax.Array | np.ndarray) -> jax.Array:
-    """Grey levels 0..255 as 0..1; inside jit, so that bytes go to the device."""
-    return jnp.asarray(image, jnp.float32) / 255.0
-
-
 def train_step(
     state: State,
     batch: Batch,
@@ -94,6 +92,7 @@ def train_step(
     optimizer: optax.GradientTransformation,
     loss: Loss,
     augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
 ) -> tuple[State, Metrics]:
@@ -104,8 +103,9 @@ def train_step(
       batch: images and labels.
       model: Flax module, `(x, train=True) -> (logits, aux)`.
       optimizer: its updates.
-      loss: of logits and labels.
+      loss: of logits and the batch.
       augment: random changes of the images, and of masks with them.
+      preprocessing: of the changed images.
       ema_decay: of the running mean of the parameters.
       l2: of the penalty on the weights of convolutions.
 
@@ -116,18 +116,19 @@ def train_step(
     dropout = jax.random.fold_in(state.key, state.step)
     # Another number than dropout's, from the same step: a resumed run draws it again.
     changes = jax.random.fold_in(dropout, 1)
-    floats = batch._replace(image=as_floats(batch.image))
-    batch = augmented(changes, floats, augment)
+    batch = batch._replace(image=as_floats(batch.image))
+    batch = augmented(changes, batch, augment)
+    images = preprocessing(jnp.asarray(batch.image))
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         (logits, _), updated = model.apply(
             {"params": params, "batch_stats": state.batch_stats},
-            batch.image,
+            images,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": dropout},
         )
-        value = loss(logits, jnp.asarray(batch.label))
+        value = loss(logits, batch)
         if l2:
             value = value + penalty(params, l2)
         return value, (logits, updated)
@@ -185,18 +186,32 @@ def compile_step(
     loss: Loss,
     *,
     augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
-    """`train_step` of a stage, jitted; the state that goes in is used up (donated)."""
+    """`train_step` of a phase, jitted; the state that goes in is used up (donated)."""
     step = functools.partial(
         train_step, model=model, optimizer=optimizer, loss=loss, augment=augment,
-        ema_decay=ema_decay, l2=l2,
+        preprocessing=preprocessing, ema_decay=ema_decay, l2=l2,
     )  # fmt: skip
     return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 
 
 def evaluated_variables(state: State) -> dict[str, Any]:
-    """The variables that a stage hands on: the running mean where there is one."""
+    """The variables that a phase hands on: the running mean where there is one."""
     params = state.params if state.ema is None else state.ema
     return {"params": params, "batch_stats": state.batch_stats}
+
+
+def compiler_options() -> dict[str, int]:
+    """For `jax.jit(..., compiler_options=...)` of whole networks.
+
+    On CPUs, level 1 of optimisation in place of the default: less time to compile, and
+    steps that we found as fast, since the products are library calls. What `XLA_FLAGS`
+    say comes first.
+    """
+    asked = "backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
+    device = jax.config.jax_default_device  # pyright: ignore
+    platform = getattr(device, "platform", device) or jax.default_backend()
+    return {} if asked or platform != "cpu" else {"xla_backend_optimization_level": 1}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import njet, variants
+import dataclasses
+import typing
+
 from .augment_config import validate_augment
 from .errors import UserError
-from .members import SCALE_POOLINGS, parse_net
-from .recipe import Recipe
+from .recipe import Pooling, Recipe, ScaleSchedule
+from .trials import parse_net, resolved
 
 
 def validate(recipe: Recipe) -> None:
@@ -18,83 +20,156 @@ def validate(recipe: Recipe) -> None:
     parsed = [parse_net(net) for net in recipe.nets]
     if not parsed or len(set(parsed)) != len(parsed):
         raise UserError(f"`nets={recipe.nets}`: give at least one net, each once")
+    _validate_named_by_nets(recipe)
     validate_augment(recipe.augment)
-    if recipe.data.with_validation and recipe.data.validation_images != 0:
+    _validate_numbers(recipe)
+    _validate_data(recipe)
+    if len(set(recipe.seeds)) != len(recipe.seeds) or (recipe.seeds and recipe.seed):
+        raise UserError(
+            f"`seeds={recipe.seeds}`, `seed={recipe.seed}`: give each seed once, and "
+            "not both of them"
+        )
+    nets = [resolved(recipe, net) for net in recipe.nets]
+    for own in nets:
+        _validate_phases(own)
+        _validate_model(own)
+        _validate_optimizer(own)
+    learned = any(own.model.scale_parameters for own in nets)
+    if not learned and recipe.optimizer.scales != ScaleSchedule():
+        raise UserError("`optimizer.scales`: no net learns scales, so leave it out")
+
+
+def _validate_numbers(recipe: Recipe) -> None:
+    data, optimizer = recipe.data, recipe.optimizer
+    for name, value, least in (
+        ("epochs", recipe.epochs, 0),
+        ("multi_epochs", recipe.multi_epochs, 0),
+        ("batch_size", recipe.batch_size, 1),
+        ("multi_batch_size", recipe.multi_batch_size, 1),
+        ("eval_batch_size", recipe.eval_batch_size, 1),
+        ("checkpoint_every", recipe.checkpoint_every, 1),
+        ("log_every", recipe.log_every, 1),
+        ("data.train_images", data.train_images, 1),
+        ("data.validation_images", data.validation_images, 0),
+        ("data.test_images", data.test_images, 1),
+        ("seed", min((recipe.seed, *recipe.seeds)), 0),
+    ):
+        if value is not None and value < least:
+            raise UserError(f"`{name}={value}`: expected at least {least}")
+    for name, value in (
+        ("optimizer.learning_rate", optimizer.learning_rate),
+        ("optimizer.scales.learning_rate", optimizer.scales.learning_rate),
+        ("optimizer.clip_norm", optimizer.clip_norm),
+        ("multi_learning_rate", recipe.multi_learning_rate),
+        *(("data.train_sizes", size) for size in data.train_sizes),
+        *(("eval_factors", factor) for factor in recipe.eval_factors),
+    ):
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"`{name}={value}`: expected a positive number")
+    decay = optimizer.ema_decay
+    if decay is not None and not 0 <= decay < 1:
+        raise UserError(f"`optimizer.ema_decay={decay}`: expected a part below 1")
+
+
+def _validate_named_by_nets(recipe: Recipe) -> None:
+    """Kernels and activation have one place, so that none is overruled silently."""
+    for field in dataclasses.fields(typing.cast(typing.Any, recipe.model)):
+        if field.name in ("discretisation", "activation", "convolution"):
+            value = vars(recipe.model)[field.name]
+            if value != field.default:
+                raise UserError(
+                    f"`model.{field.name}={value}`: kernels and activation are named "
+                    "by --nets, as in discrete+relu"
+                )
+
+
+def _validate_data(recipe: Recipe) -> None:
+    data = recipe.data
+    if data.with_validation and data.validation_images != 0:
         raise UserError(
             "`with_validation` trains on the validation images: they can't be validated"
             " on, so give --data.validation-images 0"
         )
-    for name, least in (
-        ("epochs", 0),
-        ("multi_epochs", 0),
-        ("batch_size", 1),
-        ("eval_batch_size", 1),
-        ("checkpoint_every", 1),
-        ("log_every", 1),
-    ):
-        if getattr(recipe, name) < least:
-            raise UserError(
-                f"`{name}={getattr(recipe, name)}`: expected at least {least}"
-            )
-    for filters, _, names in parsed:
-        variant = variants.apply(recipe, names)
-        _validate_model(variant)
-        _validate_njet(variant, filters)
-        _validate_stages(variant)
-    sigmas = (recipe.model.single_sigma, *recipe.model.sigmas)
-    if not all(0 < sigma < float("inf") for sigma in sigmas):
-        raise UserError(f"base scales must be positive numbers of px, got {sigmas}")
+    if recipe.evaluated == "best" and data.validation_images == 0:
+        raise UserError(
+            "`evaluated=best` needs images to validate on: give "
+            "--data.validation-images"
+        )
+    if bool(data.realisations) != ("{realisation}" in data.name):
+        raise UserError(
+            f"`data.realisations={data.realisations}` and `data.name={data.name}`: a "
+            "name with {realisation} needs them, and others have none"
+        )
+    if len(set(data.realisations)) != len(data.realisations):
+        raise UserError(f"`data.realisations={data.realisations}`: give each once")
 
 
-def _validate_njet(recipe: Recipe, filters: str) -> None:
-    """Networks of [njet] have no scale channels, and only they have fixed filters."""
-    model = recipe.model
-    if not njet.is_njet(model):
-        if filters in (njet.NJET, *njet.FIXED):
+def _validate_optimizer(recipe: Recipe) -> None:
+    config = recipe.optimizer
+    epochs = [count for count in (recipe.epochs, recipe.multi_epochs) if count]
+    for where, schedule in (("", config), ("scales.", config.scales)):
+        for field, value in (
+            ("drop_factor", schedule.drop_factor),
+            ("warmup_fraction", schedule.warmup_fraction),
+        ):
+            if not 0 <= value <= 1:
+                raise UserError(
+                    f"`optimizer.{where}{field}={value}`: expected a part, from 0 to 1"
+                )
+        warmup, drops = schedule.warmup_epochs, schedule.drops
+        if not 0 <= warmup < min(epochs):
             raise UserError(
-                f"`nets` has {filters!r}, which networks of [njet] alone know, not"
-                f" {model.family}: choose another recipe, or --model.family"
+                f"`optimizer.{where}warmup_epochs={warmup:g}` is not shorter than a "
+                f"training of {min(epochs)} epochs: give less"
             )
-        return
-    if model.sigmas or recipe.multi_epochs:
+        if list(drops) != sorted(set(drops)) or any(drop <= warmup for drop in drops):
+            raise UserError(
+                f"`optimizer.{where}drops={drops}`: expected ascending epochs, after "
+                f"the warm-up of {warmup:g}"
+            )
+    rate = config.scales.learning_rate
+    if rate is not None and config.sigma_rate != 1:
         raise UserError(
-            f"{model.family} has no scale channels: leave --model.sigmas empty and "
-            "--multi-epochs 0"
+            f"`optimizer.sigma_rate={config.sigma_rate}` is relative to the weights' "
+            "learning rate, which scales with a `learning_rate` of their own do not "
+            "follow: leave one of them out"
         )
-    if filters in njet.FIXED and model.njet.subsampling == "safe":
+    if rate is None and config.scales != ScaleSchedule():
         raise UserError(
-            f"`nets` has {filters!r}, but safe subsampling goes by learned sigmas: add"
-            ' a variant, as in "plain+relu+published"'
+            "`optimizer.scales` has a schedule without a learning rate: give "
+            "--optimizer.scales.learning-rate"
         )
-    if not 0 < model.njet.r < float("inf"):
-        raise UserError(f"`r={model.njet.r}` must be a positive number of px")
 
 
 def _validate_model(recipe: Recipe) -> None:
+    """Let the modules of all phases say what they have against their fields."""
     model = recipe.model
-    if model.pyramid is not None and not 0 < model.pyramid < float("inf"):
-        raise UserError(f"`pyramid={model.pyramid}` must be a positive number of px")
-    if model.family != "gaussderresnet":
-        if model.separable_from is not None:
-            raise UserError(
-                f"`separable_from={model.separable_from}` needs residual blocks: "
-                "leave it out, or give --model.family gaussderresnet"
-            )
-        return
-    blocks = len(model.widths) - 1
-    if blocks < 1:
-        raise UserError(
-            f"`widths={model.widths}` of gaussderresnet: give at least two, that of "
-            "the first layer and one for each block"
-        )
-    if model.separable_from is not None and not 1 <= model.separable_from <= blocks:
-        raise UserError(
-            f"`separable_from={model.separable_from}` must be one of the blocks 1 to "
-            f"{blocks}"
-        )
+    models = [model]
+    if model.scale_channels:
+        for name, sigmas in (
+            ("single_sigma", (model.single_sigma,)),
+            ("sigmas", model.sigmas),
+        ):
+            if not all(0 < sigma < float("inf") for sigma in sigmas):
+                raise UserError(
+                    f"`model.{name}={vars(model)[name]}`: base scales must be positive "
+                    "numbers of px"
+                )
+        models = [model.at_scales((model.single_sigma,))]
+        models += [model.at_scales(model.sigmas)] if model.sigmas else []
+    try:
+        for each in models:
+            each.check()
+    except (TypeError, ValueError) as error:
+        raise UserError(" ".join(str(error).split())) from error
 
 
-def _validate_stages(recipe: Recipe) -> None:
+def _validate_phases(recipe: Recipe) -> None:
+    if not recipe.model.scale_channels and recipe.multi_epochs:
+        raise UserError(
+            f"`multi_epochs={recipe.multi_epochs}`: the network has no scale channels, "
+            "so give --multi-epochs 0"
+        )
     if recipe.multi_epochs and not recipe.model.sigmas:
         raise UserError(
             f"`multi_epochs={recipe.multi_epochs}` without scale channels: "
@@ -107,4 +182,5 @@ def _validate_stages(recipe: Recipe) -> None:
             "multi-scale net with --multi-epochs and --multi-from scratch"
         )
     if not recipe.poolings:
-        raise UserError("`poolings` is empty: give one of " + ", ".join(SCALE_POOLINGS))
+        known = ", ".join(typing.get_args(Pooling))
+        raise UserError(f"`poolings` is empty: give one of {known}")

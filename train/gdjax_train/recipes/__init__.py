@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..errors import unknown_name
+from gdjax.models.names import unknown
+
+from ..errors import UserError
 from ..recipe import Recipe
 from . import digits, gaussdernet, gaussderresnet, njet, njet_classifiers
 
@@ -34,5 +36,5 @@ def find(name: str) -> Entry:
       UserError: if there is none, with the nearest name.
     """
     if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
+        raise unknown("recipe", name, RECIPES, error=UserError)
     return RECIPES[name]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..recipe import DataConfig, ModelConfig, OptimizerConfig, Recipe
+from gdjax.models import GaussDerNetConfig
+
+from ..recipe import DataConfig, OptimizerConfig, Recipe
 
 
 HALF_OCTAVES = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
@@ -37,7 +39,7 @@ def rescaled_digits() -> Recipe:
         batch_size=32,
         nets=("spectral+silu", "discrete+relu"),
         data=DataConfig(name="rescaled_digits"),
-        model=ModelConfig(widths=(16, 16, 24, 32), sigmas=HALF_OCTAVES),
+        model=GaussDerNetConfig(widths=(16, 16, 24, 32), sigmas=HALF_OCTAVES),
         optimizer=OptimizerConfig(learning_rate=0.01, min_learning_rate=5e-5),
         eval_batch_size=32,
         checkpoint_every=100,

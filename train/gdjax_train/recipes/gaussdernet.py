@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
+from gdjax.models import GaussDerNetConfig, gaussdernet
+
+from ..recipe import DataConfig, LossConfig, OptimizerConfig, Recipe
 from .digits import HALF_OCTAVES
 
 
-# sec. 5: eight channels, 1/sqrt 2 ... 8 px.
-PUBLISHED_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-1, 7))
+# [gaussdernet] secs. 4-5.
 PUBLISHED_OPTIMIZER = OptimizerConfig(
     name="adam", learning_rate=0.01, min_learning_rate=5e-5
 )
@@ -34,9 +35,7 @@ def gaussdernet_mnist() -> Recipe:
         batch_size=50,
         nets=("discrete+relu",),
         data=DataConfig(name="mnist", train_images=50_000),
-        model=ModelConfig(
-            widths=(12, 14, 16, 20, 64), single_sigma=0.9, ratio=1.25, eps=0.01
-        ),
+        model=dataclasses.replace(gaussdernet.SMALL, single_sigma=0.9, eps=0.01),
         optimizer=PUBLISHED_OPTIMIZER,
         loss=LossConfig(kind="binary"),
         checkpoint_every=500,
@@ -69,9 +68,7 @@ def gaussdernet_mnist_large_scale() -> Recipe:
         data=DataConfig(
             name="mnist_large_scale", train_images=50_000, train_sizes=(1.0, 2.0, 4.0)
         ),
-        model=ModelConfig(
-            widths=(12, 16, 24, 32, 64), ratio=1.25, eps=0.01, sigmas=PUBLISHED_SIGMAS
-        ),
+        model=dataclasses.replace(gaussdernet.DEFAULT, eps=0.01),
         optimizer=PUBLISHED_OPTIMIZER,
         loss=LossConfig(kind="binary"),
         checkpoint_every=500,
@@ -131,7 +128,7 @@ def gaussdernet_fashion_mnist() -> Recipe:
         multi_epochs=1,
         multi_learning_rate=0.003,
         data=DataConfig(name="rescaled_fashion_mnist"),
-        model=ModelConfig(
+        model=GaussDerNetConfig(
             widths=(16, 16, 24, 32, 64), ratio=1.25, eps=0.01, sigmas=HALF_OCTAVES
         ),
         optimizer=PUBLISHED_OPTIMIZER,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from gdjax.models import gaussderresnet
+
 from ..augment_config import AugmentConfig
-from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
+from ..recipe import DataConfig, LossConfig, OptimizerConfig, Recipe
 from .digits import HALF_OCTAVES
 
 
-# sec. 5.1: six channels sqrt 2 apart, 1/(2 sqrt 2) ... 2 px.
-SIX_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-3, 3))
 # sec. 5.2.
 COLOURS = AugmentConfig(
     horizontal_flip=0.5, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05
@@ -37,9 +37,9 @@ def gaussderresnet_fashion_mnist() -> Recipe:
     | augmented  | horizontal flip                                               |
 
     Command: `gdjax-train gaussderresnet_fashion_mnist`. Ablations, each beside the
-    net as published (`--nets discrete+relu discrete+relu+VARIANT`):
+    net as published (`--nets discrete+relu discrete+relu+ABLATION`):
 
-    | experiment                           | VARIANT, or command                 |
+    | experiment                           | ABLATION, or command                |
     |--------------------------------------|-------------------------------------|
     | pooling over scales (Figs. 7-8)      | logsumexp, mean                     |
     | without residual blocks (Figs. 7-8)  | plain                               |
@@ -59,10 +59,7 @@ def gaussderresnet_fashion_mnist() -> Recipe:
         multi_from="scratch",
         batch_size=64,
         data=DataConfig(name="rescaled_fashion_mnist", with_validation=True),
-        model=ModelConfig(
-            family="gaussderresnet", widths=(48, 24, 32, 32, 48, 48, 64, 64, 128),
-            sigmas=SIX_SIGMAS, ratio=1.13, eps=0.01, scale_dropout=0.2,
-        ),
+        model=gaussderresnet.FASHION_MNIST,
         optimizer=OPTIMIZER,
         loss=LossConfig(label_smoothing=0.1),
         augment=AugmentConfig(horizontal_flip=0.5),
@@ -94,7 +91,7 @@ def gaussderresnet_cifar10() -> Recipe:
     | training   | 90 epochs (99,990 steps), batch 45; warm-up 8 epochs from 10 %|
     | augmented  | horizontal flip, colour jitter                                |
 
-    Otherwise as `gaussderresnet_fashion_mnist`, with the same variants.
+    Otherwise as `gaussderresnet_fashion_mnist`, with the same ablations.
 
     Command: `gdjax-train gaussderresnet_cifar10 --data-dir FOLDER`.
     """
@@ -104,10 +101,7 @@ def gaussderresnet_cifar10() -> Recipe:
         multi_epochs=90,
         batch_size=45,
         data=DataConfig(name="rescaled_cifar10", with_validation=True),
-        model=dataclasses.replace(
-            base.model, widths=(48, 48, 64, 64, 64, 192, 192, 192, 256), ratio=1.2,
-            eps=0.005, scale_dropout=0.3,
-        ),
+        model=gaussderresnet.CIFAR10,
         optimizer=dataclasses.replace(OPTIMIZER, warmup_epochs=8),
         augment=COLOURS,
     )  # fmt: skip
@@ -136,7 +130,7 @@ def gaussderresnet_stl10() -> Recipe:
     | training   | 119 epochs (55,930 steps), batch 17; warm-up 8 epochs         |
     | augmented  | horizontal flip, colour jitter, crop after 24 px of padding   |
 
-    Otherwise as `gaussderresnet_fashion_mnist`, with the same variants
+    Otherwise as `gaussderresnet_fashion_mnist`, with the same ablations
     (`no-zero-order` in place of `zero-order`).
 
     Command: `gdjax-train gaussderresnet_stl10 --data-dir FOLDER`.
@@ -148,10 +142,7 @@ def gaussderresnet_stl10() -> Recipe:
         batch_size=17,
         eval_batch_size=16,
         data=DataConfig(name="rescaled_stl10", with_validation=True),
-        model=dataclasses.replace(
-            base.model, widths=(48, 48, 64, 64, 128, 128, 192, 192, 256), ratio=1.32,
-            zero_order=True, spatial_selection="max",
-        ),
+        model=gaussderresnet.STL10,
         augment=dataclasses.replace(COLOURS, crop_padding=24),
     )  # fmt: skip
 
@@ -259,7 +250,7 @@ def gaussderresnet_digits() -> Recipe:
 def _pretrained(
     recipe: Recipe, epochs: tuple[int, int], batches: tuple[int, int]
 ) -> Recipe:
-    """Two stages of those epochs and batch sizes ([gaussderresnet] A.4)."""
+    """Two phases of those epochs and batch sizes ([gaussderresnet] A.4)."""
     return dataclasses.replace(
         recipe,
         epochs=epochs[0],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
+from gdjax.models.njet_segmentation import NJetUNetConfig
+from gdjax.models.njet_toy import NJetToyConfig
+
+from ..recipe import DataConfig, LossConfig, OptimizerConfig, Recipe
 
 
 SIZED = "multi_scale_fashion_mnist/scale{size}"
@@ -31,7 +34,7 @@ def njet_mnist_sizes() -> Recipe:
         batch_size=64,
         nets=("njet+relu",),
         data=DataConfig(name="mnist", train_sizes=(1.0, 1.5, 2.0), enlarge=True),
-        model=ModelConfig(family="njet_toy", widths=(16, 32), order=3),
+        model=NJetToyConfig(order=3),
         optimizer=OptimizerConfig(learning_rate=0.003, min_learning_rate=5e-5),
         eval_batch_size=100,
         checkpoint_every=500,
@@ -121,7 +124,7 @@ def njet_multi_scale_fashion_mnist() -> Recipe:
         batch_size=1,
         nets=("njet+relu+order2", "njet+relu+order4", "plain+relu"),
         data=DataConfig(name=SIZED, train_sizes=(1.0, 2.0, 4.0)),
-        model=ModelConfig(family="njet_unet", widths=(64, 128, 256), num_classes=11),
+        model=NJetUNetConfig(order=2),
         optimizer=OptimizerConfig(learning_rate=1e-4, min_learning_rate=1e-4),
         loss=LossConfig(class_weights="inverse_frequency"),
         eval_batch_size=4,

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..njet import NJetConfig
-from ..recipe import DataConfig, LossConfig, ModelConfig, OptimizerConfig, Recipe
+from gdjax.models.njet_classifiers import NINLayers, NJetAllCNNConfig, NJetNINConfig
+from gdjax.models.njet_configuration import SubsampledConfig, SubsampledLayers
+from gdjax.models.njet_efficientnet import NJetEfficientNetConfig
+from gdjax.models.njet_resnet import NJetResNet110Config, NJetResNetConfig
+
+from ..recipe import DataConfig, LossConfig, OptimizerConfig, Recipe
 from .njet import small
+
+
+SAFE = SubsampledLayers(subsampling="safe")
 
 
 def njet_cifar10() -> Recipe:
@@ -30,9 +37,7 @@ def njet_cifar10() -> Recipe:
         batch_size=128,
         nets=("njet+relu", "plain+relu+published"),
         data=DataConfig(name="cifar10", with_validation=True),
-        model=ModelConfig(
-            family="njet_nin", order=3, njet=NJetConfig(subsampling="safe")
-        ),
+        model=NJetNINConfig(order=3, njet=NINLayers(subsampling="safe")),
         optimizer=OptimizerConfig(name="sgd", learning_rate=0.5, drops=(30, 60)),
         loss=LossConfig(l2=0.01),
         eval_batch_size=100,
@@ -47,7 +52,10 @@ def njet_cifar10_allcnn() -> Recipe:
     (plain 91.87 %). Choice: 350 epochs, a tenth of the rate after 200, 250 and 300, as
     in ALL-CNN's paper.
     """
-    return _cifar("njet_allcnn", epochs=350, drops=(200, 250, 300), rate=0.25, l2=0.001)
+    return _cifar(
+        NJetAllCNNConfig(order=3, njet=SAFE), epochs=350, drops=(200, 250, 300),
+        rate=0.25, l2=0.001,
+    )  # fmt: skip
 
 
 def njet_cifar10_resnet32() -> Recipe:
@@ -57,7 +65,8 @@ def njet_cifar10_resnet32() -> Recipe:
     (plain 92.30 %). Choice: 164 epochs, a tenth of the rate after 82 and 123, as in
     ResNet's paper.
     """
-    return _cifar("njet_resnet32", epochs=164, drops=(82, 123), rate=0.1, l2=1e-4)
+    model = NJetResNetConfig(order=3, njet=SAFE)
+    return _cifar(model, epochs=164, drops=(82, 123), rate=0.1, l2=1e-4)
 
 
 def njet_cifar10_resnet110() -> Recipe:
@@ -66,7 +75,7 @@ def njet_cifar10_resnet110() -> Recipe:
     Command: `gdjax-train njet_cifar10_resnet110 --data-dir FOLDER`. Published: 93.71 %
     (plain 92.83 %).
     """
-    return _deep("njet_resnet110")
+    return _deep(NJetResNet110Config(order=3))
 
 
 def njet_cifar10_efficientnet() -> Recipe:
@@ -75,7 +84,7 @@ def njet_cifar10_efficientnet() -> Recipe:
     Command: `gdjax-train njet_cifar10_efficientnet --data-dir FOLDER`. Published:
     93.51 %.
     """
-    recipe = _deep("njet_efficientnet")
+    recipe = _deep(NJetEfficientNetConfig(order=3))
     return dataclasses.replace(recipe, nets=("njet+silu", "plain+silu+published"))
 
 
@@ -164,23 +173,25 @@ def _garments(nets: tuple[str, ...]) -> Recipe:
 
 
 def _cifar(
-    family: str, *, epochs: int, drops: tuple[float, ...], rate: float, l2: float
+    model: SubsampledConfig,
+    *,
+    epochs: int,
+    drops: tuple[float, ...],
+    rate: float,
+    l2: float,
 ) -> Recipe:
-    base = njet_cifar10()
     return dataclasses.replace(
-        base,
+        njet_cifar10(),
         epochs=epochs,
-        model=dataclasses.replace(base.model, family=family),
+        model=model,
         optimizer=OptimizerConfig(name="sgd", learning_rate=rate, drops=drops),
         loss=LossConfig(l2=l2),
     )
 
 
-def _deep(family: str) -> Recipe:
-    recipe = _cifar(family, epochs=164, drops=(82, 123), rate=0.001, l2=0.0)
-    njet = dataclasses.replace(recipe.model.njet, subsampling="none")
-    model = dataclasses.replace(recipe.model, njet=njet)
-    return dataclasses.replace(recipe, model=model, batch_size=16)
+def _deep(model: SubsampledConfig) -> Recipe:
+    recipe = _cifar(model, epochs=164, drops=(82, 123), rate=0.001, l2=0.0)
+    return dataclasses.replace(recipe, batch_size=16)
 
 
 RECIPES = {

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from gdjax_train.batch import batch_indices, steps_per_epoch
 from gdjax_train.errors import UserError
-from gdjax_train.order import batch_indices, steps_per_epoch
 
 
 def test_an_epoch_has_no_image_twice():

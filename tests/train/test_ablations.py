@@ -1,0 +1,107 @@
+import dataclasses
+
+import pytest
+
+from gdjax_train import ablations, recipes
+from gdjax_train.errors import UserError
+from gdjax_train.recipe import DataConfig, Recipe
+from gdjax_train.trials import build, trials
+from gdjax_train.validation import validate
+
+
+BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe
+# Of networks without scale channels.
+UNET = recipes.find("njet_multi_scale_fashion_mnist").recipe
+LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
+OTHERS = LEVELS | set(ablations.LAYERS)
+
+
+def trial_of(*names, base=BASE):
+    recipe = dataclasses.replace(base, nets=("+".join(("discrete", "relu", *names)),))
+    validate(recipe)
+    return trials(recipe)[0]  # of the first training size
+
+
+def network_of(*names, sigmas=(1.0,)):
+    return build(trial_of(*names).recipe.model.at_scales(sigmas), "float32")
+
+
+@pytest.mark.parametrize("name", sorted(set(ablations.ABLATIONS) - OTHERS))
+def test_every_ablation_builds_and_is_named(name):
+    trial = trial_of(name)
+    slug = f"-{name}".replace(".", "p")
+    assert trial.name.endswith(f"+{name}") and trial.slug.endswith(slug)
+    assert network_of(name, sigmas=(1.0, 2.0)).sigmas == (1.0, 2.0)
+    assert ablations.ABLATIONS[name].__doc__
+
+
+# The U-Net is never subsampled: network in network has what it lacks.
+SUBSAMPLED = {"full-size", "published", "safe", "r2", "r4", "r6"}
+NIN = recipes.find("njet_cifar10").recipe
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_every_ablation_of_njets_builds(name):
+    base = NIN if name in SUBSAMPLED else UNET
+    model = trial_of(name, base=base).recipe.model
+    assert ablations.ABLATIONS[name].__doc__
+    plan = model.plan(None, side=32, previous=None)
+    assert build(model, "float32", plan).num_classes == model.num_classes
+
+
+def test_what_a_network_lacks_is_not_ablated():
+    with pytest.raises(UserError, match="`safe` needs a network with `subsampling`"):
+        trial_of("safe", base=UNET)
+
+
+def test_ablations_change_the_network():
+    model = network_of("separable", "zero-order")
+    assert model.separable_from == 5 and model.zero_order
+    assert type(model).__name__ == "GaussDerResNet"
+    assert type(network_of("plain")).__name__ == "GaussDerNet"
+    assert not network_of("zero-order", "no-zero-order").zero_order
+
+
+def test_scratch_trains_as_many_epochs_in_all_channels():
+    trial = trial_of("scratch")
+    (phase,) = trial.phases
+    assert (phase.name, phase.start, phase.epochs) == ("multi", None, 32)
+    assert (phase.batch_size, phase.learning_rate) == (64, 0.01)
+    assert [network.label for network in trial.networks()] == ["6 channels"]
+
+
+def test_a_pooling_is_trained_and_evaluated_with():
+    own = trial_of("logsumexp", "hard-labels").recipe
+    assert own.poolings == ("logsumexp",) and own.model.scale_pooling == "logsumexp"
+    assert own.loss.label_smoothing == 0 and BASE.loss.label_smoothing == 0.1
+
+
+def test_published_phases_of_the_pretraining():
+    first, second = trial_of().phases
+    assert (first.epochs, first.batch_size, first.learning_rate) == (16, 128, 0.01)
+    assert (second.epochs, second.batch_size, second.learning_rate) == (16, 64, 0.005)
+    assert second.start == "single" and len(second.model.sigmas) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"nets": ("discrete+relu+seperable",)}, "'separable'"),
+        (
+            {"nets": ("discrete+relu+separable",), "model": Recipe().model},
+            "separable_from.*gaussdernet has not",
+        ),
+        ({"model": {"separable_from": 9}}, "separable_from=9.*1 to 8"),
+        ({"model": {"separable_from": 0}}, "separable_from=0"),
+        ({"model": {"widths": (8,)}}, "widths=.8,."),
+        ({"data": DataConfig(with_validation=True, validation_images=5)}, "validat"),
+        ({"augment": {"hue": 0.7}}, "hue=0.7"),
+    ],
+)
+def test_impossible_combinations_are_refused(changes, words):
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            value = dataclasses.replace(getattr(BASE, name), **value)
+        changes = {**changes, name: value}
+    with pytest.raises(UserError, match=words):
+        validate(dataclasses.replace(BASE, **changes))

@@ -1,0 +1,201 @@
+"""Ablations of a recipe, named after the flavour of a net: "discrete+relu+separable".
+
+Each of the papers' ablations compares a net with a variation of it, so one command runs
+both: `gdjax-train RECIPE --nets discrete+relu discrete+relu+separable`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from gdjax.models import GaussDerNetConfig, NetworkConfig
+from gdjax.models.families import family_of
+from gdjax.models.gaussdernet import LARGE
+from gdjax.models.names import unknown
+
+from .errors import UserError
+from .recipe import Recipe
+
+
+Ablation = Callable[[Recipe], Recipe]
+
+
+def _replace(recipe: Recipe, part: str, **values: Any) -> Recipe:
+    """The recipe with other fields in one part of it.
+
+    Raises:
+      KeyError: if the part has no such field.
+    """
+    old = {"model": recipe.model, "loss": recipe.loss, "optimizer": recipe.optimizer}
+    return dataclasses.replace(recipe, **{part: with_fields(old[part], **values)})
+
+
+def with_fields(config: Any, **values: Any) -> Any:
+    """A frozen dataclass with other fields.
+
+    Raises:
+      KeyError: naming the first field that it does not have.
+    """
+    known = {field.name for field in dataclasses.fields(config)}
+    for name in values:
+        if name not in known:
+            raise KeyError(name)
+    return dataclasses.replace(config, **values)
+
+
+def as_family(model: NetworkConfig, kind: type[NetworkConfig]) -> NetworkConfig:
+    """A network of another family, with the fields that both have."""
+    own = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore
+    shared = {name: value for name, value in vars(model).items() if name in own}
+    return kind(**shared)
+
+
+def zero_order(recipe: Recipe) -> Recipe:
+    """The smoothed image is a term of all layers but the first."""
+    return _replace(recipe, "model", zero_order=True)
+
+
+def no_zero_order(recipe: Recipe) -> Recipe:
+    """Derivatives only."""
+    return _replace(recipe, "model", zero_order=False)
+
+
+def separable(recipe: Recipe) -> Recipe:
+    """Depthwise-separable layers in the second half of the residual blocks."""
+    blocks = len(vars(recipe.model)["widths"]) - 1
+    return _replace(recipe, "model", separable_from=blocks // 2 + 1)
+
+
+def hard_labels(recipe: Recipe) -> Recipe:
+    """No label smoothing."""
+    return _replace(recipe, "loss", label_smoothing=0.0)
+
+
+def scratch(recipe: Recipe) -> Recipe:
+    """No pre-training in one channel; as many epochs in all, at the full rate."""
+    return dataclasses.replace(
+        recipe,
+        epochs=0,
+        multi_from="scratch",
+        multi_epochs=recipe.epochs + recipe.multi_epochs,
+        multi_learning_rate=None,
+    )
+
+
+def plain(recipe: Recipe) -> Recipe:
+    """GaussDerNet 16-24-32-48-64, r = 1.25, the larger net of [gaussdernet] Fig. 7."""
+    model = as_family(recipe.model, GaussDerNetConfig)
+    model = with_fields(model, widths=LARGE.widths, ratio=LARGE.ratio)
+    return dataclasses.replace(recipe, model=model)
+
+
+def _rate(rate: float) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        return _replace(recipe, "optimizer", learning_rate=rate)
+
+    ablation.__doc__ = f"Trained at the learning rate {rate:g}."
+    return ablation
+
+
+def _njet(**values: Any) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        njet = with_fields(vars(recipe.model)["njet"], **values)
+        return _replace(recipe, "model", njet=njet)
+
+    ablation.__doc__ = "N-Jet layers with " + ", ".join(
+        f"{name}={value}" for name, value in values.items()
+    )
+    return ablation
+
+
+def _model(**values: Any) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        return _replace(recipe, "model", **values)
+
+    ablation.__doc__ = ", ".join(f"{name}={value}" for name, value in values.items())
+    return ablation
+
+
+def deeper(levels: int) -> Ablation:
+    """A U-Net with more levels, half as wide for each. [njet] Fig. 11."""
+
+    def ablation(recipe: Recipe) -> Recipe:
+        widths = vars(recipe.model)["widths"]
+        more = levels - len(widths)
+        if more < 1:
+            raise UserError(f"`levels{levels}`: the network has {len(widths)} already")
+        first = max(1, widths[0] // 2**more)
+        return _replace(
+            recipe, "model", widths=tuple(first * 2**k for k in range(levels))
+        )
+
+    ablation.__doc__ = f"A U-Net with {levels} levels, half as wide for each more."
+    return ablation
+
+
+def _pooled_by(pooling: Any) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        recipe = _replace(recipe, "model", scale_pooling=pooling)
+        return dataclasses.replace(recipe, poolings=(pooling,))
+
+    ablation.__doc__ = f"Trained and evaluated with {pooling} pooling over scales."
+    return ablation
+
+
+RATES = ("0.001", "0.003", "0.006", "0.01")
+LAYERS: dict[str, Ablation] = {
+    **{f"sigma{sigma}": _njet(sigma=float(sigma)) for sigma in ("0.5", "1", "2", "4")},
+    "fixed-sigma": _njet(learn_sigma=False),
+    **{f"per-{name}": _njet(sharing=name) for name in ("input", "output", "group")},
+    "full-size": _njet(subsampling="none"),
+    "published": _njet(subsampling="published"),
+    "safe": _njet(subsampling="safe"),
+    **{f"r{r}": _njet(r=float(r)) for r in (2, 4, 6)},
+}
+ABLATIONS: dict[str, Ablation] = {
+    "zero-order": zero_order,
+    "no-zero-order": no_zero_order,
+    "separable": separable,
+    "hard-labels": hard_labels,
+    "scratch": scratch,
+    "plain": plain,
+    **{f"order{order}": _model(order=order) for order in range(1, 6)},
+    **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
+    **LAYERS,
+    **{f"rate{rate}": _rate(float(rate)) for rate in RATES},
+    "max": _pooled_by("max"),
+    "logsumexp": _pooled_by("logsumexp"),
+    "mean": _pooled_by("mean"),
+}
+
+
+@functools.cache
+def apply(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
+    """The recipe with ablations applied one after the other.
+
+    Args:
+      recipe: of a run.
+      names: of `ABLATIONS`.
+
+    Returns:
+      What a trial of the run follows.
+
+    Raises:
+      UserError: for an unknown name, with the nearest one, and for networks that have
+        not what the ablation changes.
+    """
+    for name in names:
+        if name not in ABLATIONS:
+            raise unknown("ablation", name, ABLATIONS, error=UserError)
+        try:
+            recipe = ABLATIONS[name](recipe)
+        except KeyError as error:
+            family = family_of(recipe.model)
+            raise UserError(
+                f"the ablation `{name}` needs a network with `{error.args[0]}`, which "
+                f"{family} has not: choose another recipe, or another --model.family"
+            ) from None
+    return recipe

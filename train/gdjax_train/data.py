@@ -1,0 +1,295 @@
+"""The images of a run: where they come from, and a note of what was read."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.models.preprocessing import as_floats
+
+from .augment import augment
+from .batch import IGNORED, Batch
+from .errors import UserError
+from .recipe import Recipe
+from .run_folder import RunFolder
+from .trials import Trial, trials
+
+
+# Images that are read at a time where all of them are looked at.
+_BLOCK = 1000
+
+
+class Source(NamedTuple):
+    """Where a trial's images come from.
+
+    Attributes:
+      name: of the data set.
+      split: of it, such as "train" or "train_scale_2p000".
+      enlarged: factor by which its images are enlarged.
+      key: for data.json.
+      lazy: whether images are read when they are needed.
+    """
+
+    name: str
+    split: str
+    enlarged: float = 1.0
+    key: str = ""
+    lazy: bool = False
+
+
+def source(trial: Trial, kind: str) -> Source:
+    """The images of a kind ("train", "validation", "test") that a trial uses."""
+    data = trial.recipe.data
+    name, split, enlarged = data.name, kind, 1.0
+    several = trial.realisation is not None or "{size}" in name
+    if trial.train_size is None:
+        pass
+    elif "{size}" in name:
+        name = name.replace("{size}", f"{trial.size:g}")
+    elif data.enlarge:
+        enlarged = trial.size
+    elif kind != "test":
+        import gdjax.data
+
+        split = f"{kind}_scale_{gdjax.data.factor_tag(trial.train_size)}"
+    key = split if enlarged == 1 else f"{split} enlarged {enlarged:g}"
+    # Data sets of other names have other images in a split of the same name.
+    key = f"{name}/{key}" if several else key
+    return Source(name, split, enlarged, key, data.lazy)
+
+
+def load_split(
+    source: Source, *, data_dir: str | None, limit: int | None = None
+) -> Any:
+    """`gdjax.data.load`, with missing data as an error for the user."""
+    import gdjax.data
+
+    with _readable(source.name):
+        examples = gdjax.data.load(
+            source.name, source.split, data_dir=data_dir, limit=limit, lazy=source.lazy
+        )
+    return enlarged(examples, source.enlarged)
+
+
+def enlarged(examples: Any, factor: float) -> Any:
+    """Examples with images [N, H, W, C] enlarged by a factor, bilinearly (Pillow)."""
+    if factor == 1:
+        return examples
+    from PIL import Image
+
+    height, width = (round(factor * side) for side in examples.image.shape[1:3])
+    image = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(each.squeeze()).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
+            )
+            for each in np.asarray(examples.image)
+        ]
+    )
+    return examples._replace(image=image.reshape(*image.shape[:3], -1))
+
+
+def load_test(
+    source: Source, factor: float, *, data_dir: str | None, limit: int | None = None
+) -> Any:
+    """Test images at a size factor, with missing data as an error for the user."""
+    import gdjax.data
+
+    with _readable(source.name):
+        examples = gdjax.data.load_at_factor(
+            source.name, factor, data_dir=data_dir, limit=limit
+        )
+    return enlarged(examples, source.enlarged)
+
+
+def require(recipe: Recipe) -> None:
+    """Read one image of each split, before anything is written.
+
+    Raises:
+      UserError: if data are missing, or don't fit the recipe.
+    """
+    folder = recipe.data_dir
+    kinds = ["train", *(["validation"] if recipe.data.validation_images != 0 else [])]
+    for trial in trials(recipe):
+        for kind in kinds:
+            examples = load_split(source(trial, kind), data_dir=folder, limit=1)
+            _check_fit(trial.recipe, examples)
+        test = source(trial, "test")
+        load_test(test, (factors(test) or (1.0,))[0], data_dir=folder, limit=1)
+
+
+def _check_fit(recipe: Recipe, examples: Any) -> None:
+    """Refuse what no image like these can go through."""
+    segmented = np.ndim(examples.label) > 1
+    if segmented != recipe.model.segments:
+        words = ["one class for each image", "a class for each pixel"]
+        raise UserError(
+            f"`data.name={recipe.data.name}` has {words[segmented]}, but the network "
+            f"finds {words[not segmented]}: take another set, or another --model.family"
+        )
+    batch = Batch(np.asarray(examples.image), np.asarray(examples.label))
+
+    def seen(key: jax.Array, batch: Batch) -> jax.Array:
+        batch = batch._replace(image=as_floats(batch.image))
+        changed = augment(key, batch, recipe.augment)
+        return recipe.preprocessing(jnp.asarray(changed.image))
+
+    try:
+        jax.eval_shape(seen, jax.random.key(0), batch)
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def factors(source: Source) -> tuple[float, ...]:
+    """Size factors of the test splits; empty for a plain data set."""
+    import gdjax.data
+
+    with _readable(source.name):
+        return tuple(gdjax.data.test_factors(source.name))
+
+
+def class_names(source: Source) -> tuple[str, ...]:
+    """Of a data set of gdjax; () for others."""
+    import gdjax.data
+
+    try:
+        return gdjax.data.class_names(source.name)
+    except ValueError:
+        return ()
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """What a data set raises as an error for the user."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        # str(KeyError("x")) has quotes around it; its argument is the message.
+        quoted = isinstance(error, KeyError) and error.args
+        text = str(error.args[0] if quoted else error)
+        raise UserError(f"data set {name!r}: {' '.join(text.split())}") from error
+
+
+class TrainingData:
+    """Training and validation splits of a run; keeps the last of each in memory."""
+
+    def __init__(self, run: RunFolder, recipe: Recipe):
+        """Nothing is read before it is needed.
+
+        Args:
+          run: where data.json is written.
+          recipe: of the run.
+        """
+        self._run, self._recipe = run, recipe
+        self._last: Source | None = None
+        self._train = functools.lru_cache(maxsize=1)(self._load_train)
+        self._validation = functools.lru_cache(maxsize=1)(self._load_validation)
+
+    def train(self, trial: Trial) -> Any:
+        """Training images and labels of a trial."""
+        own = source(trial, "train")
+        if own != self._last:
+            self._train.cache_clear()  # before the next ones are read
+            self._last = own
+        return self._train(own, trial.recipe.model.num_classes)
+
+    def validation(self, trial: Trial) -> Any | None:
+        """Validation images and labels; None where the recipe has none."""
+        if self._recipe.data.validation_images == 0:
+            return None
+        return self._validation(source(trial, "validation"))
+
+    def facts(self, trial: Trial) -> dict[str, Any]:
+        """Number and shape of the training images; reads them the first time only."""
+        own = source(trial, "train")
+        noted = self._noted(own)
+        if noted is None:
+            self.train(trial)
+            noted = self._noted(own)
+        assert noted is not None
+        return noted
+
+    def _noted(self, own: Source) -> dict[str, Any] | None:
+        notes = self._run.read_json("data.json") or {}
+        # Older runs have one split whatever the set is called.
+        return notes.get(own.key, notes.get(own.split) if own.enlarged == 1 else None)
+
+    def _load_train(self, own: Source, classes: int) -> Any:
+        data = self._recipe.data
+        folder, limit = self._recipe.data_dir, data.train_images
+        validation = own.split.replace("train", "validation", 1)
+        if own.lazy and data.with_validation:
+            own = own._replace(split=f"{own.split}+{validation}")
+        examples = load_split(own, data_dir=folder, limit=limit)
+        more = None if limit is None else limit - len(examples.label)
+        if data.with_validation and more != 0 and not own.lazy:
+            rest = load_split(
+                own._replace(split=validation), data_dir=folder, limit=more
+            )
+            examples = _joined(examples, rest)
+        self._note(own, examples, classes)
+        return examples
+
+    def _load_validation(self, own: Source) -> Any:
+        limit = self._recipe.data.validation_images
+        return load_split(own, data_dir=self._recipe.data_dir, limit=limit)
+
+    def _note(self, own: Source, examples: Any, classes: int) -> None:
+        """Write what was read to data.json, or compare it with what was read before."""
+        found = {
+            "images": len(examples.label),
+            "shape": list(examples.image.shape[1:]),
+            "sha256": _digest(examples, own.key, classes),
+        }
+        before = self._noted(own)
+        if before is not None and before != found:
+            raise UserError(
+                f"the data set {self._recipe.data.name!r} has changed since the run "
+                f"began: split {own.key!r} was {before}, is {found}; "
+                "give the --data-dir that the run was started with"
+            )
+        notes = self._run.read_json("data.json") or {}
+        self._run.write_json("data.json", notes | {own.key: found})
+
+
+def _digest(examples: Any, key: str, classes: int) -> str:
+    """SHA-256 of images and labels, block by block; refuses unknown labels."""
+    images, labels = hashlib.sha256(), []
+    for start in range(0, len(examples.label), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        images.update(np.ascontiguousarray(examples.image[rows]).data)
+        label = np.ascontiguousarray(examples.label[rows])
+        _check_labels(key, label, classes, first=start)
+        labels.append(label)
+    for label in labels:
+        images.update(label.data)
+    return images.hexdigest()
+
+
+def _check_labels(split: str, labels: np.ndarray, classes: int, *, first: int) -> None:
+    unknown = (labels < 0) | (labels >= classes)
+    if labels.ndim > 1:
+        unknown &= labels != IGNORED
+    if unknown.any():
+        place = np.argwhere(unknown)[0]
+        raise UserError(
+            f"`num_classes={classes}`, but split {split!r} has the label "
+            f"{labels[tuple(place)]} (image {first + place[0]}): give "
+            f"--model.num-classes {labels[unknown].max() + 1}"
+        )
+
+
+def _joined(first: Any, second: Any) -> Any:
+    pairs = zip(first, second, strict=True)
+    return type(first)(
+        *(None if one is None else np.concatenate([one, other]) for one, other in pairs)
+    )

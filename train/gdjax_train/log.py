@@ -1,0 +1,210 @@
+"""What a training says: rows of metrics.jsonl, a bar on terminals, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from rich import progress as bars
+from rich.console import Console
+
+from .errors import UserError
+from .run_folder import RunFolder
+from .step import Metrics
+from .trials import Phase, Trial
+
+
+# Between two lines where there is no bar.
+LINE_SECONDS = 5.0
+
+
+def say(console: Console, text: str) -> None:
+    """A line for the user."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+class Log:
+    """Rows of metrics.jsonl, and of TensorBoard where the recipe asks for it."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        trial: Trial,
+        phase: Phase,
+        *,
+        epoch: int,
+        start: int,
+        rates: dict[str, optax.Schedule],
+    ):
+        """A log whose first row begins after step `start`.
+
+        Args:
+          run: folder of the run.
+          trial: whose rows these are.
+          phase: of it.
+          epoch: steps in it.
+          start: steps done before.
+          rates: "learning_rate", and others that there are, over the steps.
+        """
+        self._run, self._trial, self._phase = run, trial, phase
+        self._epoch, self._rates = epoch, rates
+        self._pending: list[Metrics] = []
+        self._began = time.monotonic()
+        self._board = None
+        if trial.recipe.tensorboard:
+            self._board = _tensorboard(run, trial, phase, start)
+
+    def add(self, metrics: Metrics) -> None:
+        """Metrics of a step, still on the device: reading them would wait for it."""
+        self._pending.append(metrics)
+
+    def close_window(self, done: int, params: Any) -> tuple[dict[str, Any], int | None]:
+        """Write the means since the last call, and learned scales, as a row.
+
+        Args:
+          done: steps done.
+          params: after them.
+
+        Returns:
+          The row, and the number of the first step whose loss or gradient is not
+          finite, if any (then nothing is written).
+        """
+        steps = jax.device_get(self._pending)
+        self._pending = []
+        values = {
+            name: np.array([step[name] for step in steps], np.float64)
+            for name in ("loss", "accuracy", "gradient_norm")
+        }
+        now, count = time.monotonic(), len(steps)
+        seconds, self._began = now - self._began, now
+        row: dict[str, Any] = {
+            name: float(each.mean()) for name, each in values.items()
+        }
+        for name, rate in self._rates.items():
+            row[name] = float(np.asarray(rate(done - 1)))
+        row["images_per_second"] = count * self._phase.batch_size / seconds
+        # A finite loss with a gradient that is not spoils the parameters all the same.
+        finite = np.isfinite(values["loss"]) & np.isfinite(values["gradient_norm"])
+        if not finite.all():
+            return row, done - count + 1 + int(np.argmin(finite))
+        learned = self._phase.model.learned_scales(params)
+        if learned:
+            row["scales"] = {name: value.tolist() for name, value in learned.items()}
+        self.write(done, row)
+        return row, None
+
+    def close(self) -> None:
+        """Finish the files of TensorBoard."""
+        if self._board is not None:
+            self._board.close()
+
+    def write(self, done: int, values: dict[str, Any]) -> None:
+        """A row of metrics.jsonl after `done` steps."""
+        # The keys that files of runs have.
+        place = {
+            "member": self._trial.slug,
+            "stage": self._phase.name,
+            "step": done,
+            "epoch": done / self._epoch,
+        }
+        self._run.append_metrics(place | values)
+        if self._board is None:
+            return
+        scales = values.get("scales", {})
+        numbers = {name: value for name, value in values.items() if name != "scales"}
+        numbers |= {f"scales/{name}": np.median(each) for name, each in scales.items()}
+        for name, value in numbers.items():
+            self._board.add_scalar(name, value, done)
+
+
+def best_before(run: RunFolder, trial: Trial, phase: Phase) -> float:
+    """The highest validation accuracy in the rows of a phase; -1 without weights."""
+    if not run.weights(trial.slug, phase.name, best=True).exists():
+        return -1.0
+    return max(
+        (
+            row["validation_accuracy"]
+            for row in run.metrics()
+            if (row["member"], row["stage"]) == (trial.slug, phase.name)
+            and "validation_accuracy" in row
+        ),
+        default=-1.0,
+    )
+
+
+def _tensorboard(run: RunFolder, trial: Trial, phase: Phase, start: int) -> Any:
+    try:
+        import tensorboardX
+    except ImportError:
+        raise UserError(
+            "`tensorboard=True` needs tensorboardX: pip install tensorboardX"
+        ) from None
+    folder = run.path / "tensorboard" / f"{trial.slug}-{phase.name}"
+    return tensorboardX.SummaryWriter(str(folder), purge_step=start + 1)
+
+
+class Progress:
+    """Progress of one phase; use as a context manager."""
+
+    def __init__(self, console: Console, title: str, *, start: int, steps: int):
+        """A bar from step `start` to `steps`.
+
+        Args:
+          console: to print on.
+          title: of the phase.
+          start: steps done before.
+          steps: of the whole phase.
+        """
+        self._console = console
+        self._title = title
+        self._start, self._steps = start, steps
+        self._began = self._said = time.monotonic()
+        self._bar: bars.Progress | None = None
+        if console.is_terminal:
+            self._bar = bars.Progress(
+                bars.TextColumn("{task.description}"),
+                bars.BarColumn(),
+                bars.MofNCompleteColumn(),
+                bars.TextColumn("{task.fields[text]}"),
+                bars.TimeRemainingColumn(),
+                console=console,
+            )
+            self._task = self._bar.add_task(
+                title, total=steps, completed=start, text=""
+            )
+
+    def __enter__(self) -> Progress:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def update(self, step: int, *, loss: float, accuracy: float, speed: float) -> None:
+        """Show the state after a step.
+
+        Args:
+          step: steps done.
+          loss: mean since the last call.
+          accuracy: mean since the last call, 0..1.
+          speed: examples per second.
+        """
+        text = f"loss {loss:.4f}  accuracy {accuracy:6.1%}  {speed:,.0f} images/s"
+        if self._bar:
+            self._bar.update(self._task, completed=step, text=text)
+            return
+        now = time.monotonic()
+        if step < self._steps and now - self._said < LINE_SECONDS:
+            return
+        self._said = now
+        left = (now - self._began) / (step - self._start) * (self._steps - step)
+        self._console.print(
+            f"{self._title}  step {step}/{self._steps}  {text}  {left:.0f} s left",
+            highlight=False,
+            soft_wrap=True,
+        )
