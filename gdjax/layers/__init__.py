@@ -21,6 +21,9 @@ from gdjax.layers.over_scales import (
     over_scales as over_scales,
 )
 from gdjax.layers.residual import ResidualBlock as ResidualBlock
+from gdjax.layers.scale_correlation import (
+    ScaleSpaceCorrelation as ScaleSpaceCorrelation,
+)
 from gdjax.layers.selection import (
     centre_pixel as centre_pixel,
     keep_scales as keep_scales,

@@ -18,3 +18,6 @@ from gdjax.metrics.segmentation import (
     inverse_frequency_weights as inverse_frequency_weights,
     mean_iou as mean_iou,
 )
+from gdjax.metrics.semigroup import (
+    semigroup_equivariance_error as semigroup_equivariance_error,
+)

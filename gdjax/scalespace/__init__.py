@@ -15,6 +15,9 @@ Four steps lead from a scale to a layer, one file each:
 What changes only speed is in `execution`; `with plain():` leaves it out. Around it:
 `derivatives` (multi-indices and differences), `windows` (which pixels are needed),
 `resampling` (other grids), `scales`, `filters` (effective filters and fits), `checks`.
+
+Scale spaces over the semigroup of downscalings are in `semigroup` (lift, action,
+correlation) and `scale_correlation`.
 """
 
 from gdjax.scalespace.bessel import (
@@ -53,7 +56,17 @@ from gdjax.scalespace.kernels import (
     SpectralGaussian as SpectralGaussian,
 )
 from gdjax.scalespace.matrices import Filter as Filter
+from gdjax.scalespace.scale_correlation import (
+    extend_scale_axis as extend_scale_axis,
+    scale_space_correlation as scale_space_correlation,
+)
 from gdjax.scalespace.scales import geometric_scales as geometric_scales
+from gdjax.scalespace.semigroup import (
+    scale_action as scale_action,
+    scale_space_lift as scale_space_lift,
+    semigroup_correlation as semigroup_correlation,
+    shift_levels as shift_levels,
+)
 from gdjax.scalespace.windows import (
     Window as Window,
     centre_window as centre_window,

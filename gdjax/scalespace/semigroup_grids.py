@@ -1,0 +1,67 @@
+"""Levels and grids of scale spaces over the semigroup of downscalings. [dss]."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gdjax.scalespace.windows import extend
+
+
+# Half-width of Lanczos' kernel in px, for borders that repeat their last pixel.
+_LANCZOS = 16
+
+
+def check_base(base: Any) -> None:
+    """Raises ValueError unless `base` is a finite number above 1."""
+    if not isinstance(base, int | float | np.number) or not 1 < base < math.inf:
+        raise ValueError(
+            f"`base={base!r}` must be a number above 1: each level stands for a smaller"
+            " image than the one before."
+        )
+
+
+def level_sigma(k: float, *, base: float, zero_scale: float) -> float:
+    """Sigma of level k in px: t_k = s_0^2 (base^(2 k) - 1). [dss] (5)."""
+    return zero_scale * math.sqrt(max(base ** (2 * k) - 1, 0.0))
+
+
+def sample_matrix(positions: np.ndarray, size: int, padding: str) -> np.ndarray:
+    """Band-limited interpolation of an axis at real positions, as a matrix (gdjax).
+
+    Args:
+      positions: [M], px.
+      size: N.
+      padding: what lies beyond the border: "wrap" interpolates the periodic image
+        trigonometrically, "symmetric" the mirrored one; "zero" by the sinc, "edge" by
+        Lanczos' kernel of 16 px.
+
+    Returns:
+      [M, N], float64; rows of whole positions are those of the identity.
+    """
+    positions = np.asarray(positions, np.float64)
+    if padding == "wrap":
+        return _dirichlet(positions[:, None] - np.arange(size), size)
+    if padding == "symmetric":
+        mirrored = _dirichlet(positions[:, None] - np.arange(2 * size), 2 * size)
+        return mirrored[:, :size] + mirrored[:, size:][:, ::-1]
+    if padding == "zero":
+        return np.sinc(positions[:, None] - np.arange(size))
+    nearest = np.floor(positions).astype(int)[:, None]
+    taps = nearest + np.arange(1 - _LANCZOS, _LANCZOS + 1)
+    offset = positions[:, None] - taps
+    weights = np.sinc(offset) * np.sinc(offset / _LANCZOS)
+    weights /= weights.sum(1, keepdims=True)
+    matrix = np.zeros((len(positions), size))
+    rows = np.broadcast_to(np.arange(len(positions))[:, None], taps.shape)
+    np.add.at(matrix, (rows, extend(taps, size, padding)), weights)
+    return matrix
+
+
+def _dirichlet(offset: np.ndarray, size: int) -> np.ndarray:
+    """Trigonometric interpolation of `size` equidistant samples."""
+    frequency = np.arange(1, (size + 1) // 2)
+    total = 1 + 2 * np.cos(2 * np.pi * offset[..., None] * frequency / size).sum(-1)
+    if size % 2 == 0:
+        total = total + np.cos(np.pi * offset)
+    return total / size
