@@ -485,3 +485,7 @@ def test_tables_show_scores_and_sigmas(open_run, small):
     session, text = open_run(small)
     tables.print_scores(session.console, {"rows": [row], "factors": [1.0]})
     assert "87.50" in text() and "1,234" in text() and "1.50 2.00" in text()
+    other, text = open_run(small)
+    fixed = {"rows": [row | {"sigmas": {}}], "factors": [1.0]}
+    tables.print_scores(other.console, fixed)
+    assert "1,234" in text() and "sigma" not in text()

@@ -66,14 +66,18 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     if learned and not several:
         heads = ["mean IoU %"] if score == "mean_iou" else []
         heads += ["accuracy %"]
+    sigmas = any(isinstance(row["sigmas"], dict) and row["sigmas"] for row in rows)
     if learned:
-        heads += ["parameters", "compilations", "sigma of each layer, px"]
+        heads += ["parameters", "compilations"]
+    if sigmas:
+        heads += ["sigma of each layer, px"]
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     scores = ["mean_iou", "accuracy"] if learned and not several else [score]
     scores = [name for name in scores if name in rows[0]]
     for row in (*rows, *result.get("summary", ())):
-        table.add_row(row["name"], *_cells(row, scores, learned, several))
+        cells = _cells(row, scores, learned, several)
+        table.add_row(row["name"], *(cells if sigmas or not learned else cells[:-1]))
     # A cut column helps nobody, a wrapped line is still readable: so measure the table.
     needed = table.__rich_measure__(console, console.options.update(max_width=10_000))
     wide = Console(file=console.file, width=max(console.width, needed.maximum))
