@@ -56,8 +56,8 @@ def semigroup_equivariance_error(
     whole = jnp.asarray(fn(scale_space_lift(image, levels=levels, **options)))
     if whole.ndim != 4 or len(whole) <= steps:
         raise ValueError(
-            f"`fn` returns an array of shape {whole.shape}; it must be [K, H, W, C] with"
-            f" more levels K than `steps={steps}`."
+            f"`fn` returns an array of shape {whole.shape}; it must be [K, H, W, C]"
+            f" with more levels K than `steps={steps}`."
         )
     expected = shift_levels(whole, steps=steps, base=base, padding=padding)
     pairs = [np.asarray(y, np.float64)[: len(expected)] for y in (found, expected)]

@@ -1,6 +1,11 @@
 """Networks: one family a file, published sizes as functions beside them."""
 
 from gdjax.models.configuration import NetworkConfig as NetworkConfig
+from gdjax.models.deep_scale_spaces import (
+    SDenseNet as SDenseNet,
+    SResNet as SResNet,
+    matched_baseline as matched_baseline,
+)
 from gdjax.models.families import FAMILIES as FAMILIES
 from gdjax.models.gaussdernet import (
     GaussDerNet as GaussDerNet,

@@ -1,6 +1,7 @@
 """All families of networks: one line each, and what it means is beside its module."""
 
 from gdjax.models.configuration import NetworkConfig
+from gdjax.models.deep_scale_spaces import SDenseNetConfig, SResNetConfig
 from gdjax.models.gaussdernet import GaussDerNetConfig
 from gdjax.models.gaussderresnet import GaussDerResNetConfig
 from gdjax.models.njet_classifiers import NJetAllCNNConfig, NJetNINConfig
@@ -23,6 +24,8 @@ FAMILIES: dict[str, type[NetworkConfig]] = {
     "njet_unet": NJetUNetConfig,
     "njet_aspp": NJetASPPConfig,
     "njet_deeplab": NJetDeepLabConfig,
+    "s_resnet": SResNetConfig,
+    "s_densenet": SDenseNetConfig,
 }
 
 
