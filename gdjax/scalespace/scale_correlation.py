@@ -54,8 +54,7 @@ def extend_scale_axis(
     check_order(count, name="count")
     if f.ndim < 4:
         raise ValueError(f"`f` of shape {f.shape} must be lifted, [..., K, H, W, C].")
-    if rule not in get_args(ScaleAxis):
-        raise ValueError(f"`rule={rule!r}` must be one of {get_args(ScaleAxis)}.")
+    _check_rule(rule, name="rule")
     if rule == "extend" or count == 0:
         return f
     last = f[..., -1:, :, :, :]
@@ -67,6 +66,11 @@ def extend_scale_axis(
         more = _smoothed_on(last, f.shape[-4], count, base, zero_scale, discretisation,
                             padding)  # fmt: skip
     return jnp.concatenate([f, *more], axis=-4)
+
+
+def _check_rule(rule: Any, *, name: str) -> None:
+    if rule not in get_args(ScaleAxis):
+        raise ValueError(f"`{name}={rule!r}` must be one of {get_args(ScaleAxis)}.")
 
 
 def _smoothed_on(last, levels, count, base, zero_scale, discretisation, padding):
@@ -124,6 +128,7 @@ def scale_space_correlation(
     f, kernel = check_image(f, ndim=2), jnp.asarray(kernel)
     check_base(base)
     check_padding(padding)
+    _check_rule(scale_axis, name="scale_axis")
     levels = _check_shapes(f, kernel)
     depth, height, width = kernel.shape[:3]
     count = levels - depth + 1 if scale_axis == "extend" else levels

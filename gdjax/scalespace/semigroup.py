@@ -204,8 +204,9 @@ def _positions(size: int, factor: float, offset: float, padding: str) -> np.ndar
     if padding != "wrap":
         count = math.ceil(size / factor - 1e-9)
         return np.arange(count) * factor + offset
-    count = round(size / factor)
-    if count < 1 or (factor == round(factor) and count * factor != size):
+    count, whole = round(size / factor), round(factor)
+    # Powers of real bases are whole but for rounding: sqrt(2)^2.
+    if count < 1 or (abs(factor - whole) < 1e-9 and count * whole != size):
         raise ValueError(
             f"a wrapped axis of {size} px can't be made smaller by {factor:g}: give a"
             " side that is a multiple of it, or another `padding`."
