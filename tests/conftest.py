@@ -235,6 +235,88 @@ def reference_layer(
     return y
 
 
+def level_variance(k, base, zero_scale=0.5):
+    """t_k = s_0^2 (base^(2 k) - 1), what T = A^-1 S_0 A^-T - S_0 is for A = base^-k."""
+    return zero_scale**2 * (base ** (2 * k) - 1)
+
+
+def reference_blur(x, variance, padding):
+    """Sums over e^-t I_|n|(t), |n| <= 12 sqrt(t) + 24, [..., H, W, C], per axis."""
+    x = np.asarray(x, np.float64)
+    for axis, t in zip((-3, -2), np.broadcast_to(variance, 2), strict=True):
+        reach = math.ceil(12 * math.sqrt(t)) + 24  # e^-72 of it is beyond
+        margin = [(0, 0)] * x.ndim
+        margin[axis] = (reach, reach)
+        wide, size, y = np.pad(x, margin, mode=PAD_MODES[padding]), x.shape[axis], 0
+        for n in range(-reach, reach + 1):
+            moved = np.arange(reach - n, reach - n + size)
+            y = y + ive(abs(n), t) * np.take(wide, moved, axis)
+        x = y
+    return x
+
+
+def reference_read(x, positions, padding, axis):
+    """x at real positions: whole ones in the padded axis, others trigonometrically."""
+    x, size = np.asarray(x, np.float64), x.shape[axis]
+    whole = np.rint(positions).astype(int)
+    if np.abs(positions - whole).max() < 1e-9:
+        margin = [(0, 0)] * x.ndim
+        margin[axis] = (max(0, -whole.min()), max(0, whole.max() - size + 1))
+        wide = np.pad(x, margin, mode=PAD_MODES[padding])
+        return np.take(wide, whole + margin[axis][0], axis)
+    assert padding == "wrap"
+    frequency = np.fft.fftfreq(size)
+    waves = np.exp(2j * np.pi * np.multiply.outer(positions, frequency))
+    spectrum = np.moveaxis(np.fft.fft(x, axis=axis), axis, 0)
+    return np.moveaxis(np.tensordot(waves, spectrum, 1).real / size, 0, axis)
+
+
+def reference_scale_correlation(
+    f, psi, *, base, padding, scale_axis="truncate", zero_scale=0.5
+):
+    """sum_i sum_l sum_y psi_l^io(y) f_(k + l)^i(base^k y + z), [..., K, H, W, C]."""
+    f, psi = np.asarray(f, np.float64), np.asarray(psi, np.float64)
+    levels, (depth, *taps, _, features) = f.shape[-4], psi.shape
+
+    def fetch(k):
+        last = f[..., levels - 1, :, :, :]
+        if k < levels:
+            return f[..., k, :, :, :]
+        if scale_axis == "continue":
+            more = level_variance(k, base, zero_scale)
+            more -= level_variance(levels - 1, base, zero_scale)
+            return reference_blur(last, more, padding)
+        return {"truncate": 0 * last, "replicate": last}[scale_axis]
+
+    found = []
+    for k in range(levels - depth + 1 if scale_axis == "extend" else levels):
+        y = np.zeros((*f.shape[:-4], *f.shape[-3:-1], features))
+        for level, u, v in itertools.product(range(depth), *map(range, taps)):
+            x = fetch(k + level)
+            for axis, tap, size in ((-3, u, taps[0]), (-2, v, taps[1])):
+                offset = base**k * (tap - size // 2)
+                x = reference_read(x, np.arange(x.shape[axis]) + offset, padding, axis)
+            for i, o in np.ndindex(psi.shape[3:]):
+                y[..., o] += psi[level, u, v, i, o] * x[..., i]
+        found.append(y)
+    return np.stack(found, -4)
+
+
+@pytest.fixture(scope="session")
+def blur_oracle():
+    return reference_blur
+
+
+@pytest.fixture(scope="session")
+def read_oracle():
+    return reference_read
+
+
+@pytest.fixture(scope="session")
+def scale_correlation_oracle():
+    return reference_scale_correlation
+
+
 @pytest.fixture(scope="session")
 def taps_oracle():
     return reference_taps
