@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.scalespace.checks import check_image, check_order, check_padding, check_sigma
@@ -25,8 +26,8 @@ def matched_pairs(
     """Initial weights [N, h, w, C_in, C_out] that hand their input on, and noise.
 
     Noise of standard deviation 10^-2; at the centre of all levels, C / C_out with
-    C = gcd(C_in, C_out) for pairs with floor(i C / C_in) = floor(o C / C_out), so that
-    the mean over the inputs of an output is kept.
+    C = gcd(C_in, C_out) for pairs with floor(i C / C_in) = floor(o C / C_out), 0 for
+    others, so that each level keeps the sum over its channels.
 
     [dss] sec. 3, from [Yu and Koltun 2015]. Choice: matched pairs, as in the authors'
     code; the text reads as if every pair had a one, which multiplies activations by
@@ -96,12 +97,12 @@ class ScaleSpaceCorrelation(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
+        if np.shape(self.kernel_size) != (2,):
+            raise ValueError(f"`kernel_size={self.kernel_size!r}` must be (h, w).")
         self.kernel_size = tuple(self.kernel_size)  # pyright: ignore
         super().__post_init__()
         check_order(self.features, name="features", lowest=1)
         check_order(self.scale_dim, name="scale_dim", lowest=1)
-        if len(self.kernel_size) != 2:
-            raise ValueError(f"`kernel_size={self.kernel_size}` must be (h, w).")
         for size in self.kernel_size:
             check_order(size, name="kernel_size", lowest=1)
         check_base(self.base)
