@@ -19,9 +19,22 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 import gdjax
 import gdjax.models
-from gdjax.layers import GaussianDerivative, NJetConv, ResidualBlock, njet_convolution
+from gdjax.layers import (
+    GaussianDerivative,
+    NJetConv,
+    ResidualBlock,
+    ScaleSpaceCorrelation,
+    njet_convolution,
+)
 from gdjax.models import GaussDerNet, GaussDerResNet, NJetNIN, NJetToy, NJetUNet
-from gdjax.scalespace import plain
+from gdjax.scalespace import (
+    plain,
+    scale_action,
+    scale_space_correlation,
+    scale_space_lift,
+    semigroup_correlation,
+    shift_levels,
+)
 
 
 DEVICES = 2
@@ -56,6 +69,9 @@ SPECTRAL = gdjax.SpectralGaussian()
 FEATURES = {"params": {"kernel": P(None, None, "d"), "bias": P("d")}}
 OUT = P(None, None, None, "d")
 CHANNELS = P(), OUT, OUT
+LEVELS = P(None, None, None, None, "d")
+SEMIGROUP = {"levels": 3, "zero_scale": 0.6}
+LIFTED = (2, 3, 6, 5, 2)
 RES = {"widths": (4, 6), "num_classes": 3, "sigmas": (0.7,)}
 ORDER_1 = functools.partial(njet_convolution, order=1)
 FUNCTIONS = {
@@ -70,6 +86,33 @@ FUNCTIONS = {
     ),
     "njet, spectral": function(
         lambda s, x: gdjax.njet(x, s, discretisation=SPECTRAL), 0.9
+    ),
+    # Linear in images; the number in front is their parameter.
+    "scale_space_lift": function(
+        lambda s, x: s * scale_space_lift(x, **SEMIGROUP), 1.2, split=(P(), OUT, LEVELS)
+    ),
+    "scale_action": function(
+        lambda s, x: scale_action(s * x, steps=1, shift=(0, 0.5)), 1.2, split=CHANNELS
+    ),
+    "shift_levels": function(
+        lambda s, f: shift_levels(s * f, steps=1, padding="edge"), 1.2, shape=LIFTED,
+        split=(P(), LEVELS, LEVELS),
+    ),
+    "semigroup_correlation": Case(
+        lambda psi, x: semigroup_correlation(
+            x, psi, act=lambda x: jnp.stack([jnp.roll(x, -s, 1) for s in range(3)], 1)
+        ),
+        lambda key, x: jax.random.normal(key, x.shape[1:], x.dtype),
+    ),
+    "scale_space_correlation": Case(
+        lambda psi, f: scale_space_correlation(f, psi, scale_axis="continue"),
+        lambda key, f: jax.random.normal(key, (2, 2, 2, 2, 4), f.dtype),
+        LIFTED, (LEVELS, P(), LEVELS),
+    ),
+    "scale_space_correlation, real": Case(
+        lambda psi, f: scale_space_correlation(f, psi, base=1.5, padding="wrap"),
+        lambda key, f: jax.random.normal(key, (1, 2, 3, 2, 3), f.dtype),
+        LIFTED,
     ),
 }  # fmt: skip
 LAYERS = {
@@ -99,6 +142,11 @@ LAYERS = {
     "NJetConv, chunks": module(
         NJetConv(28, order=1, sharing="input"), shape=(140, 6, 5, 28)
     ),
+    "ScaleSpaceCorrelation": module(
+        ScaleSpaceCorrelation(4, scale_dim=2),
+        shape=LIFTED,
+        split=({"params": {"kernel": LEVELS, "bias": P("d")}}, P(), LEVELS),
+    ),
     "ResidualBlock": Case(
         lambda v, x: ResidualBlock(6, separable=True).apply(v, [x], sigmas=[0.8])[0],
         lambda key, x: ResidualBlock(6, separable=True).init(key, [x], sigmas=[0.8]),
@@ -120,12 +168,14 @@ NETWORKS = {
 }
 CASES = FUNCTIONS | LAYERS | NETWORKS
 FAMILIES = {"GaussDerNet", "GaussDerResNet, remat", "NJetToy"}
-USUAL = {*FUNCTIONS, *LAYERS, *FAMILIES}
+RARE = {"shift_levels", "scale_space_correlation", "scale_space_correlation, real"}
+USUAL = {*FUNCTIONS, *LAYERS, *FAMILIES} - RARE
 # What the default run leaves out, since most of a test is compiling.
 SEVERAL = {
     "smooth, sigma per channel", "njet", "GaussianDerivative", "NJetConv, output",
     "GaussianDerivative, fewer", "GaussianDerivative, whole",
-    "GaussianDerivative, chunks", "GaussDerResNet, remat",
+    "GaussianDerivative, chunks", "GaussDerResNet, remat", "ScaleSpaceCorrelation",
+    "scale_action",
 }  # fmt: skip
 CHOSEN = {
     "test_all_derivatives_are_those_of_the_mathematics": SEVERAL,
@@ -274,6 +324,7 @@ def test_shard_map_over_channels(x64, mesh, split):
             "GaussianDerivative, depthwise": GaussianDerivative(
                 2, sigma=1.0, depthwise=True
             ),
+            "ScaleSpaceCorrelation": ScaleSpaceCorrelation(2, scale_dim=2),
         }[split]
         case = case._replace(apply=made.apply)
     same(jax.jit(in_parts(case, mesh, case.split))(*given(split)), expected(split))
@@ -413,6 +464,7 @@ MADE = {
     "GaussianDerivative": lambda kind: kind(3, sigma=1.0),
     "NJetConv": lambda kind: kind(3),
     "DeformableConv": lambda kind: kind(3),
+    "ScaleSpaceCorrelation": lambda kind: kind(3),
     "ResidualBlock": lambda kind: kind(3),
     "GaussDerNet": lambda kind: kind(widths=(3,)),
     "GaussDerResNet": lambda kind: kind(widths=(3, 3)),
