@@ -59,9 +59,18 @@ def sample_matrix(positions: np.ndarray, size: int, padding: str) -> np.ndarray:
 
 
 def _dirichlet(offset: np.ndarray, size: int) -> np.ndarray:
-    """Trigonometric interpolation of `size` equidistant samples."""
-    frequency = np.arange(1, (size + 1) // 2)
-    total = 1 + 2 * np.cos(2 * np.pi * offset[..., None] * frequency / size).sum(-1)
-    if size % 2 == 0:
-        total = total + np.cos(np.pi * offset)
-    return total / size
+    """Trigonometric interpolation of `size` equidistant samples.
+
+      D(x) = sin(pi x) / (N sin(pi x / N)) for odd N, with tan in place of sin for even
+
+    sin(pi x) is taken of the distance to the nearest whole number, so that rows at
+    whole positions are those of the identity.
+    """
+    offset = offset - size * np.rint(offset / size)  # the nearest period
+    whole = np.rint(offset)
+    sign = 1.0 - 2.0 * (np.abs(whole) % 2)
+    above = sign * np.sin(np.pi * (offset - whole))
+    angle = np.pi * offset / size
+    below = size * (np.tan(angle) if size % 2 == 0 else np.sin(angle))
+    at_sample = np.abs(offset) < 1e-12
+    return np.where(at_sample, 1.0, above / np.where(at_sample, 1.0, below))
