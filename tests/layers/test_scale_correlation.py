@@ -90,11 +90,12 @@ def test_the_discretisation_is_that_of_continued_levels():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "outputs"), [(1, 1), (4, 4), (4, 8), (8, 4), (6, 4), (1, 3), (3, 5)]
+    ("inputs", "outputs", "taps"),
+    [(4, 4, (3, 3)), (4, 8, (2, 4)), (6, 4, (3, 3)), (1, 3, (1, 5)), (3, 5, (3, 2))],
 )
-@pytest.mark.parametrize("taps", [(3, 3), (2, 4)])
 def test_matched_pairs_have_the_centres_of_their_formula(inputs, outputs, taps):
-    kernel = np.asarray(matched_pairs(jax.random.key(1), (2, *taps, inputs, outputs)))
+    draw = jax.jit(matched_pairs, static_argnums=1)
+    kernel = np.asarray(draw(jax.random.key(1), (2, *taps, inputs, outputs)))
     common = math.gcd(inputs, outputs)
     for i, o in np.ndindex(inputs, outputs):
         matched = math.floor(i * common / inputs) == math.floor(o * common / outputs)
@@ -122,24 +123,24 @@ def test_all_but_the_centre_is_noise_of_a_hundredth():
 def test_one_level_and_one_channel_are_handed_on_but_for_noise():
     layer = ScaleSpaceCorrelation(1)
     x = noise(2, 8, 8, 1).astype(np.float32)
-    y = layer.apply(layer.init(jax.random.key(0), x), x)
+    y, _ = jax.jit(layer.init_with_output)(jax.random.key(0), x)
     # 8 terms of noise of a hundredth.
     assert np.abs(y - x).std() < 2 * math.sqrt(8) * 1e-2 * x.std()
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 3, 32, 32), (1, 2, 3, 32, 64)])
-def test_he_weights_have_the_variance_of_all_that_is_summed(shape):
+def test_he_weights_have_the_variance_of_all_that_is_summed():
+    shape = (2, 2, 3, 32, 64)
     kernel = np.asarray(he_levels(jax.random.key(0), shape))
     fan_in = math.prod(shape[:-1])
-    # Uniform with n >= 12288: the variance is known to sqrt(0.8 / n) = 0.8 %.
+    # Uniform, n = 24576: the variance is known to sqrt(0.8 / n) = 0.6 %.
     np.testing.assert_allclose(kernel.var(), 2 / fan_in, rtol=0.03)
     assert np.abs(kernel).max() <= math.sqrt(6 / fan_in) * (1 + 1e-6)
     layer = ScaleSpaceCorrelation(
         shape[-1], shape[1:3], shape[0], start="he", use_bias=False
     )
-    x = jnp.zeros((shape[0], 8, 8, shape[3]))
+    x = jnp.zeros((shape[0], 4, 4, shape[3]))
     drawn = jax.jit(layer.init)(jax.random.key(0), x)["params"]["kernel"]
-    np.testing.assert_allclose(drawn.var(), 2 / fan_in, rtol=0.03)
+    np.testing.assert_allclose(np.asarray(drawn).var(), 2 / fan_in, rtol=0.03)
 
 
 # ---------------------------------------------------------------- under JAX's functions
@@ -149,12 +150,12 @@ def test_gradients_are_finite_differences(x64):
     layer = ScaleSpaceCorrelation(2, scale_dim=2, scale_axis="continue")
     variables = variables_of(layer, 2)
     check_grads(
-        jax.jit(layer.apply), (variables, noise(2, 5, 4, 2)), order=1, atol=1e-6,
-        rtol=1e-6,
+        jax.jit(layer.apply), (variables, noise(2, 5, 4, 2)), order=1,
+        modes=("rev",), atol=1e-6, rtol=1e-6,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", ["levels", "real"])
 def test_gradients_of_initial_weights_are_finite(name):
     layer = ScaleSpaceCorrelation(3, **FIELDS[name])
     x = noise(3, 10, 10, 2).astype(np.float32)

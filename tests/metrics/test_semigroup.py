@@ -89,12 +89,11 @@ def test_errors_are_those_of_the_equation_by_loops(blur_oracle):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.parametrize("depths", [(1,), (2,), (1, 2), (2, 1, 2)])
+@pytest.mark.parametrize(("depths", "steps"), [((2,), 1), ((1, 2), 2), ((2, 1, 2), 1)])
 def test_networks_are_equivariant_on_band_limited_images(depths, steps):
     # Spectral lift, image band-limited to pi / 2^n: exact but for float32, on levels
     # that don't see the border of the scale axis.
-    levels = 5
+    levels = 4
     errors = semigroup_equivariance_error(
         drawn(Layers(depths), levels), band_limited(32, math.pi / 2**steps),
         steps=steps, levels=levels, discretisation=SPECTRAL,
@@ -102,13 +101,12 @@ def test_networks_are_equivariant_on_band_limited_images(depths, steps):
     seen = sum(depth - 1 for depth in depths)
     assert len(errors) == levels - steps
     assert errors[: levels - steps - seen].max() <= 1e-5
-    if seen:
-        assert errors[-1] > 0.05
+    assert errors[-1] > 0.05
 
 
 def test_it_is_exact_at_base_3_too():
     errors = semigroup_equivariance_error(
-        drawn(Layers((1, 1), base=3.0), 3), band_limited(27, math.pi / 3), steps=1,
+        drawn(Layers((1,), base=3.0), 3), band_limited(27, math.pi / 3), steps=1,
         base=3, levels=3, discretisation=SPECTRAL,
     )  # fmt: skip
     assert errors.max() <= 1e-5
@@ -151,9 +149,9 @@ def on_a_photograph(scale_axis, layers, levels=5):
     return semigroup_equivariance_error(run, photograph(), steps=1, levels=levels)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_photographs_are_off_by_aliases_and_by_the_border_of_the_scale_axis(layers):
+def test_photographs_are_off_by_aliases_and_by_the_border_of_the_scale_axis():
     # Published: below 0.01 but at the border.
+    layers = 2
     found = {
         rule: on_a_photograph(rule, layers)
         for rule in ("truncate", "replicate", "continue")

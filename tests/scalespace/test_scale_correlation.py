@@ -43,19 +43,19 @@ def close(found, wanted, tolerance):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * largest)
 
 
-def in_both_precisions(run, wanted, *arrays):
-    for dtype, tolerance in TOLERANCES.items():
+def in_both_precisions(run, wanted, *arrays, dtypes=(np.float32, np.float64)):
+    for dtype in dtypes:
+        tolerance = TOLERANCES[dtype]
         with jax.enable_x64(dtype == np.float64):
             found = jax.jit(run)(*(a.astype(dtype) for a in arrays))
             assert found.dtype == dtype
             close(np.asarray(found, np.float64), wanted, tolerance)
 
 
-def is_the_oracle(oracle, f, psi, **options):
+def is_the_oracle(oracle, f, psi, *, dtypes=(np.float64,), **options):
     wanted = oracle(f, psi, **options)
-    in_both_precisions(
-        functools.partial(scale_space_correlation, **options), wanted, f, psi
-    )
+    run = functools.partial(scale_space_correlation, **options)
+    in_both_precisions(run, wanted, f, psi, dtypes=dtypes)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -66,11 +66,11 @@ def test_every_border_rule_is_the_sum_over_levels_pixels_and_channels(
     is_the_oracle(
         scale_correlation_oracle, noise(3, 6, 7, 3), noise(2, 3, 3, 3, 2, seed=1),
         base=2, padding=padding, scale_axis=scale_axis, zero_scale=0.6,
+        dtypes=[np.float64] + [np.float32] * (padding in ("zero", "wrap")),
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("base", [2, 3])
+@pytest.mark.parametrize(("depth", "base"), [(1, 2), (1, 3), (2, 3), (3, 2), (3, 3)])
 def test_scale_dimensions_and_bases(scale_correlation_oracle, depth, base):
     is_the_oracle(
         scale_correlation_oracle, noise(3, 10, 11, 2),
@@ -102,13 +102,12 @@ def test_one_pixel_of_the_filter_reads_one_pixel_of_one_level():
     np.testing.assert_array_equal(found[2], 0)
 
 
-@pytest.mark.parametrize("base", [math.sqrt(2), 1.5])
-@pytest.mark.parametrize("taps", [(3, 3), (2, 3)])
+@pytest.mark.parametrize(("base", "taps"), [(math.sqrt(2), (3, 3)), (1.5, (2, 3))])
 def test_real_bases_read_between_pixels(scale_correlation_oracle, base, taps):
     is_the_oracle(
         scale_correlation_oracle, band_limited(3, 8, 9, 2),
         noise(2, *taps, 2, 2, seed=1), base=base, padding="wrap",
-        scale_axis="replicate",
+        scale_axis="replicate", dtypes=TOLERANCES,
     )  # fmt: skip
 
 
@@ -128,10 +127,15 @@ def test_real_bases_read_constant_images_between_pixels(padding):
 
 
 @pytest.mark.parametrize(
-    ("base", "steps", "size", "shift"),
-    [(2, 1, (8, 12), (1, -2)), (2, 2, (8, 12), (0, 0)), (3, 1, (9, 18), (-1, 2))],
+    ("base", "steps", "size", "shift", "scale_axis"),
+    [
+        (2, 1, (8, 12), (1, -2), "truncate"),
+        (2, 2, (8, 12), (0, 0), "replicate"),
+        (2, 1, (8, 12), (0, 0), "continue"),
+        (2, 2, (8, 12), (1, -2), "extend"),
+        (3, 1, (9, 18), (-1, 2), "truncate"),
+    ],
 )
-@pytest.mark.parametrize("scale_axis", RULES)
 def test_shifts_of_levels_commute_with_it_at_integer_bases(
     base, steps, size, shift, scale_axis
 ):
@@ -150,8 +154,7 @@ def test_shifts_of_levels_commute_with_it_at_integer_bases(
     close(found[inside], wanted[inside], 1e-6)
 
 
-@pytest.mark.parametrize("base", [2, 3])
-def test_zeros_around_images_commute_with_downscaling_too(base):
+def test_zeros_around_images_commute_with_downscaling_too(base=3):
     f = noise(3, 13, 10, 2).astype(np.float32)
     psi = noise(1, 3, 3, 2, 2, seed=1).astype(np.float32)
     small = shift_levels(f, steps=1, base=base)
@@ -194,10 +197,8 @@ def test_no_levels_are_added_where_none_are_wanted(rule):
 
 
 KINDS = {
-    "base 2": {"padding": "edge"},
+    "continue": {"padding": "edge", "scale_axis": "continue"},
     "real": {"base": 1.5, "padding": "symmetric", "scale_axis": "replicate"},
-    "continue": {"padding": "wrap", "scale_axis": "continue"},
-    "extend": {"scale_axis": "extend"},
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -208,7 +209,7 @@ def test_gradients_in_input_and_filter_are_finite_differences(x64, kind):
     # Bilinear: finite differences are exact but for rounding.
     check_grads(
         jax.jit(run), (noise(3, 5, 6, 2), noise(2, 3, 2, 2, 2, seed=1)), order=1,
-        atol=1e-6, rtol=1e-6,
+        modes=("rev",), atol=1e-6, rtol=1e-6,
     )  # fmt: skip
 
 

@@ -166,14 +166,14 @@ def acted(x, n, shift, base, padding, read_oracle):
     return x
 
 
-WHOLE = [(2, 1, (1, -3)), (2, 2, (0, 0)), (3, 1, (5, 1))]
+WHOLE = [(2, 1, (1, -3), p) for p in PADDINGS]
+WHOLE += [(2, 2, (0, 0), "zero"), (3, 1, (5, 1), "wrap")]
 REAL = [(math.sqrt(2), 1, (0, 0)), (2, 1, (0.5, -0.25)), (1.5, 2, (1, 0.3))]
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize(("base", "n", "shift"), WHOLE)
+@pytest.mark.parametrize(("base", "n", "shift", "padding"), WHOLE)
 def test_the_action_blurs_and_takes_pixels(
-    blur_oracle, read_oracle, padding, base, n, shift
+    blur_oracle, read_oracle, base, n, shift, padding
 ):
     shape = (12, 24, 2) if padding == "wrap" else (7, 10, 2)
     x = noise(*shape)
@@ -198,9 +198,8 @@ def test_the_action_of_real_bases_reads_between_pixels(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize(("base", "n", "shift"), WHOLE)
-def test_shifting_levels_fetches_coarser_ones(read_oracle, padding, base, n, shift):
+@pytest.mark.parametrize(("base", "n", "shift", "padding"), WHOLE)
+def test_shifting_levels_fetches_coarser_ones(read_oracle, base, n, shift, padding):
     shape = (3, 12, 24, 2) if padding == "wrap" else (3, 7, 10, 2)
     f = noise(*shape)
     wanted = acted(f[n:], n, shift, base, padding, read_oracle)
@@ -457,10 +456,8 @@ def made(run, shape, **options):
 
 SMALL, LIFTED = (4, 6, 2), (3, 4, 6, 2)
 RUNS = {
-    "lift": made(scale_space_lift, SMALL, levels=3),
-    "lift, real": made(scale_space_lift, SMALL, levels=2, base=1.4, padding="edge"),
+    "lift": made(scale_space_lift, SMALL, levels=2, base=1.4, padding="edge"),
     "lift, two bases": made(scale_space_lift, SMALL, levels=2, anisotropic=(2, 1)),
-    "action": made(scale_action, SMALL, steps=1, shift=(1, 0)),
     "action, real": made(scale_action, SMALL, steps=1, base=1.5, padding="symmetric"),
     "shift": made(shift_levels, LIFTED, steps=1, shift=(0, -1)),
     "shift, real": made(shift_levels, LIFTED, steps=1, shift=(0.5, 0), padding="wrap"),
@@ -472,7 +469,9 @@ every = pytest.mark.parametrize("name", RUNS)
 def test_gradients_are_finite_differences(x64, name):
     run, shape = RUNS[name]
     # Linear: finite differences are exact but for rounding.
-    check_grads(jax.jit(run), (noise(*shape),), order=1, atol=1e-6, rtol=1e-6)
+    check_grads(
+        jax.jit(run), (noise(*shape),), order=1, modes=("rev",), atol=1e-6, rtol=1e-6
+    )
 
 
 @every
@@ -486,11 +485,11 @@ def test_jit_vmap_and_leading_axes_are_a_loop(x64, name):
     close(np.asarray(jax.vmap(run)(x)), wanted, 1e-13)
 
 
-@every
+@pytest.mark.parametrize("name", ["lift", "action, real", "shift, real"])
 def test_bfloat16_stays(name):
     run, shape = RUNS[name]
     x = jnp.asarray(noise(*shape), jnp.bfloat16)
-    found = run(x)
+    found = jax.jit(run)(x)
     assert found.dtype == jnp.bfloat16
     # Images, weights and sums are rounded to 2^-9, some times in a row.
     close(np.asarray(found, np.float32), np.asarray(run(x.astype(jnp.float32))), 0.02)
@@ -504,7 +503,7 @@ def test_semigroup_correlations_are_bilinear(x64):
             f, psi, act=lambda f: jnp.stack([jnp.roll(f, -s) for s in range(6)])
         )
 
-    check_grads(jax.jit(run), (f, psi), order=2, atol=1e-6, rtol=1e-6)
+    check_grads(jax.jit(run), (f, psi), order=1, modes=("rev",), atol=1e-6, rtol=1e-6)
     close(np.asarray(jax.jit(run)(f, psi)), np.asarray(run(f, psi)), 1e-14)
     several = noise(3, 6)
     found = jax.vmap(run, (0, None))(several, psi)
