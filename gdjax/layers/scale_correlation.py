@@ -26,8 +26,8 @@ def matched_pairs(
     """Initial weights [N, h, w, C_in, C_out] that hand their input on, and noise.
 
     Noise of standard deviation 10^-2; at the centre of all levels, C / C_out with
-    C = gcd(C_in, C_out) for pairs with floor(i C / C_in) = floor(o C / C_out), 0 for
-    others, so that each level keeps the sum over its channels.
+    C = gcd(C_in, C_out) for pairs with floor(i C / C_in) = floor(o C / C_out), so that
+    each level keeps, but for the noise, the sum over its channels.
 
     [dss] sec. 3, from [Yu and Koltun 2015]. Choice: matched pairs, as in the authors'
     code; the text reads as if every pair had a one, which multiplies activations by
@@ -38,10 +38,9 @@ def matched_pairs(
     own = jnp.arange(inputs)[:, None] * common // inputs
     matched = own == jnp.arange(outputs)[None] * common // outputs
     noise = 1e-2 * jax.random.normal(key, shape, dtype)
-    centre = jnp.where(matched, jnp.asarray(common / outputs, dtype), 0)
-    return noise.at[:, height // 2, width // 2].set(jnp.broadcast_to(
-        centre, (shape[0], inputs, outputs)
-    ))  # fmt: skip
+    middle = noise[:, height // 2, width // 2]
+    centre = jnp.where(matched, jnp.asarray(common / outputs, dtype), middle)
+    return noise.at[:, height // 2, width // 2].set(centre)
 
 
 def he_levels(

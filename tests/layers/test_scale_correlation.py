@@ -99,12 +99,15 @@ def test_matched_pairs_have_the_centres_of_their_formula(inputs, outputs, taps):
     common = math.gcd(inputs, outputs)
     for i, o in np.ndindex(inputs, outputs):
         matched = math.floor(i * common / inputs) == math.floor(o * common / outputs)
-        wanted = np.float32(common / outputs) if matched else 0
         centres = kernel[:, taps[0] // 2, taps[1] // 2, i, o]
-        np.testing.assert_array_equal(centres, wanted)
+        if matched:
+            np.testing.assert_array_equal(centres, np.float32(common / outputs))
+        else:  # noise, as at all other places
+            assert (np.abs(centres) < 6e-2).all() and (centres != 0).all()
     # What a level hands on: each input once, in parts; so sums over channels are kept,
-    # and means between layers of as many channels.
+    # and means between layers of as many channels. Noise is below a tenth of that.
     centres = kernel[:, taps[0] // 2, taps[1] // 2]
+    centres = np.where(np.abs(centres) < 6e-2, 0, centres)
     np.testing.assert_allclose(centres.sum(-1), 1, rtol=1e-6)
     if inputs == outputs:
         np.testing.assert_array_equal(centres, np.stack([np.eye(inputs)] * 2))
