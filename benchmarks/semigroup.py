@@ -9,7 +9,9 @@ whole one. Base 2 on 512 px, base sqrt 2 on 478 px (478, 338, 239 and 169 px are
 apart to 1e-5). `clear` are the levels that the border of the scale axis does not reach
 after n layers, k + l + n <= 7, `border` the others.
 
-Writes semigroup.json, semigroup.md and three plots.
+Before that, a training step of a layer beside plain convolutions; `--only-speed`
+writes speed.json and speed.md and ends. Writes semigroup.json, semigroup.md and three
+plots.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import skimage.data
 import skimage.transform
 from equivariance_report import table
 from outputs import write
+from steps import layer_step, medians
 
 import gdjax
 from gdjax.layers import ScaleSpaceCorrelation
@@ -155,10 +158,52 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def speed(small: bool, repeats: int) -> list[Row]:
+    """Output and all gradients of a layer, beside plain convolutions of its levels."""
+    side, channels, batch = (16, 4, 1) if small else (64, 32, 8)
+    levels = 2 if small else 4
+    shape = batch, levels, side, side, channels
+    plain = nn.Conv(channels, (3, 3))
+
+    def on_levels(layer: Any) -> Any:
+        return layer.init, layer.apply
+
+    def convolutions() -> Any:
+        def apply(variables: Any, x: jax.Array) -> jax.Array:
+            found = [plain.apply(variables, x[:, k]) for k in range(levels)]
+            return jnp.stack(found, axis=1)
+
+        return lambda key, x: plain.init(key, x[:, 0]), apply
+
+    cases = {"four plain 3 x 3 convolutions": convolutions()}
+    for base, name in ((2.0, "2"), (2**0.5, "sqrt 2")):
+        for dim in (1, 2):
+            layer = ScaleSpaceCorrelation(channels, scale_dim=dim, base=base)
+            cases[f"base {name}, scale dimension {dim}"] = on_levels(layer)
+    timed = {
+        name: layer_step(
+            (lambda x, init=init: init(jax.random.key(0), x), apply), shape, channels
+        )
+        for name, (init, apply) in cases.items()
+    }
+    seconds = medians(timed, repeats)
+    first = next(iter(seconds.values()))
+    return [{"name": n, "step_s": t, "ratio": t / first} for n, t in seconds.items()]
+
+
 def markdown(result: dict[str, Any]) -> str:
-    """Means over clear levels and steps, and the border by its rule."""
-    rows = result["rows"]
+    """Speed; means over clear levels and steps; the border by its rule."""
     lines = []
+    if "speed" in result:
+        lines += ["## Output and gradients of a layer", "", "| | ms | ratio |"]
+        lines += ["|---|---|---|"]
+        for row in result["speed"]:
+            ms = f"{1e3 * row['step_s']:.1f}"
+            lines.append(f"| {row['name']} | {ms} | {row['ratio']:.2f} |")
+        lines.append("")
+    rows = result.get("rows", [])
+    if not rows:
+        return "\n".join(lines)
     down = "base", "layers", "weights", "discretisation", "mean removed"
     cut = [row for row in rows if row["scale axis"] == "truncate"]
     for value, title in (("clear", "Mean"), ("worst", "Largest error")):
@@ -229,8 +274,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--small", action="store_true", help="to try it out")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--only-speed", action="store_true")
     options = parser.parse_args()
     result: dict[str, Any] = {"levels": LEVELS, **versions("float32")}
+    result["speed"] = speed(options.small, options.repeats)
+    if options.only_speed:
+        write(options.out, "speed", result, markdown(result))
+        print(markdown(result))
+        return
     figures = {
         "levels": by_level, "levels_real_base": by_level_at_real_base,
         "downsampled": downsampled,
