@@ -476,6 +476,8 @@ MADE = {
     "NJetResNet": lambda kind: kind(width=2, depth=1),
     "NJetNIN": lambda kind: kind(width=0.05),
     "NJetUNet": lambda kind: kind(widths=(2, 3)),
+    "SResNet": lambda kind: kind(widths=(2,), strides=(1,), depth=1, levels=2),
+    "SDenseNet": lambda kind: kind(first=2, growth=2, blocks=(1, 1), levels=2),
 }  # fmt: skip
 
 

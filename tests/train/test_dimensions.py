@@ -1,6 +1,7 @@
 """Seeds, realisations, best weights, lazy data, what batches carry."""
 
 import dataclasses
+import functools
 import threading
 import typing
 
@@ -199,10 +200,11 @@ def test_losses_may_use_the_index_and_the_factor_of_an_image(net):
     def loss(logits, batch):
         return (batch.index * batch.factor).sum() + 0 * logits.sum()
 
-    _, metrics = train_step(
-        state, batch, model=model, optimizer=optimizer, loss=loss,
+    step = functools.partial(
+        train_step, model=model, optimizer=optimizer, loss=loss,
         augment=AugmentConfig(scale=(2.0, 2.0)),
     )  # fmt: skip
+    _, metrics = jax.jit(step)(state, batch)
     # Enlarging doubles the factors.
     np.testing.assert_allclose(metrics["loss"], 2 * (7 + 16 + 36), rtol=1e-6)
 
