@@ -191,17 +191,18 @@ def _correlated(
 
 
 def _dilated(x: jax.Array, kernel: jax.Array, dilation: int, padding: str) -> jax.Array:
-    for axis, taps in zip((1, 2), kernel.shape[:2], strict=True):
-        before, after = dilation * (taps // 2), dilation * (taps - 1 - taps // 2)
-        size = x.shape[axis]
-        pixels = extend(np.arange(-before, size + after), size, padding)
-        taken = jnp.take(x, np.maximum(pixels, 0), axis=axis)
-        if padding == "zero":
-            inside = np.expand_dims(pixels >= 0, tuple(range(1, 4 - axis)))
-            taken = jnp.where(inside, taken, jnp.zeros((), x.dtype))
-        x = taken
+    margins = [
+        (dilation * (taps // 2), dilation * (taps - 1 - taps // 2))
+        for taps in kernel.shape[:2]
+    ]
+    if padding != "zero":  # zeros are the convolution's own
+        for axis, (before, after) in enumerate(margins, start=1):
+            size = x.shape[axis]
+            pixels = extend(np.arange(-before, size + after), size, padding)
+            x = jnp.take(x, pixels, axis=axis)
+        margins = [(0, 0), (0, 0)]
     return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), "VALID", rhs_dilation=(dilation, dilation),
+        x, kernel, (1, 1), margins, rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=HIGHEST,
     )  # fmt: skip
 
