@@ -112,6 +112,12 @@ def test_a_family_is_trained_evaluated_and_loaded(toy, open_run, random_examples
     tables.print_scores(session.console, result)
     assert f"{learned[-1]:.2f}" in text()
 
+    # Also at size factors, though it has no scale channels.
+    several = session.evaluate(evaluation.Choices(factors=(0.5, 2.0), name="sizes"))
+    assert several["factors"] == [0.5, 2.0]
+    assert several["rows"][0]["accuracy"] == row["accuracy"] * 2  # the same images
+    assert (session.run.path / "sizes_generalisation.png").exists()
+
     network = load_network(session.run.weights("discrete-relu", "single"))
     assert network.config == toy.model.with_net("discrete", "relu")
     assert network.image_shape == (6, 6, 1)
