@@ -24,6 +24,7 @@ from gdjax.data.loading import (
 )
 from gdjax.data.masked_images import MaskedImage, MaskedImages
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
+from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
 from gdjax.data.preparing import BUILDERS, prepare
 from gdjax.data.rescaling import factor_tag, quarter_octaves, rescale
 from gdjax.data.segmentation_folders import (
@@ -44,6 +45,7 @@ __all__ = [
     "GdjaxCifar100",
     "GdjaxFashionMnist",
     "GdjaxMnist",
+    "GdjaxPatchCamelyon",
     "GdjaxStl10",
     "GdjaxSvhn",
     "LazyArray",

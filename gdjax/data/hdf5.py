@@ -79,8 +79,7 @@ def find_parts(
       DataError: if a file is unreadable, its arrays have the wrong shape, labels are
         outside the classes, or h5py is not installed.
     """
-    if importlib.util.find_spec("h5py") is None:
-        raise DataError("the authors' files are HDF5, which needs h5py: install h5py")
+    check_installed("the authors' files are")
     files = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".h5", ".hdf5"))
     available: dict[tuple[str, str], StoredPart] = {}
     for path in files:
@@ -102,6 +101,35 @@ def find_parts(
     return {name: available[key] for name, key in wanted.items()}
 
 
+def check_installed(files: str) -> None:
+    """Refuses to go on without h5py.
+
+    Args:
+      files: which files need it, such as "the authors' files are".
+
+    Raises:
+      DataError: if h5py is not installed.
+    """
+    if importlib.util.find_spec("h5py") is None:
+        raise DataError(f"{files} HDF5, which needs h5py: install h5py")
+
+
+def sample_digest(images: Any, labels: Any) -> str:
+    """A SHA-256 of what is quickly read of a large array in a file.
+
+    Args:
+      images: array or data set of HDF5, [N, ...].
+      labels: array, or data set of HDF5.
+
+    Returns:
+      Of the shape of the images, all labels, and 16 images at either end.
+    """
+    digest = hashlib.sha256(str(images.shape).encode())
+    for array in (labels[:], images[:_SAMPLES], images[-_SAMPLES:]):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def fingerprint(parts: Mapping[str, StoredPart]) -> dict[str, str]:
     """A SHA-256 per split of the labels and of the first and last images.
 
@@ -118,12 +146,8 @@ def fingerprint(parts: Mapping[str, StoredPart]) -> dict[str, str]:
     digests = {}
     for part in parts.values():
         with h5py.File(part.path, "r") as file:
-            images: Any = file[f"x_{part.subset}"]
-            labels: Any = file[f"y_{part.subset}"]
-            digest = hashlib.sha256(str(images.shape).encode())
-            for array in (labels[:], images[:_SAMPLES], images[-_SAMPLES:]):
-                digest.update(np.ascontiguousarray(array).tobytes())
-        digests[f"{part.path.name}:{part.subset}"] = digest.hexdigest()
+            arrays = file[f"x_{part.subset}"], file[f"y_{part.subset}"]
+            digests[f"{part.path.name}:{part.subset}"] = sample_digest(*arrays)
     return digests
 
 

@@ -191,7 +191,8 @@ def _other_sizes(builder_class: type[ScaleBuilder]) -> str:
     """Where the same originals are at other sizes, as the end of an error message."""
     if builder_class.MASKS:
         return "for other sizes take its other configs"
-    same = {n: b for n, b in BUILDERS.items() if b.RELEASE is builder_class.RELEASE}
+    release = builder_class.RELEASE
+    same = {n: b for n, b in BUILDERS.items() if release and b.RELEASE is release}
     rescaled = [name for name, builder in same.items() if builder.test_factors()]
     if not rescaled:
         return "no set has these images at other sizes"

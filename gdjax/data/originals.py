@@ -34,13 +34,14 @@ class Originals(NamedTuple):
     """A data set as published, before any rescaling.
 
     Attributes:
-      images: subset ("train", "validation", "test") -> uint8 [N, H, W, C].
-      labels: subset -> uint8 [N].
+      images: subset ("train", "validation", "test") -> uint8 [N, H, W, C]; of sets
+        too large for memory, what their builder reads the images from.
+      labels: subset -> uint8 [N]; none where they are masks, read with the images.
       origin: where the files were found, in words.
-      sha256: part -> SHA-256 of its unpacked content.
+      sha256: part -> SHA-256 of its unpacked content, or of what stands for it.
     """
 
-    images: dict[str, np.ndarray]
+    images: dict[str, Any]
     labels: dict[str, np.ndarray]
     origin: str
     sha256: dict[str, str]

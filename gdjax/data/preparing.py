@@ -23,6 +23,7 @@ from gdjax.data.errors import unknown
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.originals import Originals
+from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
 from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
 
@@ -40,6 +41,7 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "stl10": GdjaxStl10,
     "rescaled_stl10": RescaledStl10,
     "svhn": GdjaxSvhn,
+    "patch_camelyon": GdjaxPatchCamelyon,
 }
 
 
@@ -82,8 +84,8 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     incomplete is never hidden by what was prepared from it. Sets made from other files
     than the published ones lie in a folder of their own, named by their SHA-256:
     `mnist` without a `data_dir` is always MNIST. Where the SHA-256 of the published
-    files is not known (CIFAR and STL-10, whose sizes are checked, and the authors'
-    HDF5 files), those seen first count as the published ones.
+    files is not known (CIFAR and STL-10, whose sizes are checked, PatchCamelyon,
+    and the authors' HDF5 files), those seen first count as the published ones.
 
     Args:
       name: the data set; see `parse_name`.
