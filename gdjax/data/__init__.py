@@ -10,6 +10,7 @@ from gdjax import extras
 extras.require("gdjax.data", "data")
 
 from gdjax.data.cifar import GdjaxCifar10, GdjaxCifar100, RescaledCifar10
+from gdjax.data.cityscapes import GdjaxCityscapes
 from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import DataError
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
@@ -43,6 +44,7 @@ __all__ = [
     "Examples",
     "GdjaxCifar10",
     "GdjaxCifar100",
+    "GdjaxCityscapes",
     "GdjaxFashionMnist",
     "GdjaxMnist",
     "GdjaxPatchCamelyon",

@@ -134,6 +134,19 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tuple(f for n, (_, f) in cls.SPLITS.items() if n.startswith("test_sc"))
 
     @classmethod
+    def source_files(cls, folder: Path) -> Iterator[Path]:
+        """The files in a user's folder that may be read.
+
+        Args:
+          folder: the folder.
+
+        Yields:
+          Their paths; others may be among them.
+        """
+        for place in {folder, folder / cls.RELEASE.folder if cls.RELEASE else folder}:
+            yield from place.glob("*")
+
+    @classmethod
     def image_shape(cls, subset: str, *, config: str = "") -> tuple[int, int, int]:
         """Height and width in px, and channels, of the images of a subset.
 

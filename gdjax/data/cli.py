@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.loading import load_at_factor, test_factors
+from gdjax.data.loading import class_names, load_at_factor, test_factors
 from gdjax.data.preparing import BUILDERS, find_prepared, prepare
 from gdjax.extras import MissingExtra
 
@@ -96,7 +96,7 @@ class Show:
             rows.append(examples.image)
             texts.append(f"{factor:.3f}")
             if examples.label.ndim == 3:
-                rows.append(_grey(examples.label))
+                rows.append(_grey(examples.label, len(class_names(self.name))))
                 texts.append("classes")
         figure = contact_sheet(rows, texts)
         # Renamed at the end: a sheet that exists is a whole one.
@@ -164,9 +164,9 @@ def _cells(builder: type[ScaleBuilder]) -> tuple[str, ...]:
     return _image_sizes(builder), ", ".join(plain), ladder, builder.SOURCE, ready
 
 
-def _grey(masks: np.ndarray) -> np.ndarray:
+def _grey(masks: np.ndarray, classes: int) -> np.ndarray:
     """Masks [N, H, W] as images [N, H, W, 1]: the higher the class, the lighter."""
-    shades = np.minimum(masks, 12) * np.uint8(20)
+    shades = masks * np.uint8(min(20, 240 // max(1, classes - 1)))
     return np.where(masks == 255, np.uint8(255), shades)[..., None]
 
 

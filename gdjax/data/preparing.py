@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from gdjax.data import hdf5, sources
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.cifar import GdjaxCifar10, GdjaxCifar100, RescaledCifar10
+from gdjax.data.cityscapes import GdjaxCityscapes
 from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import unknown
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
@@ -42,6 +43,7 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "rescaled_stl10": RescaledStl10,
     "svhn": GdjaxSvhn,
     "patch_camelyon": GdjaxPatchCamelyon,
+    "cityscapes": GdjaxCityscapes,
 }
 
 
@@ -85,7 +87,8 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     than the published ones lie in a folder of their own, named by their SHA-256:
     `mnist` without a `data_dir` is always MNIST. Where the SHA-256 of the published
     files is not known (CIFAR and STL-10, whose sizes are checked, PatchCamelyon,
-    and the authors' HDF5 files), those seen first count as the published ones.
+    Cityscapes, and the authors' HDF5 files), those seen first count as the published
+    ones.
 
     Args:
       name: the data set; see `parse_name`.
@@ -176,8 +179,7 @@ def _signature(
     cls: type[ScaleBuilder], folder: Path
 ) -> tuple[tuple[str, int, int], ...]:
     """Name, size in bytes and time of change of all files that may be read."""
-    places = {folder, folder / cls.RELEASE.folder if cls.RELEASE else folder}
-    paths = sorted(p for place in places for p in place.glob("*") if p.exists())
+    paths = sorted(path for path in cls.source_files(folder) if path.exists())
     stats = [(str(path), path.stat()) for path in paths]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 

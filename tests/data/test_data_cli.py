@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from gdjax.data import BUILDERS
-from gdjax.data.cli import main
+from gdjax.data.cli import _grey, main
 
 
 def test_list_names_all_sets_and_what_is_prepared(capsys):
@@ -50,6 +50,14 @@ def test_show_draws_colour_images(tmp_path, capsys, write_stl10):
     picture = imread(out)
     assert picture.std() > 0.1
     assert np.abs(picture[..., 0] - picture[..., 2]).max() > 0.2
+
+
+@pytest.mark.parametrize("classes", [2, 11, 19])
+def test_each_class_of_a_mask_has_its_shade(classes):
+    mask = np.array([*range(classes), 255], np.uint8).reshape(1, 1, -1)
+    shades = _grey(mask, classes).ravel()
+    assert shades[0] == 0 and shades[-1] == 255 and shades.dtype == np.uint8
+    assert (np.diff(shades.astype(int)) >= 10).all()
 
 
 @pytest.mark.parametrize(
