@@ -15,6 +15,7 @@ from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import DataError
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.formats import read_images, read_labels
+from gdjax.data.garments import GarmentsOnTextures
 from gdjax.data.lazy import LazyArray
 from gdjax.data.loading import (
     Examples,
@@ -36,12 +37,14 @@ from gdjax.data.segmentation_folders import (
 )
 from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
+from gdjax.data.textures import Textures
 
 
 __all__ = [
     "BUILDERS",
     "DataError",
     "Examples",
+    "GarmentsOnTextures",
     "GdjaxCifar10",
     "GdjaxCifar100",
     "GdjaxCityscapes",
@@ -59,6 +62,7 @@ __all__ = [
     "RescaledDigits",
     "RescaledFashionMnist",
     "RescaledStl10",
+    "Textures",
     "class_names",
     "factor_tag",
     "load",

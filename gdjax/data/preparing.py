@@ -22,11 +22,13 @@ from gdjax.data.cityscapes import GdjaxCityscapes
 from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import unknown
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
+from gdjax.data.garments import GarmentsOnTextures
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.originals import Originals
 from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
 from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
+from gdjax.data.textures import Textures
 
 
 BUILDERS: dict[str, type[ScaleBuilder]] = {
@@ -44,6 +46,8 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "svhn": GdjaxSvhn,
     "patch_camelyon": GdjaxPatchCamelyon,
     "cityscapes": GdjaxCityscapes,
+    "garments_on_textures": GarmentsOnTextures,
+    "textures": Textures,
 }
 
 
