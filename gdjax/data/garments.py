@@ -81,7 +81,25 @@ class GarmentsOnTextures(ScaleBuilder):
         return {"seed": _SEED, "textures": textures.fingerprints()}
 
     def part(self, originals: Originals, subset: str, factor: float) -> GarmentPart:
-        """The images of one subset at one size, cut to the limit of this config."""
+        """The images of one subset at one size, cut to the limit of this config.
+
+        Args:
+          originals: the garments.
+          subset: "train", "validation" or "test".
+          factor: size of the garments (dimensionless).
+
+        Returns:
+          The images, not yet made.
+
+        Raises:
+          ValueError: if garments of that size are not whole on the canvas.
+        """
+        side = originals.images[subset].shape[1]
+        if side * factor > self.SIDE:
+            raise ValueError(
+                f"`factor={factor}` makes garments larger than {self.SIDE} px, the "
+                f"side of the images; the largest is {self.SIDE / side:.3f}."
+            )
         count = self.variant.limits.get(subset)
         return GarmentPart(
             images=originals.images[subset][:count, ..., 0],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
@@ -136,7 +137,7 @@ def load_at_factor(
 
     A factor of the data set gives its prepared split. Any other is resampled from the
     originals by the same code; a factor beyond the largest is then cut off by the
-    canvas where it does not fit.
+    canvas where it does not fit, and refused where labels are masks.
 
     Args:
       name: the data set, with or without a config.
@@ -182,6 +183,11 @@ def _resample(
     builder = builder_class(data_dir=prepared_root(), config=config)
     folder = None if data_dir is None else sources.check_folder(data_dir)
     originals = builder.originals(folder, download=builder.downloader())
+    if builder.MASKS:
+        made = builder.part(originals, "test", factor).examples()
+        chosen = zip(*itertools.islice(made, limit), strict=True)
+        image, mask = (np.stack(arrays) for arrays in chosen)
+        return Examples(image, mask[..., 0])
     part = builder.rescaled_part(originals, "test", factor)
     part = part._replace(images=part.images[:limit], labels=part.labels[:limit])
     return Examples(part.stack(), part.labels.astype(np.int32))

@@ -61,7 +61,8 @@ class Textures(ScaleBuilder):
     above and below 384), test images from the right halves: no pixel is in two of them.
     A piece at factor 1 shows 64 px of the photograph on 32; at factor 2^(k/4),
     k = -4..4, it shows 128 to 32 px. Pieces lie 8 px apart, so that neighbours overlap:
-    2,691 / 483 / 2,115 images, in an order drawn once from seed 0.
+    2,691 / 483 / 2,115 images, in an order drawn once from seed 0. A test image at a
+    factor below 1/2 mirrors what a piece doesn't have.
 
     A stand-in for Patch Camelyon, which is not freely downloadable: a classification of
     textures, with three classes. gdjax.
@@ -85,6 +86,7 @@ class Textures(ScaleBuilder):
 
     SIDE = 32
     UNIT = 0.5
+    BACKGROUND = "mirror"
     CLASSES = TEXTURES
     SPLITS = NINE_SIZES
     SOURCE = "bundled with scikit-image"
