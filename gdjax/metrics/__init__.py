@@ -13,10 +13,13 @@ from gdjax.metrics.generalisation import (
     scale_selection_histogram as scale_selection_histogram,
 )
 from gdjax.metrics.segmentation import (
+    average_precision as average_precision,
     confusion_matrix as confusion_matrix,
     intersection_over_union as intersection_over_union,
     inverse_frequency_weights as inverse_frequency_weights,
+    mean_average_precision as mean_average_precision,
     mean_iou as mean_iou,
+    score_histograms as score_histograms,
 )
 from gdjax.metrics.semigroup import (
     semigroup_equivariance_error as semigroup_equivariance_error,
