@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gdjax.models import GaussDerNetConfig, NetworkConfig
+from gdjax.models.deep_scale_spaces import matched_baseline
 from gdjax.models.families import family_of
 from gdjax.models.gaussdernet import LARGE
 from gdjax.models.names import unknown
@@ -145,6 +146,18 @@ def _pooled_by(pooling: Any) -> Ablation:
     return ablation
 
 
+def _baseline(equal: Any) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        if "levels" not in vars(recipe.model):
+            raise KeyError("levels")
+        model: Any = recipe.model
+        baseline = matched_baseline(model, equal=equal)
+        return dataclasses.replace(recipe, model=baseline)
+
+    ablation.__doc__ = f"The plain network, one level, of equal {equal}. [dss] Table 1."
+    return ablation
+
+
 RATES = ("0.001", "0.003", "0.006", "0.01")
 LAYERS: dict[str, Ablation] = {
     **{f"sigma{sigma}": _njet(sigma=float(sigma)) for sigma in ("0.5", "1", "2", "4")},
@@ -166,6 +179,9 @@ ABLATIONS: dict[str, Ablation] = {
     **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
     **LAYERS,
     **{f"rate{rate}": _rate(float(rate)) for rate in RATES},
+    "no-interaction": _model(interaction=False),
+    "same-parameters": _baseline("parameters"),
+    "same-channels": _baseline("channels"),
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),

@@ -8,7 +8,7 @@ from gdjax.models.names import unknown
 
 from ..errors import UserError
 from ..recipe import Recipe
-from . import digits, gaussdernet, gaussderresnet, njet, njet_classifiers
+from . import digits, dss, gaussdernet, gaussderresnet, njet, njet_classifiers
 
 
 DEFAULT = "rescaled_digits"
@@ -24,7 +24,7 @@ class Entry:
 
 RECIPES: dict[str, Entry] = {
     name: Entry(make(), make.__doc__ or "")
-    for module in (digits, gaussdernet, gaussderresnet, njet, njet_classifiers)
+    for module in (digits, gaussdernet, gaussderresnet, dss, njet, njet_classifiers)
     for name, make in module.RECIPES.items()
 }
 
