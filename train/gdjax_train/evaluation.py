@@ -233,22 +233,28 @@ def _score_all(
     rows: list[Row], own: Source, data: Any, batch_size: int, *, shown: bool
 ) -> None:
     """Add what the networks tested on a source say of its images to their rows."""
-    found: dict[int, np.ndarray] = {}
+    found: dict[int, Any] = {}
     for row in rows:
         candidate = row.candidate
         if source(candidate.trial, "test") != own:
             continue
         if id(candidate) not in found:
-            found = {
-                id(candidate): predict.scores(
-                    candidate.model,
-                    candidate.variables,
-                    data.image,
-                    batch_size=batch_size,
-                    preprocessing=candidate.trial.recipe.preprocessing,
-                )
-            }
-        _score(row, found[id(candidate)], data, shown=shown)
+            found = {id(candidate): _found(candidate, data, batch_size)}
+        _score(row, *found[id(candidate)], data, shown=shown)
+
+
+def _found(
+    candidate: Candidate, data: Any, batch_size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Scores of images; or classes of pixels, and histograms of their scores."""
+    given = candidate.model, candidate.variables, data.image
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "preprocessing": candidate.trial.recipe.preprocessing,
+    }
+    if candidate.network.model.segments:
+        return predict.pixels(*given, np.asarray(data.label), **options)
+    return predict.scores(*given, **options), None
 
 
 def _empty(candidate: Candidate, pooling: str | None) -> dict[str, Any]:
@@ -277,11 +283,19 @@ def _empty(candidate: Candidate, pooling: str | None) -> dict[str, Any]:
     }
 
 
-def _score(row: Row, found: np.ndarray, data: Any, *, shown: bool) -> None:
+def _score(
+    row: Row,
+    found: np.ndarray,
+    histograms: np.ndarray | None,
+    data: Any,
+    *,
+    shown: bool,
+) -> None:
     """Add the scores at the next factor to a row."""
     from gdjax.metrics import (
         confusion_matrix,
         intersection_over_union,
+        mean_average_precision,
         mean_iou,
         scale_contributions,
     )
@@ -304,6 +318,9 @@ def _score(row: Row, found: np.ndarray, data: Any, *, shown: bool) -> None:
         iou = [None if np.isnan(value) else float(value) for value in each]
         values.setdefault("iou", []).append(iou)
         values.setdefault("mean_iou", []).append(mean_iou(confusion))
+        values.setdefault("mean_average_precision", []).append(
+            mean_average_precision(histograms)
+        )
         if shown:
             # Copies: views would keep all of the images.
             row.shown = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -58,21 +59,92 @@ def scores(
     return found if found.dtype == np.uint8 else found.astype(np.float32)
 
 
+def ranking(logits: jax.Array) -> jax.Array:
+    """An increasing function of each class's probability, spread over 0..1.
+
+    An eighth of the log-odds, squashed: probabilities near 1 themselves would share a
+    bin of `gdjax.metrics.score_histograms`.
+    """
+    logits = logits.astype(jnp.float32)
+    others = jnp.where(jnp.eye(logits.shape[-1], dtype=bool), -jnp.inf, 0.0)
+    rest = jax.nn.logsumexp(logits[..., None, :] + others, axis=-1)
+    return jax.nn.sigmoid((logits - rest) / 8)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_pixels(model: Any, preprocessing: Preprocessing) -> Any:
+    def scores(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        x = preprocessing(as_floats(image))
+        logits, _ = model.apply(variables, x, train=False)
+        return logits.argmax(-1).astype(jnp.uint8), ranking(logits)
+
+    return jax.jit(scores, compiler_options=compiler_options())
+
+
+def pixels(
+    model: Any,
+    variables: dict[str, Any],
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of the pixels, and how well each class's scores order them.
+
+    Args:
+      model: Flax module of a segmentation.
+      variables: params and batch_stats.
+      images: as stored, uint8 [N, H, W, C].
+      labels: classes of the pixels, uint8 [N, H, W].
+      batch_size: images per call.
+      preprocessing: of the images.
+
+    Returns:
+      uint8 [N, H, W]; histograms [2, K, 4096] (`gdjax.metrics.score_histograms`).
+    """
+    from gdjax.metrics import score_histograms
+
+    apply = _compiled_pixels(model, preprocessing)
+    found, total, start = [], None, 0
+    for part in _in_batches(apply, jax.device_put(variables), images, batch_size):
+        classes, ranked = jax.device_get(part)
+        count = min(len(classes), len(images) - start)
+        counts = score_histograms(
+            labels[start : start + count], ranked[:count], bins=4096,
+            ignore_index=IGNORED,
+        )  # fmt: skip
+        total = counts if total is None else total + counts
+        found.append(classes[:count])
+        start += count
+    assert total is not None
+    return np.concatenate(found), total
+
+
 def _batched(
     apply: Any, variables: dict[str, Any], images: np.ndarray, batch_size: int
 ) -> np.ndarray:
+    found = [np.asarray(y) for y in _in_batches(apply, variables, images, batch_size)]
+    return np.concatenate(found)[: len(images)]
+
+
+def _in_batches(
+    apply: Any, variables: dict[str, Any], images: np.ndarray, batch_size: int
+) -> Iterator[Any]:
+    """What `apply` says of batches of one size; the last one is filled up."""
     size = min(batch_size, len(images))
-    pending = []
+    pending = None
     for start in range(0, len(images), size):
         batch = np.asarray(images[start : start + size])
         missing = size - len(batch)
         if missing:
             batch = np.concatenate([batch, np.repeat(batch[:1], missing, axis=0)])
-        pending.append(apply(variables, batch))
+        coming = apply(variables, batch)
         # The device runs ahead of the host by one batch, not by the whole test set.
-        if len(pending) > 1:
-            pending[-2] = np.asarray(pending[-2])
-    return np.concatenate(jax.device_get(pending))[: len(images)]
+        if pending is not None:
+            yield pending
+        pending = coming
+    yield pending
 
 
 def pooled(per_scale: np.ndarray, pooling: str) -> np.ndarray:

@@ -9,6 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 
+# Scores of evaluation.json, and what their standard deviations are called.
+SPREADS = {
+    "accuracy": "std",
+    "mean_iou": "mean_iou_std",
+    "mean_average_precision": "mean_average_precision_std",
+}
+
+
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means and standard deviations over seeds and realisations.
 
@@ -28,7 +36,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len(same) == 1:
             continue
         mean: dict[str, Any] = {"name": name, "runs": len(same)}
-        for score, spread in (("accuracy", "std"), ("mean_iou", "mean_iou_std")):
+        for score, spread in SPREADS.items():
             if score in same[0]:
                 values = np.array([row[score] for row in same], float)
                 mean[score] = values.mean(0).tolist()
@@ -90,7 +98,7 @@ def _cells(
     digits = 2 if learned and not several else 1
     cells = []
     for score in scores:
-        spreads = row.get({"accuracy": "std", "mean_iou": "mean_iou_std"}[score])
+        spreads = row.get(SPREADS[score])
         for k, value in enumerate(row[score]):
             text = f"{100 * value:.{digits if score == 'accuracy' else 1}f}"
             cells.append(text + (f" ± {100 * spreads[k]:.1f}" if spreads else ""))
