@@ -16,7 +16,15 @@ from gdjax.models.njet_classifiers import NJetAllCNNConfig
 from gdjax.models.njet_configuration import NJetLayers, SubsampledLayers
 from gdjax.models.njet_segmentation import NJetUNetConfig
 from gdjax.models.njet_toy import NJetToyConfig
-from gdjax_train import data as data_module, evaluation, loop, phases, recipes, tables
+from gdjax_train import (
+    data as data_module,
+    evaluation,
+    loop,
+    phases,
+    recipes,
+    scoring,
+    tables,
+)
 from gdjax_train.augment_config import AugmentConfig
 from gdjax_train.batch import Batch
 from gdjax_train.data import Source, enlarged, source
@@ -265,7 +273,7 @@ def test_the_best_weights_are_evaluated_with_their_own_plan(
     monkeypatch.setattr(
         evaluation, "_fitted", lambda model, variables, shape: variables
     )
-    monkeypatch.setattr(evaluation, "feature_maps", lambda candidate, shape: [[4, 4]])
+    monkeypatch.setattr(scoring, "feature_maps", lambda candidate, shape: [[4, 4]])
     scores = iter([0.5, 0.2, 0.1])
     monkeypatch.setattr(loop.predict, "accuracy", lambda *_: next(scores, 0.3))
     safe = _safe(small)

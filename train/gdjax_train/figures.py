@@ -58,7 +58,7 @@ def write_all(
     Args:
       run: folder of the run.
       result: what evaluation.json holds.
-      rows: `evaluation.Row`s of it.
+      rows: `scoring.Row`s of it.
       prefix: of the file names.
     """
     models = [row.candidate.network.model for row in rows]

@@ -1,0 +1,149 @@
+"""Scores of networks at one size factor after the other: rows of evaluation.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from . import figures, predict
+from .batch import IGNORED
+from .data import Source, source
+from .figures import Candidate
+
+
+@dataclasses.dataclass
+class Row:
+    """A row of evaluation.json, and what is drawn beside it.
+
+    Attributes:
+      candidate: the network.
+      pooling: over its scale channels; None where it has one or none.
+      values: for JSON.
+      shown: the first test images at factor 1, their labels and the predicted masks;
+        of segmentations only.
+    """
+
+    candidate: Candidate
+    pooling: str | None
+    values: dict[str, Any]
+    shown: Any = None
+
+    @classmethod
+    def empty(cls, candidate: Candidate, pooling: str | None) -> Row:
+        """What is known of a network before its scores."""
+        trial, network = candidate.trial, candidate.network
+        suffix = "".join(f", {part}" for part in (network.label, pooling) if part)
+        filters, activation = trial.net.split("+")[:2]
+        params = candidate.variables["params"]
+        learned = network.model.learned_scales(params)
+        values = {
+            "name": trial.name + suffix,
+            "group": trial.group + suffix,
+            "sigmas": list(network.sigmas)
+            or {layer: sigma.tolist() for layer, sigma in learned.items()},
+            "pooling": pooling,
+            "discretisation": filters,
+            "activation": activation,
+            "train_size": trial.size,
+            "realisation": trial.realisation,
+            "seed": trial.recipe.seed,
+            "stage": network.phase,
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+            "compilations": candidate.compilations,
+            "images": [],
+            "accuracy": [],
+            "selected": [],
+        }
+        return cls(candidate, pooling, values)
+
+
+def score_all(
+    rows: list[Row], own: Source, data: Any, batch_size: int, *, shown: bool
+) -> None:
+    """Add what the networks tested on a source say of its images to their rows."""
+    found: dict[int, Any] = {}
+    for row in rows:
+        candidate = row.candidate
+        if source(candidate.trial, "test") != own:
+            continue
+        if id(candidate) not in found:
+            found = {id(candidate): _found(candidate, data, batch_size)}
+        _score(row, *found[id(candidate)], data, shown=shown)
+
+
+def _found(
+    candidate: Candidate, data: Any, batch_size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Scores of images; or classes of pixels, and histograms of their scores."""
+    given = candidate.model, candidate.variables, data.image
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "preprocessing": candidate.trial.recipe.preprocessing,
+    }
+    if candidate.network.model.segments:
+        return predict.pixels(*given, np.asarray(data.label), **options)
+    return predict.scores(*given, **options), None
+
+
+def _score(
+    row: Row,
+    found: np.ndarray,
+    histograms: np.ndarray | None,
+    data: Any,
+    *,
+    shown: bool,
+) -> None:
+    """Add the scores at the next factor to a row."""
+    from gdjax.metrics import (
+        confusion_matrix,
+        intersection_over_union,
+        mean_average_precision,
+        mean_iou,
+        scale_contributions,
+    )
+
+    values, labels = row.values, np.asarray(data.label)
+    pooling = row.pooling or "max"
+    values["images"].append(len(labels))
+    values["accuracy"].append(predict.accuracy(found, labels, pooling))
+    model = row.candidate.network.model
+    if model.scale_channels:
+        fractions = scale_contributions(found, pooling=pooling).mean(0)
+        values["selected"].append([float(fraction) for fraction in fractions])
+    if "feature_map_sizes" in model.figures and "sizes" not in values:
+        values["sizes"] = feature_maps(row.candidate, data.image.shape[1:])
+    if model.segments:
+        confusion = confusion_matrix(
+            labels, found, num_classes=model.num_classes, ignore_index=IGNORED
+        )
+        each = intersection_over_union(confusion)
+        iou = [None if np.isnan(value) else float(value) for value in each]
+        values.setdefault("iou", []).append(iou)
+        values.setdefault("mean_iou", []).append(mean_iou(confusion))
+        values.setdefault("mean_average_precision", []).append(
+            mean_average_precision(histograms)
+        )
+        if shown:
+            # Copies: views would keep all of the images.
+            row.shown = tuple(
+                np.array(part[: figures.SEGMENTED])
+                for part in (data.image, labels, found)
+            )
+
+
+def feature_maps(candidate: Candidate, shape: tuple[int, ...]) -> list[list[int]]:
+    """(height, width) in px after every layer that says so, for images [H, W, C]."""
+    seen: list[tuple[int, ...]] = []
+
+    def look(variables: Any, image: jax.Array) -> jax.Array:
+        logits, aux = candidate.model.apply(variables, image, train=False)
+        seen.extend(aux.get("sizes", ()))
+        return logits
+
+    shape = candidate.trial.recipe.preprocessing.shape(shape)
+    blank = jax.ShapeDtypeStruct((1, *shape), np.float32)
+    jax.eval_shape(look, candidate.variables, blank)
+    return [list(size) for size in seen]
