@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.scale_correlation import ScaleSpaceCorrelation, Start
+from gdjax.layers.selection import keep_scales, max_over_scales
 from gdjax.models.configuration import NetworkConfig, configures
 from gdjax.models.njet_classifiers import check_batch
 from gdjax.models.njet_deeplab import enlarged
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import check_order, check_rate
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.scale_correlation import ScaleAxis
@@ -25,8 +26,8 @@ class ScaleSpaceNet(nn.Module):
 
     Images are lifted to `levels` levels; all layers but those that read out act on
     levels and pixels, and share their weights and statistics over the levels; the
-    maximum over levels makes the result invariant. With one level it is the plain
-    network of the same layers: the baseline (`matched_baseline`).
+    maximum of every feature over the levels makes the result invariant. With one level
+    it is the plain network of the same layers: the baseline (`matched_baseline`).
 
     Attributes:
       num_classes: K.
@@ -40,6 +41,8 @@ class ScaleSpaceNet(nn.Module):
         images are lifted to as many levels more as there are layers that mix.
       padding: border rule of the images.
       start: initial weights, "matched" or "he", see `ScaleSpaceCorrelation`.
+      scale_dropout: probability with which a level is left out of the maximum while
+        training, for each image (`keep_scales`); "dropout" keys are then needed.
       activation: pointwise nonlinearity.
       batch_axis: over which the batch is spread, as of `SharedBatchNorm`.
       dtype: of the activations, default the input's.
@@ -60,6 +63,7 @@ class ScaleSpaceNet(nn.Module):
     scale_axis: ScaleAxis = "truncate"
     padding: str = "zero"
     start: Start = "matched"
+    scale_dropout: float = 0.0
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     batch_axis: str | None = None
     dtype: Any = None
@@ -68,6 +72,7 @@ class ScaleSpaceNet(nn.Module):
         super().__post_init__()
         check_order(self.num_classes, name="num_classes", lowest=1)
         check_order(self.levels, name="levels", lowest=1)
+        check_rate(self.scale_dropout, name="scale_dropout")
         if self.interaction and self.levels == 1:
             raise ValueError(
                 "`levels=1` leaves nothing to mix: give `interaction=False`, or more"
@@ -106,6 +111,14 @@ class ScaleSpaceNet(nn.Module):
             discretisation=self.discretisation,
             padding=self.padding,
         )
+
+    def _pooled(self, y: jax.Array, train: bool) -> jax.Array:
+        """The maximum over levels of features [B, L, ..., C]."""
+        keep = None
+        if train and self.scale_dropout:
+            key = self.make_rng("dropout")
+            keep = keep_scales(key, y.shape[:2], rate=self.scale_dropout)
+        return max_over_scales(y, keep, axis=1)
 
     def _activated(self, x: jax.Array, name: str, train: bool) -> jax.Array:
         norm = SharedBatchNorm(batch_axis=self.batch_axis, name=name)
@@ -155,8 +168,8 @@ class SResNet(ScaleSpaceNet):
         """Labels the pixels of a batch [B, H, W, C], floating point.
 
         Returns:
-          Logits [B, H, W, K], and a dict: `per_level`, logits [B, L, h, w, K] of the
-          levels before their maximum; `sizes`, (h, w) after every stage.
+          Logits [B, H, W, K], and a dict: `per_level`, logits [B, L, h, w, K] of every
+          level by itself; `sizes`, (h, w) after every stage.
         """
         x = check_batch(x)
         dtype, shape = jnp.promote_types(x.dtype, jnp.float32), x.shape[1:3]
@@ -175,7 +188,7 @@ class SResNet(ScaleSpaceNet):
             sizes.append(y.shape[-3:-1])
         readout = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")
         per_level = readout(y).astype(dtype)
-        logits = per_level.max(axis=-4)
+        logits = readout(self._pooled(y, train)).astype(dtype)
         if total > 1:
             logits = enlarged(logits, shape, total)
         return logits, {"per_level": per_level, "sizes": sizes}
@@ -235,8 +248,8 @@ class SDenseNet(ScaleSpaceNet):
         """Classifies a batch [B, H, W, C], floating point.
 
         Returns:
-          Logits [B, K], and a dict: `per_level`, logits [B, L, K] of the levels before
-          their maximum; `sizes`, (h, w) after every dense block.
+          Logits [B, K], and a dict: `per_level`, logits [B, L, K] of every level by
+          itself; `sizes`, (h, w) after every dense block.
         """
         x = check_batch(x)
         dtype = jnp.promote_types(x.dtype, jnp.float32)
@@ -260,8 +273,10 @@ class SDenseNet(ScaleSpaceNet):
                 y = jnp.concatenate([y[..., : z.shape[-4], :, :, :], z], axis=-1)
             sizes.append(y.shape[-3:-1])
         y = self._activated(y, "norm_last", train).mean((-3, -2))
-        per_level = nn.Dense(self.num_classes, name="readout")(y).astype(dtype)
-        return per_level.max(axis=-2), {"per_level": per_level, "sizes": sizes}
+        readout = nn.Dense(self.num_classes, name="readout")
+        per_level = readout(y).astype(dtype)
+        logits = readout(self._pooled(y, train)).astype(dtype)
+        return logits, {"per_level": per_level, "sizes": sizes}
 
 
 class ScaleSpaceConfig(NetworkConfig):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import flax.linen as nn
 import jax
@@ -34,7 +35,7 @@ def images(side=24, count=2, channels=3):
 
 @every_network
 @pytest.mark.parametrize("rule", RULES)
-def test_all_levels_are_read_out_and_their_maximum_is_returned(make, rule):
+def test_every_level_can_be_read_out_by_itself(make, rule):
     net, x = make(scale_axis=rule), images()
     run = functools.partial(net.init_with_output, jax.random.key(0))
     (logits, aux), _ = jax.eval_shape(run, x)
@@ -43,12 +44,52 @@ def test_all_levels_are_read_out_and_their_maximum_is_returned(make, rule):
         assert aux["per_level"].shape == (2, 3, 12, 12, 3)
     else:
         assert logits.shape == (2, 3) and aux["per_level"].shape == (2, 3, 3)
-    if rule != "extend":
-        return
-    (logits, aux), _ = jax.jit(run)(x)
-    # A pixel that was kept has its own logits.
+
+
+def read_out(net, variables, x, **options):
+    """What the readout was given: features of the levels, and their maximum."""
+    given = []
+
+    def look(call, args, kwargs, context):
+        if context.module.name == "readout":
+            given.append(args[0])
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(look):
+        out = net.apply(variables, x, **options)
+    return given, out
+
+
+@every_network
+def test_the_maximum_of_each_feature_over_levels_is_read_out(make):
+    net, x = make(), images()
+    variables = jax.jit(net.init)(jax.random.key(0), x)
+    (levels, pooled), (logits, _) = read_out(net, variables, x)
+    np.testing.assert_array_equal(pooled, np.asarray(levels).max(1))
+    readout = variables["params"]["readout"]
+    expected = pooled @ readout["kernel"] + readout["bias"]
     kept = logits[:, ::2, ::2] if make is TINY["s_resnet"] else logits
-    np.testing.assert_allclose(kept, aux["per_level"].max(1), atol=1e-5)
+    np.testing.assert_allclose(kept, expected, atol=1e-5)
+
+
+def test_levels_are_left_out_in_training_alone():
+    net, x = TINY["s_densenet"](scale_dropout=0.6), images(count=16)
+    variables = jax.jit(net.init)(jax.random.key(0), x)
+    options = {"train": True, "mutable": ["batch_stats"]}
+    rngs = {"dropout": jax.random.key(3)}
+    (levels, pooled), _ = read_out(net, variables, x, rngs=rngs, **options)
+    levels, pooled = np.asarray(levels), np.asarray(pooled)
+    # Of each image, the maximum over one of the choices of levels, not always of all.
+    choices = [
+        np.where(np.array(keep)[:, None], levels, -np.inf).max(1)
+        for keep in itertools.product([False, True], repeat=3) if any(keep)
+    ]  # fmt: skip
+    fits = np.array([(choice == pooled).all(-1) for choice in choices])
+    assert fits.any(0).all() and not fits[-1].all()
+    (levels, pooled), _ = read_out(net, variables, x)
+    np.testing.assert_array_equal(pooled, np.asarray(levels).max(1))
+    with pytest.raises(ValueError, match="scale_dropout"):
+        TINY["s_densenet"](scale_dropout=1.0)
 
 
 @every_network

@@ -1,5 +1,8 @@
 import dataclasses
+import functools
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from gdjax_train import ablations, recipes
@@ -13,6 +16,7 @@ BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe
 # Of networks without scale channels.
 UNET = recipes.find("njet_multi_scale_fashion_mnist").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
+SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
 OTHERS = LEVELS | set(ablations.LAYERS)
 
 
@@ -26,7 +30,9 @@ def network_of(*names, sigmas=(1.0,)):
     return build(trial_of(*names).recipe.model.at_scales(sigmas), "float32")
 
 
-@pytest.mark.parametrize("name", sorted(set(ablations.ABLATIONS) - OTHERS))
+@pytest.mark.parametrize(
+    "name", sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES)
+)
 def test_every_ablation_builds_and_is_named(name):
     trial = trial_of(name)
     slug = f"-{name}".replace(".", "p")
@@ -49,7 +55,28 @@ def test_every_ablation_of_njets_builds(name):
     assert build(model, "float32", plan).num_classes == model.num_classes
 
 
+@pytest.mark.parametrize("recipe", ["dss_pcam", "dss_cityscapes"])
+def test_baselines_of_deep_scale_spaces(recipe):
+    base = recipes.find(recipe).recipe
+    own, plain = trial_of(base=base), trial_of("same-channels", base=base)
+    assert not trial_of("no-interaction", base=base).recipe.model.interaction
+    assert plain.recipe.model.levels == 1
+    counts = [
+        sum(leaf.size for leaf in jax.tree.leaves(parameters(trial.recipe.model)))
+        for trial in (own, trial_of("same-parameters", base=base))
+    ]
+    assert counts[1] == pytest.approx(counts[0], rel=0.02)
+
+
+def parameters(model):
+    image = jax.ShapeDtypeStruct((1, 96, 96, 3), jnp.float32)
+    run = functools.partial(model.build().init, jax.random.key(0))
+    return jax.eval_shape(run, image)["params"]
+
+
 def test_what_a_network_lacks_is_not_ablated():
+    with pytest.raises(UserError, match="`same-channels` needs a network with"):
+        trial_of("same-channels")
     with pytest.raises(UserError, match="`safe` needs a network with `subsampling`"):
         trial_of("safe", base=UNET)
 

@@ -180,6 +180,7 @@ ABLATIONS: dict[str, Ablation] = {
     **LAYERS,
     **{f"rate{rate}": _rate(float(rate)) for rate in RATES},
     "no-interaction": _model(interaction=False),
+    "no-scale-dropout": _model(scale_dropout=0.0),
     "same-parameters": _baseline("parameters"),
     "same-channels": _baseline("channels"),
     "max": _pooled_by("max"),
