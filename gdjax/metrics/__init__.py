@@ -1,4 +1,4 @@
-"""Measurement: scale covariance, and generalisation over size factors."""
+"""Measurement: scale covariance, generalisation over size factors, internal scales."""
 
 from gdjax.metrics.covariance import (
     assert_scale_covariant as assert_scale_covariant,
@@ -12,6 +12,12 @@ from gdjax.metrics.generalisation import (
     scale_contributions as scale_contributions,
     scale_selection_histogram as scale_selection_histogram,
 )
+from gdjax.metrics.scale_density import (
+    ScaleDensity as ScaleDensity,
+    density_of_samples as density_of_samples,
+    log_normal as log_normal,
+    log_uniform as log_uniform,
+)
 from gdjax.metrics.segmentation import (
     average_precision as average_precision,
     confusion_matrix as confusion_matrix,
@@ -23,4 +29,14 @@ from gdjax.metrics.segmentation import (
 )
 from gdjax.metrics.semigroup import (
     semigroup_equivariance_error as semigroup_equivariance_error,
+)
+from gdjax.metrics.tolerance import (
+    internal_scales as internal_scales,
+    suggest_scales as suggest_scales,
+    tolerance_components as tolerance_components,
+    tolerance_mixture as tolerance_mixture,
+)
+from gdjax.metrics.tolerance_fit import (
+    ToleranceFit as ToleranceFit,
+    fit_tolerance as fit_tolerance,
 )
