@@ -25,6 +25,7 @@ from gdjax.data.loading import (
     test_factors,
 )
 from gdjax.data.masked_images import MaskedImage, MaskedImages
+from gdjax.data.mnist_scale import MnistScale, mnist_scale_factors
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
 from gdjax.data.preparing import BUILDERS, prepare
@@ -57,6 +58,7 @@ __all__ = [
     "MaskedImage",
     "MaskedImages",
     "MnistLargeScale",
+    "MnistScale",
     "MultiScaleFashionMnist",
     "RescaledCifar10",
     "RescaledDigits",
@@ -67,6 +69,7 @@ __all__ = [
     "factor_tag",
     "load",
     "load_at_factor",
+    "mnist_scale_factors",
     "open_cityscapes",
     "open_pascal_voc",
     "open_sbd",

@@ -23,6 +23,7 @@ from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import unknown
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.garments import GarmentsOnTextures
+from gdjax.data.mnist_scale import MnistScale
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.originals import Originals
 from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
@@ -37,6 +38,7 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "fashion_mnist": GdjaxFashionMnist,
     "rescaled_fashion_mnist": RescaledFashionMnist,
     "mnist_large_scale": MnistLargeScale,
+    "mnist_scale": MnistScale,
     "multi_scale_fashion_mnist": MultiScaleFashionMnist,
     "cifar10": GdjaxCifar10,
     "cifar100": GdjaxCifar100,
