@@ -54,6 +54,18 @@ def _random_examples(count, seed=0):
     return Examples(image, label)
 
 
+@pytest.fixture
+def make_examples():
+    """Random images of 6x6 px and labels: `make_examples(count, seed=0)`."""
+    return _random_examples
+
+
+@pytest.fixture
+def make_net():
+    """`Net` with the scale channels of a configuration; with one, if there is none."""
+    return lambda model=None: Net(model.sigmas if model else (1.0,))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
     """The loop jits anew in every run: let XLA compile the same step only once."""

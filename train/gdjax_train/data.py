@@ -17,8 +17,11 @@ from gdjax.models.preprocessing import as_floats
 from .augment import augment
 from .batch import IGNORED, Batch
 from .errors import UserError
+from .placing import canvas_shape, on_canvas, with_factors
 from .recipe import Recipe
+from .resizing import enlarged
 from .run_folder import RunFolder
+from .scale_distribution import ScaleDistribution, draw_factors
 from .trials import Trial, trials
 
 
@@ -35,6 +38,9 @@ class Source(NamedTuple):
       enlarged: factor by which its images are enlarged.
       key: for data.json.
       lazy: whether images are read when they are needed.
+      canvas: side of the canvas on which they are placed, px; None: they aren't.
+      scales: their size factors on it, but for test images.
+      realisation: of these factors.
     """
 
     name: str
@@ -42,6 +48,9 @@ class Source(NamedTuple):
     enlarged: float = 1.0
     key: str = ""
     lazy: bool = False
+    canvas: int | None = None
+    scales: ScaleDistribution = ScaleDistribution()
+    realisation: int = 0
 
 
 def source(trial: Trial, kind: str) -> Source:
@@ -62,7 +71,8 @@ def source(trial: Trial, kind: str) -> Source:
     key = split if enlarged == 1 else f"{split} enlarged {enlarged:g}"
     # Data sets of other names have other images in a split of the same name.
     key = f"{name}/{key}" if several else key
-    return Source(name, split, enlarged, key, data.lazy)
+    draws = data.canvas, data.scales, trial.realisation or 0
+    return Source(name, split, enlarged, key, data.lazy, *draws)
 
 
 def load_split(
@@ -75,27 +85,12 @@ def load_split(
         examples = gdjax.data.load(
             source.name, source.split, data_dir=data_dir, limit=limit, lazy=source.lazy
         )
-    return enlarged(examples, source.enlarged)
-
-
-def enlarged(examples: Any, factor: float) -> Any:
-    """Examples with images [N, H, W, C] enlarged by a factor, bilinearly (Pillow)."""
-    if factor == 1:
+    examples = enlarged(examples, source.enlarged)
+    if source.canvas is None:
         return examples
-    from PIL import Image
-
-    height, width = (round(factor * side) for side in examples.image.shape[1:3])
-    image = np.stack(
-        [
-            np.asarray(
-                Image.fromarray(each.squeeze()).resize(
-                    (width, height), Image.Resampling.BILINEAR
-                )
-            )
-            for each in np.asarray(examples.image)
-        ]
-    )
-    return examples._replace(image=image.reshape(*image.shape[:3], -1))
+    seed = source.realisation, int(source.split.startswith("validation"))
+    factors = draw_factors(source.scales, len(examples.label), seed=seed)
+    return with_factors(examples, factors)
 
 
 def load_test(
@@ -104,11 +99,15 @@ def load_test(
     """Test images at a size factor, with missing data as an error for the user."""
     import gdjax.data
 
+    own = factor if source.canvas is None else 1.0
     with _readable(source.name):
         examples = gdjax.data.load_at_factor(
-            source.name, factor, data_dir=data_dir, limit=limit
+            source.name, own, data_dir=data_dir, limit=limit
         )
-    return enlarged(examples, source.enlarged)
+    examples = enlarged(examples, source.enlarged)
+    if source.canvas is None:
+        return examples
+    return with_factors(examples, np.full(len(examples.label), factor, np.float32))
 
 
 def require(recipe: Recipe) -> None:
@@ -136,11 +135,12 @@ def _check_fit(recipe: Recipe, examples: Any) -> None:
             f"`data.name={recipe.data.name}` has {words[segmented]}, but the network "
             f"finds {words[not segmented]}: take another set, or another --model.family"
         )
-    batch = Batch(np.asarray(examples.image), np.asarray(examples.label))
+    factor = getattr(examples, "factor", None)
+    batch = Batch(np.asarray(examples.image), np.asarray(examples.label), factor=factor)
 
     def seen(key: jax.Array, batch: Batch) -> jax.Array:
-        batch = batch._replace(image=as_floats(batch.image))
-        changed = augment(key, batch, recipe.augment)
+        images = on_canvas(as_floats(batch.image), batch.factor, recipe.data.canvas)
+        changed = augment(key, batch._replace(image=images), recipe.augment)
         return recipe.preprocessing(jnp.asarray(changed.image))
 
     try:
@@ -150,9 +150,11 @@ def _check_fit(recipe: Recipe, examples: Any) -> None:
 
 
 def factors(source: Source) -> tuple[float, ...]:
-    """Size factors of the test splits; empty for a plain data set."""
+    """Size factors of the test splits; empty for a plain data set, and on a canvas."""
     import gdjax.data
 
+    if source.canvas is not None:
+        return ()
     with _readable(source.name):
         return tuple(gdjax.data.test_factors(source.name))
 
@@ -209,14 +211,14 @@ class TrainingData:
         return self._validation(source(trial, "validation"))
 
     def facts(self, trial: Trial) -> dict[str, Any]:
-        """Number and shape of the training images; reads them the first time only."""
+        """Number and shape of the training images (or canvases); reads them once."""
         own = source(trial, "train")
         noted = self._noted(own)
         if noted is None:
             self.train(trial)
             noted = self._noted(own)
         assert noted is not None
-        return noted
+        return noted | {"shape": canvas_shape(noted["shape"], own.canvas)}
 
     def _noted(self, own: Source) -> dict[str, Any] | None:
         notes = self._run.read_json("data.json") or {}

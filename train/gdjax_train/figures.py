@@ -13,6 +13,7 @@ import numpy as np
 from gdjax.models.preprocessing import as_floats
 
 from .data import load_test, source
+from .placing import on_canvas
 from .recipe import Recipe
 from .run_folder import RunFolder
 from .trials import TrainedNetwork, Trial
@@ -206,7 +207,9 @@ def write_insight(
         data = load(own, 1.0, data_dir=recipe.data_dir, limit=20 * IMAGES)
         shown = _one_of_each_class(data.label)
         name = f"{candidate.trial.slug}-{len(candidate.network.sigmas)}.png"
-        figure = draw_maps(candidate, data.image[shown], data.label[shown])
+        images, factors = as_floats(data.image[shown]), np.ones(len(shown), np.float32)
+        images = np.asarray(on_canvas(images, factors, own.canvas))
+        figure = draw_maps(candidate, images, data.label[shown])
         write(run, f"{prefix}activation_maps_{name}", figure)
         figure = draw_filters(candidate)
         write(run, f"{prefix}effective_filters_{name}", figure)
@@ -223,7 +226,7 @@ def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> A
 
     Args:
       candidate: the network.
-      images: uint8 [N, H, W, C].
+      images: uint8, or floats in 0..1, [N, H, W, C].
       labels: int [N].
 
     Returns:

@@ -149,6 +149,7 @@ class _Step:
                     preprocessing=recipe.preprocessing,
                     ema_decay=recipe.optimizer.ema_decay,
                     l2=recipe.loss.l2,
+                    canvas=recipe.data.canvas,
                 )
         return self._step(state, batch)
 
@@ -173,6 +174,8 @@ def _validate(
         examples.image,
         preprocessing=recipe.preprocessing,
         batch_size=recipe.eval_batch_size,
+        factors=getattr(examples, "factor", None),
+        canvas=recipe.data.canvas,
     )
     pooling = recipe.model.scale_pooling if recipe.model.scale_channels else "max"
     accuracy = predict.accuracy(found, np.asarray(examples.label), pooling)

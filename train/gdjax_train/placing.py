@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,6 +73,48 @@ def place_scaled(
     factors = jnp.asarray(factors, dtype)
     canvases = jax.vmap(place)(jnp.asarray(images, dtype), factors)
     return jnp.clip(canvases, 0.0, 1.0).astype(images.dtype)
+
+
+class PlacedExamples(NamedTuple):
+    """Images and labels, as read, with the size factors that they get on the canvas.
+
+    Attributes:
+      image: [N, H, W, C].
+      label: [N].
+      factor: dimensionless, float32 [N].
+    """
+
+    image: Any
+    label: Any
+    factor: np.ndarray
+
+
+def with_factors(examples: Any, factors: np.ndarray) -> PlacedExamples:
+    """Examples with their size factors [N]."""
+    return PlacedExamples(examples.image, examples.label, factors)
+
+
+def on_canvas(images: Any, factors: Any, canvas: int | None) -> Any:
+    """Images [B, H, W, C], floats, placed by their factors [B]; None: as they are.
+
+    Args:
+      images: in 0..1.
+      factors: dimensionless; None where there is no canvas.
+      canvas: side of the canvas in px, or None.
+
+    Raises:
+      ValueError: if there is a canvas, and there are no factors.
+    """
+    if canvas is None:
+        return images
+    if factors is None:
+        raise ValueError("`factors=None`: images on a canvas need size factors.")
+    return place_scaled(jnp.asarray(images), jnp.asarray(factors), size=canvas)
+
+
+def canvas_shape(shape: Sequence[int], canvas: int | None) -> list[int]:
+    """Of images of a shape (H, W, C) on a canvas, where there is one."""
+    return list(shape) if canvas is None else [canvas, canvas, shape[-1]]
 
 
 def _check(images: jax.Array, factors: jax.Array, size: int) -> None:

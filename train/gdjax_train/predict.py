@@ -15,13 +15,14 @@ from gdjax.models.names import SCALE_POOLINGS
 from gdjax.models.preprocessing import as_floats
 
 from .batch import IGNORED
+from .placing import on_canvas
 from .step import compiler_options
 
 
 @functools.lru_cache(maxsize=16)
-def _compiled(model: Any, preprocessing: Preprocessing) -> Any:
-    def scores(variables: Any, image: jax.Array) -> jax.Array:
-        x = preprocessing(as_floats(image))
+def _compiled(model: Any, preprocessing: Preprocessing, canvas: int | None) -> Any:
+    def scores(variables: Any, image: jax.Array, factor: Any) -> jax.Array:
+        x = preprocessing(on_canvas(as_floats(image), factor, canvas))
         logits, aux = model.apply(variables, x, train=False)
         if logits.ndim > 2:  # of a segmentation, logits of all images would be large
             return logits.argmax(-1).astype(jnp.uint8)
@@ -37,6 +38,8 @@ def scores(
     *,
     batch_size: int,
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
+    factors: np.ndarray | None = None,
+    canvas: int | None = None,
 ) -> np.ndarray:
     """Logits of every scale channel for every image, or the classes of its pixels.
 
@@ -49,13 +52,15 @@ def scores(
       images: as stored, uint8 [N, H, W, C].
       batch_size: images per call; fewer images make one smaller batch.
       preprocessing: of the images.
+      factors: by which they are placed on the canvas, [N], where there is one.
+      canvas: its side in px; None: images are as they are.
 
     Returns:
       [N, S, K] float32, with S = 1 where there are no scale channels; of segmentations
       the classes of the pixels, uint8 [N, H, W].
     """
-    apply = _compiled(model, preprocessing)
-    found = _batched(apply, jax.device_put(variables), images, batch_size)
+    apply = _compiled(model, preprocessing, canvas)
+    found = _batched(apply, jax.device_put(variables), images, factors, batch_size)
     return found if found.dtype == np.uint8 else found.astype(np.float32)
 
 
@@ -73,7 +78,8 @@ def ranking(logits: jax.Array) -> jax.Array:
 
 @functools.lru_cache(maxsize=16)
 def _compiled_pixels(model: Any, preprocessing: Preprocessing) -> Any:
-    def scores(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def scores(variables: Any, image: jax.Array, factor: None) -> tuple[Any, Any]:
+        del factor  # Those of segmentations are a matter of the data.
         x = preprocessing(as_floats(image))
         logits, _ = model.apply(variables, x, train=False)
         return logits.argmax(-1).astype(jnp.uint8), ranking(logits)
@@ -107,7 +113,8 @@ def pixels(
 
     apply = _compiled_pixels(model, preprocessing)
     found, total, start = [], None, 0
-    for part in _in_batches(apply, jax.device_put(variables), images, batch_size):
+    variables = jax.device_put(variables)
+    for part in _in_batches(apply, variables, images, None, batch_size):
         classes, ranked = jax.device_get(part)
         count = min(len(classes), len(images) - start)
         counts = score_histograms(
@@ -122,24 +129,32 @@ def pixels(
 
 
 def _batched(
-    apply: Any, variables: dict[str, Any], images: np.ndarray, batch_size: int
+    apply: Any,
+    variables: dict[str, Any],
+    images: np.ndarray,
+    factors: np.ndarray | None,
+    batch_size: int,
 ) -> np.ndarray:
-    found = [np.asarray(y) for y in _in_batches(apply, variables, images, batch_size)]
-    return np.concatenate(found)[: len(images)]
+    found = _in_batches(apply, variables, images, factors, batch_size)
+    return np.concatenate([np.asarray(y) for y in found])[: len(images)]
 
 
 def _in_batches(
-    apply: Any, variables: dict[str, Any], images: np.ndarray, batch_size: int
+    apply: Any,
+    variables: dict[str, Any],
+    images: np.ndarray,
+    factors: np.ndarray | None,
+    batch_size: int,
 ) -> Iterator[Any]:
     """What `apply` says of batches of one size; the last one is filled up."""
     size = min(batch_size, len(images))
     pending = None
     for start in range(0, len(images), size):
-        batch = np.asarray(images[start : start + size])
-        missing = size - len(batch)
-        if missing:
-            batch = np.concatenate([batch, np.repeat(batch[:1], missing, axis=0)])
-        coming = apply(variables, batch)
+        # Of the last batch, the first image fills what is missing.
+        rows = start + np.arange(size)
+        rows = np.where(rows < len(images), rows, start)
+        factor = None if factors is None else factors[rows]
+        coming = apply(variables, np.asarray(images[rows]), factor)
         # The device runs ahead of the host by one batch, not by the whole test set.
         if pending is not None:
             yield pending

@@ -14,6 +14,7 @@ from typing import Literal
 from gdjax.models import GaussDerNetConfig, NetworkConfig, Preprocessing
 
 from .augment_config import AugmentConfig
+from .scale_distribution import ScaleDistribution
 
 
 Pooling = Literal["max", "logsumexp", "mean"]
@@ -38,6 +39,11 @@ class DataConfig:
       realisations: of a data set with several, each with trials of its own.
       lazy: read images when they are needed, in place of all of them at once: for data
         larger than memory.
+      canvas: side in px of the black canvas in whose middle every image is placed, on
+        the device; test images at any factor of the evaluation. None: images are as
+        they are read.
+      scales: size factors of the training and validation images on the canvas, each
+        drawn once, whatever the seed of the run; realisations have their own.
     """
 
     name: str = "rescaled_digits"
@@ -49,6 +55,8 @@ class DataConfig:
     enlarge: bool = False
     realisations: tuple[int, ...] = ()
     lazy: bool = False
+    canvas: int | None = None
+    scales: ScaleDistribution = ScaleDistribution()
 
 
 @dataclasses.dataclass(frozen=True)

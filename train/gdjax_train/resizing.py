@@ -1,8 +1,9 @@
-"""Images and masks of another size on the same canvas: draws and applications."""
+"""Images and masks of another size: on the same canvas, with draws; and enlarged."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,3 +68,23 @@ def _sources(length: int, factor: jax.Array) -> tuple[jax.Array, jax.Array]:
     place = offset / factor + middle
     pixel = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, length - 1)
     return pixel, (place >= 0) & (place <= length)
+
+
+def enlarged(examples: Any, factor: float) -> Any:
+    """Examples with images [N, H, W, C] enlarged by a factor, bilinearly (Pillow)."""
+    if factor == 1:
+        return examples
+    from PIL import Image
+
+    height, width = (round(factor * side) for side in examples.image.shape[1:3])
+    image = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(each.squeeze()).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
+            )
+            for each in np.asarray(examples.image)
+        ]
+    )
+    return examples._replace(image=image.reshape(*image.shape[:3], -1))

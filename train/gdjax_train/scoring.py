@@ -12,6 +12,7 @@ from . import figures, predict
 from .batch import IGNORED
 from .data import Source, source
 from .figures import Candidate
+from .placing import canvas_shape
 
 
 @dataclasses.dataclass
@@ -78,14 +79,19 @@ def _found(
     candidate: Candidate, data: Any, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Scores of images; or classes of pixels, and histograms of their scores."""
-    given = candidate.model, candidate.variables, data.image
+    given, recipe = (candidate.model, candidate.variables), candidate.trial.recipe
     options: dict[str, Any] = {
         "batch_size": batch_size,
-        "preprocessing": candidate.trial.recipe.preprocessing,
+        "preprocessing": recipe.preprocessing,
     }
     if candidate.network.model.segments:
-        return predict.pixels(*given, np.asarray(data.label), **options)
-    return predict.scores(*given, **options), None
+        labels = np.asarray(data.label)
+        return predict.pixels(*given, data.image, labels, **options)
+    found = predict.scores(
+        *given, data.image, factors=getattr(data, "factor", None),
+        canvas=recipe.data.canvas, **options,
+    )  # fmt: skip
+    return found, None
 
 
 def _score(
@@ -143,7 +149,8 @@ def feature_maps(candidate: Candidate, shape: tuple[int, ...]) -> list[list[int]
         seen.extend(aux.get("sizes", ()))
         return logits
 
-    shape = candidate.trial.recipe.preprocessing.shape(shape)
+    recipe = candidate.trial.recipe
+    shape = recipe.preprocessing.shape(canvas_shape(shape, recipe.data.canvas))
     blank = jax.ShapeDtypeStruct((1, *shape), np.float32)
     jax.eval_shape(look, candidate.variables, blank)
     return [list(size) for size in seen]

@@ -19,6 +19,7 @@ from .augment import augment as augmented
 from .augment_config import AugmentConfig
 from .batch import IGNORED, Batch
 from .losses import Loss, penalty
+from .placing import on_canvas
 
 
 Metrics = dict[str, jax.Array]
@@ -95,6 +96,7 @@ def train_step(
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
+    canvas: int | None = None,
 ) -> tuple[State, Metrics]:
     """One step of gradient descent.
 
@@ -108,6 +110,8 @@ def train_step(
       preprocessing: of the changed images.
       ema_decay: of the running mean of the parameters.
       l2: of the penalty on the weights of convolutions.
+      canvas: on which the images are placed by their factors before they are changed,
+        side in px; None: they aren't.
 
     Returns:
       The state after the step; of the batch before it, mean loss, accuracy and the
@@ -116,7 +120,8 @@ def train_step(
     dropout = jax.random.fold_in(state.key, state.step)
     # Another number than dropout's, from the same step: a resumed run draws it again.
     changes = jax.random.fold_in(dropout, 1)
-    batch = batch._replace(image=as_floats(batch.image))
+    images = on_canvas(as_floats(batch.image), batch.factor, canvas)
+    batch = batch._replace(image=images)
     batch = augmented(changes, batch, augment)
     images = preprocessing(jnp.asarray(batch.image))
 
@@ -189,11 +194,13 @@ def compile_step(
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
+    canvas: int | None = None,
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
     """`train_step` of a phase, jitted; the state that goes in is used up (donated)."""
     step = functools.partial(
         train_step, model=model, optimizer=optimizer, loss=loss, augment=augment,
         preprocessing=preprocessing, ema_decay=ema_decay, l2=l2,
+        canvas=canvas,
     )  # fmt: skip
     return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 

@@ -8,6 +8,7 @@ import typing
 from .augment_config import validate_augment
 from .errors import UserError
 from .recipe import Pooling, Recipe, ScaleSchedule
+from .scale_distribution import ScaleDistribution, validate_scales
 from .trials import parse_net, resolved
 
 
@@ -52,6 +53,7 @@ def _validate_numbers(recipe: Recipe) -> None:
         ("data.train_images", data.train_images, 1),
         ("data.validation_images", data.validation_images, 0),
         ("data.test_images", data.test_images, 1),
+        ("data.canvas", data.canvas, 1),
         ("seed", min((recipe.seed, *recipe.seeds)), 0),
     ):
         if value is not None and value < least:
@@ -102,6 +104,16 @@ def _validate_data(recipe: Recipe) -> None:
         )
     if len(set(data.realisations)) != len(data.realisations):
         raise UserError(f"`data.realisations={data.realisations}`: give each once")
+    validate_scales(data.scales)
+    if data.canvas is None and data.scales != ScaleDistribution():
+        raise UserError(
+            "`data.scales` are those of images on a canvas: give --data.canvas, too"
+        )
+    if data.canvas is not None and recipe.model.segments:
+        raise UserError(
+            f"`data.canvas={data.canvas}`: the classes of pixels are not placed on a "
+            "canvas, so leave it out"
+        )
 
 
 def _validate_optimizer(recipe: Recipe) -> None:
