@@ -8,6 +8,8 @@ from sklearn.metrics import average_precision_score
 
 from gdjax.metrics import average_precision
 from gdjax_train import predict
+from gdjax_train.data import Source
+from gdjax_train.scoring import background_class
 
 
 class Labels(nn.Module):
@@ -54,3 +56,12 @@ def test_average_precision_is_that_of_the_probabilities(found):
         average_precision_score(labels[counted] == k, odds[:, k]) for k in range(3)
     ]
     np.testing.assert_allclose(average_precision(histograms), wanted, atol=1e-3)
+
+
+def test_objects_alone_are_averaged_where_there_is_a_background():
+    def background(name):
+        return background_class(Source(name, "test"))
+
+    assert background("multi_scale_fashion_mnist/small_mixed") == 0
+    assert background("garments_on_textures") == 0
+    assert background("cityscapes/half") is None  # its first class is a road

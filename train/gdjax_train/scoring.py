@@ -10,7 +10,7 @@ import numpy as np
 
 from . import figures, predict
 from .batch import IGNORED
-from .data import Source, source
+from .data import Source, class_names, source
 from .figures import Candidate
 from .placing import canvas_shape
 
@@ -72,7 +72,7 @@ def score_all(
             continue
         if id(candidate) not in found:
             found = {id(candidate): _found(candidate, data, batch_size)}
-        _score(row, *found[id(candidate)], data, shown=shown)
+        _score(row, *found[id(candidate)], data, shown=shown, own=own)
 
 
 def _found(
@@ -101,15 +101,10 @@ def _score(
     data: Any,
     *,
     shown: bool,
+    own: Source,
 ) -> None:
     """Add the scores at the next factor to a row."""
-    from gdjax.metrics import (
-        confusion_matrix,
-        intersection_over_union,
-        mean_average_precision,
-        mean_iou,
-        scale_contributions,
-    )
+    from gdjax.metrics import mean_average_precision, scale_contributions
 
     values, labels = row.values, np.asarray(data.label)
     pooling = row.pooling or "max"
@@ -121,23 +116,45 @@ def _score(
         values["selected"].append([float(fraction) for fraction in fractions])
     if "feature_map_sizes" in model.figures and "sizes" not in values:
         values["sizes"] = feature_maps(row.candidate, data.image.shape[1:])
-    if model.segments:
-        confusion = confusion_matrix(
-            labels, found, num_classes=model.num_classes, ignore_index=IGNORED
+    if histograms is None:
+        return
+    _score_pixels(values, labels, found, model.num_classes, background_class(own))
+    values.setdefault("mean_average_precision", []).append(
+        mean_average_precision(histograms)
+    )
+    if shown:
+        # Copies: views would keep all of the images.
+        row.shown = tuple(
+            np.array(part[: figures.SEGMENTED]) for part in (data.image, labels, found)
         )
-        each = intersection_over_union(confusion)
-        iou = [None if np.isnan(value) else float(value) for value in each]
-        values.setdefault("iou", []).append(iou)
-        values.setdefault("mean_iou", []).append(mean_iou(confusion))
-        values.setdefault("mean_average_precision", []).append(
-            mean_average_precision(histograms)
-        )
-        if shown:
-            # Copies: views would keep all of the images.
-            row.shown = tuple(
-                np.array(part[: figures.SEGMENTED])
-                for part in (data.image, labels, found)
-            )
+
+
+def _score_pixels(
+    values: dict[str, Any],
+    labels: np.ndarray,
+    found: np.ndarray,
+    classes: int,
+    background: int | None,
+) -> None:
+    """Add the intersections over unions."""
+    from gdjax.metrics import confusion_matrix, intersection_over_union, mean_iou
+
+    confusion = confusion_matrix(
+        labels, found, num_classes=classes, ignore_index=IGNORED
+    )
+    each = intersection_over_union(confusion)
+    iou = [None if np.isnan(value) else float(value) for value in each]
+    values.setdefault("iou", []).append(iou)
+    score = mean_iou(confusion, background=background)
+    values.setdefault("mean_iou", []).append(score)
+
+
+def background_class(own: Source) -> int | None:
+    """The class that means over object classes leave out; None: all are objects.
+
+    [njet] experiment 1.1(B) has a background, the streets of Cityscapes have none.
+    """
+    return 0 if class_names(own)[:1] == ("background",) else None
 
 
 def feature_maps(candidate: Candidate, shape: tuple[int, ...]) -> list[list[int]]:
