@@ -157,12 +157,10 @@ SPECTRAL = {"discretisation": gdjax.SpectralGaussian(), "sigmas": (0.8, 1.0)}
     ("shape", "mapped", "fields"),
     [
         ((20, 23), False, {"padding": "symmetric"}),
-        ((21, 18), False, {"padding": "wrap"}),
-        ((22, 19), False, {"padding": "symmetric"} | SPECTRAL),
         ((21,), True, {"padding": "symmetric"} | SPECTRAL),
         ((20,), True, {"zero_order": True}),
     ],
-    ids=["even-odd", "odd-even", "spectral", "1-D-spectral", "1-D"],
+    ids=["even-odd", "1-D-spectral", "1-D"],
 )
 def test_windowed_and_mapped_networks_equal_full_evaluation(shape, mapped, fields):
     net = small(**{"sigmas": (0.4, 0.7), "ndim": len(shape), **fields})
@@ -318,12 +316,12 @@ def step(net, variables, x):
     return jax.grad(loss, has_aux=True)(variables["params"])
 
 
-def test_recomputed_blocks_change_nothing_and_all_gradients_are_finite():
+def test_recomputed_blocks_change_nothing_and_all_gradients_are_finite(x64):
     x, net = noise(4, 9, 8, 1), small(scale_dropout=0.3, zero_order=True)
-    variables = variables_of(net)
+    x, variables = jax.tree.map(np.float64, (x, variables_of(net)))
     kept = jit(functools.partial(step, net))(variables, x)
     again = jit(functools.partial(step, net.clone(remat=True)))(variables, x)
-    jax.tree.map(lambda a, b: close(b, a, 1e-6), kept, again)
+    jax.tree.map(lambda a, b: close(b, a, 1e-12), kept, again)
     for path, leaf in jax.tree_util.tree_leaves_with_path(kept[0]):
         assert np.isfinite(leaf).all(), path
         # A bias before batch normalisation has no effect.

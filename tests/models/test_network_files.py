@@ -206,6 +206,13 @@ NETS = {
 }
 
 
+# Of the others the fields and the variables say it all.
+SCORED = {
+    "channels", "bfloat16", "residual", "N-Jets", "plain", "dilated", "deformable",
+    "bottleneck",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_networks_come_back_with_their_fields_and_scores(name, tmp_path):
     net, path = NETS[name], tmp_path / "net.safetensors"
@@ -223,6 +230,8 @@ def test_networks_come_back_with_their_fields_and_scores(name, tmp_path):
         if name not in ("plain", "dilated", "bottleneck"):  # holds functions
             assert one == other
     same_arrays(found.variables, variables)
+    if name not in SCORED:
+        return
     x = images(2, *shape)
     wanted = scores(net, variables, x)
     # bfloat16 is rounded at other places where programs are fused otherwise.
