@@ -147,8 +147,12 @@ def test_a_window_of_the_output_equals_that_of_full_evaluation(discretisation, p
             np.testing.assert_allclose(y, full[kept], rtol=0, atol=atol)
 
 
-@both
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("discretisation", "ndim"),
+    [(gdjax.DiscreteGaussian(), 1), (gdjax.SpectralGaussian(), 2),
+     (gdjax.DiscreteGaussian(), 3)],
+    ids=str,
+)  # fmt: skip
 def test_gradients_are_those_of_the_dense_layer(x64, discretisation, ndim):
     x = noise(2, *(7, 6, 5)[:ndim], 3, dtype=np.float64)
     parameters = weights(2, 3, ndim=ndim, dtype=np.float64)["params"]

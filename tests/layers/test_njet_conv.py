@@ -80,7 +80,7 @@ def pairs(layer, sigma, channels):
     return np.broadcast_to(np.reshape(sigma, (-1, 1)), shape)
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("order", [0, 1, 4])
 def test_layers_are_dense_filters(order):
     layer = NJetConv(3, order=order)
     x = noise(2, 15, 14, 2).astype(np.float32)
@@ -100,7 +100,7 @@ def test_layers_are_dense_filters(order):
 
 
 @pytest.mark.parametrize("sharing", ["layer", "input", "output", "group"])
-@pytest.mark.parametrize(("groups", "features"), [(1, 3), (2, 6), (4, 4), (4, 8)])
+@pytest.mark.parametrize(("groups", "features"), [(1, 3), (2, 6), (4, 8)])
 def test_every_sharing_and_grouping_is_dense_filters(x64, sharing, groups, features):
     layer = NJetConv(features, order=2, groups=groups, sharing=sharing, sigma=1.5)
     x, variables = noise(1, 9, 11, 4), parameters(layer, 4)
@@ -116,10 +116,8 @@ def test_every_sharing_and_grouping_is_dense_filters(x64, sharing, groups, featu
     ("kind", "sharing"),
     [
         (gdjax.DiscreteGaussian(), "output"),
-        (gdjax.SpectralGaussian(), "layer"),
         (gdjax.SpectralGaussian(), "input"),
         (gdjax.NormalizedSampledGaussianDerivatives(), "layer"),
-        (gdjax.NormalizedSampledGaussianDerivatives(), "input"),
         (gdjax.NormalizedSampledGaussianDerivatives(), "output"),
     ],
     ids=str,

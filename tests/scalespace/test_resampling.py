@@ -15,9 +15,7 @@ def test_sigma_stays_above_the_finest(sigma, finest, octaves):
     assert octaves_to_skip(2**1.5, 2**-0.5) == 2  # equal but for rounding
 
 
-@pytest.mark.parametrize(
-    ("size", "octaves"), [(72, 1), (73, 2), (112, 2), (27, 1), (10, 2)]
-)
+@pytest.mark.parametrize(("size", "octaves"), [(72, 1), (73, 2), (10, 2)])
 def test_coarse_pixels_are_centred(size, octaves):
     coarse = coarse_size(size, octaves)
     assert coarse % 2 == 1 and 0 <= 2**octaves * coarse - size < 2 ** (octaves + 1)
