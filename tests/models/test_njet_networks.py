@@ -147,7 +147,7 @@ def test_safe_subsampling_has_the_planned_sizes(net, sides):
             sizes=(6, 4),
             **ORDER_1,
         ),
-        NJetUNet(num_classes=3, widths=(2,), **ORDER_1),
+        NJetUNet(num_classes=3, widths=(2, 3), **ORDER_1),
         NJetASPP(num_classes=3, **ORDER_1),
     ],
 )
