@@ -15,6 +15,7 @@ PACKAGES = {
         "array_record",
         "h5py",
         "PIL",
+        "skimage",
         "sklearn",
         "rich",
         "tyro",

@@ -33,7 +33,7 @@ def photographs() -> dict[str, np.ndarray]:
     """
     if importlib.util.find_spec("skimage") is None:
         raise DataError(
-            "the textures are scikit-image's: pip install 'gdjax[train]', or "
+            "the textures are scikit-image's: pip install 'gdjax[data]', or "
             "scikit-image alone"
         )
     import skimage.data

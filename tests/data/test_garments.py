@@ -308,5 +308,5 @@ def test_scikit_image_is_named_where_it_is_missing(monkeypatch, write_idx):
         return None if name == "skimage" else find(name, package)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    with pytest.raises(DataError, match=r"scikit-image.*pip install 'gdjax\[train\]'"):
+    with pytest.raises(DataError, match=r"scikit-image.*pip install 'gdjax\[data\]'"):
         load(f"{NAME}/tiny", "train", data_dir=write_idx())

@@ -209,7 +209,7 @@ def test_scikit_image_is_named_where_it_is_missing(monkeypatch):
         return None if name == "skimage" else find(name, package)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    with pytest.raises(DataError, match=r"scikit-image.*pip install 'gdjax\[train\]'"):
+    with pytest.raises(DataError, match=r"scikit-image.*pip install 'gdjax\[data\]'"):
         load("textures/tiny", "train")
 
 

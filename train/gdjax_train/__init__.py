@@ -12,6 +12,7 @@ PACKAGES = (
     "array_record",
     "h5py",
     "PIL",
+    "skimage",
     "sklearn",
     "matplotlib",
 )
