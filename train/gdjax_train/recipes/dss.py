@@ -117,7 +117,8 @@ def dss_cityscapes() -> Recipe:
 def dss_garments() -> Recipe:
     """`dss_cityscapes` in small: garments on textures, tested at nine sizes.
 
-    A stand-in for Cityscapes, which is not freely downloadable.
+    A stand-in for Cityscapes, which is not freely downloadable. 4,000 images, networks
+    of 48,000 parameters, He's initial weights, scale dropout as in `dss_textures`.
 
     Command: `gdjax-train dss_garments`.
     """
@@ -130,7 +131,12 @@ def dss_garments() -> Recipe:
             name="garments_on_textures/small", train_images=4_000, test_images=500
         ),
         model=SResNetConfig(
-            num_classes=11, widths=(12, 24, 48), depth=1, strides=(2, 2, 1)
+            num_classes=11,
+            widths=(12, 24, 48),
+            depth=1,
+            strides=(2, 2, 1),
+            start="he",
+            scale_dropout=0.3,
         ),
         optimizer=OptimizerConfig(learning_rate=0.003),
         augment=AugmentConfig(horizontal_flip=0.5),
