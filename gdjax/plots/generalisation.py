@@ -21,11 +21,13 @@ def generalisation_curve(
     rows: Sequence[Mapping[str, Any]],
     *,
     title: str | None = None,
+    label: str = "test accuracy (%)",
 ) -> Figure:
     """Accuracy over log2 of the size factor, one curve a network.
 
     Networks that differ only in their scale channels or pooling share a colour; those
-    with one scale channel are dashed.
+    with one scale channel are dashed. Networks without scale channels have a colour
+    each.
 
     Args:
       factors: size factors of the test images, F of them, ascending.
@@ -34,6 +36,7 @@ def generalisation_curve(
         "train_size" choose colour and dash where given; "std" (F values), the
         standard deviation over seeds or realisations, is a band around the curve.
       title: above the axes.
+      label: of the vertical axis, where "accuracy" is another score.
 
     Returns:
       The figure; save it with `figure.savefig(path)`.
@@ -54,7 +57,7 @@ def generalisation_curve(
         colour = COLOURS[families.index(_family(row)) % len(COLOURS)]
         _draw(axes, factors, row, colour, MARKERS[number % len(MARKERS)])
     _label_factors(axes, factors)
-    _label_accuracy(axes, columns=min(2, len(rows)))
+    _label_accuracy(axes, label, columns=min(2, len(rows)))
     if title:
         axes.set_title(title, fontsize=10)
     return figure
@@ -84,8 +87,8 @@ def _draw(
     )
 
 
-def _label_accuracy(axes: Axes, columns: int) -> None:
-    axes.set_ylabel("test accuracy (%)")
+def _label_accuracy(axes: Axes, label: str, columns: int) -> None:
+    axes.set_ylabel(label)
     axes.set_ylim(0, 102)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -101,6 +104,8 @@ def _label_accuracy(axes: Axes, columns: int) -> None:
 
 
 def _family(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    if "sigmas" in row and not len(row["sigmas"]):
+        return (row["name"],)
     keys = ("discretisation", "activation", "train_size")
     family = tuple(row.get(key) for key in keys)
     return family if any(part is not None for part in family) else (row["name"],)

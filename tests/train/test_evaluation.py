@@ -108,6 +108,14 @@ def test_generalisation_curve_draws_the_numbers():
     assert lines[0].get_linestyle() == "--"
 
 
+def test_networks_without_scale_channels_have_a_colour_each():
+    shared = {"discretisation": "discrete", "activation": "relu", "accuracy": [0.5]}
+    rows = [shared | {"name": name, "sigmas": []} for name in ("one", "other")]
+    (axes,) = generalisation_curve((1.0,), rows, label="mean IoU (%)").axes
+    assert len({line.get_color() for line in axes.lines}) == 2
+    assert axes.get_ylabel() == "mean IoU (%)"
+
+
 def test_generalisation_curve_refuses_rows_that_do_not_fit():
     with pytest.raises(ValueError, match="'a' has 3 accuracies for 2 factors"):
         generalisation_curve((0.5, 1.0), ROWS)

@@ -84,10 +84,18 @@ def _generalisation(
         row | {"sigmas": row["sigmas"] if isinstance(row["sigmas"], list) else []}
         for row in curves
     ]
-    write(
-        run, f"{prefix}generalisation.png",
-        generalisation_curve(result["factors"], shown),
-    )  # fmt: skip
+    label = "test accuracy (%)"
+    if shown and "mean_iou" in shown[0]:
+        label = "mean IoU (%)"
+        shown = [_by_mean_iou(row) for row in shown]
+    figure = generalisation_curve(result["factors"], shown, label=label)
+    write(run, f"{prefix}generalisation.png", figure)
+
+
+def _by_mean_iou(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose mean IoU takes the place of its accuracy."""
+    spread = {"std": row["mean_iou_std"]} if "mean_iou_std" in row else {}
+    return row | {"accuracy": row["mean_iou"]} | spread
 
 
 def _averaged(row: dict[str, Any], result: dict[str, Any]) -> bool:
