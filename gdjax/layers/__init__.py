@@ -10,6 +10,7 @@ from gdjax.layers.gaussian_derivative import (
     GaussianDerivative as GaussianDerivative,
     he_uniform as he_uniform,
 )
+from gdjax.layers.learned_scales import LearnedScales as LearnedScales
 from gdjax.layers.njet_conv import (
     LearnedSigma as LearnedSigma,
     NJetConv as NJetConv,
@@ -21,6 +22,7 @@ from gdjax.layers.over_scales import (
     over_scales as over_scales,
 )
 from gdjax.layers.residual import ResidualBlock as ResidualBlock
+from gdjax.layers.scale_conv import ScaleConv as ScaleConv
 from gdjax.layers.scale_correlation import (
     ScaleSpaceCorrelation as ScaleSpaceCorrelation,
 )

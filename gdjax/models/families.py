@@ -10,6 +10,7 @@ from gdjax.models.njet_efficientnet import NJetEfficientNetConfig
 from gdjax.models.njet_resnet import NJetResNet110Config, NJetResNetConfig
 from gdjax.models.njet_segmentation import NJetASPPConfig, NJetUNetConfig
 from gdjax.models.njet_toy import NJetToyConfig
+from gdjax.models.sesn import SESNConfig, SESNToyConfig
 
 
 FAMILIES: dict[str, type[NetworkConfig]] = {
@@ -26,6 +27,8 @@ FAMILIES: dict[str, type[NetworkConfig]] = {
     "njet_deeplab": NJetDeepLabConfig,
     "s_resnet": SResNetConfig,
     "s_densenet": SDenseNetConfig,
+    "sesn": SESNConfig,
+    "sesn_toy": SESNToyConfig,
 }
 
 

@@ -40,6 +40,12 @@ from gdjax.scalespace.filters import (
     effective_filters as effective_filters,
     fit_njet as fit_njet,
 )
+from gdjax.scalespace.hermite import (
+    HermiteA as HermiteA,
+    HermiteB as HermiteB,
+    hermite_basis_a as hermite_basis_a,
+    hermite_basis_b as hermite_basis_b,
+)
 from gdjax.scalespace.jets import (
     njet as njet,
     smooth as smooth,

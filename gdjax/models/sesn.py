@@ -1,0 +1,278 @@
+"""Scale-equivariant steerable networks, their internal scales fixed or learned."""
+
+import dataclasses
+from typing import Any, ClassVar, Literal, Self
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.layers.learned_scales import Form, Learned, LearnedScales, check_scales
+from gdjax.layers.norm import SharedBatchNorm
+from gdjax.layers.scale_conv import ScaleConv
+from gdjax.layers.selection import max_over_scales
+from gdjax.models.configuration import NetworkConfig, configures
+from gdjax.models.names import DISCRETISATIONS
+from gdjax.models.njet_classifiers import check_batch
+from gdjax.models.njet_toy import cell_maxima
+from gdjax.scalespace.checks import check_order, check_rate
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.hermite import Basis, HermiteA, HermiteB
+from gdjax.scalespace.kernels import SampledGaussianDerivatives
+
+
+Kind = Literal["steerable", "plain"]
+
+
+class SteerableNet(nn.Module):
+    """Base of the networks of scale convolutions that share their internal scales.
+
+    Attributes:
+      num_classes: K.
+      kind: of filters, "steerable", or "plain": the twin of as many weights, with
+        filters of side sqrt(F) px and without scales.
+      count: number of internal scales.
+      sigma: sigma_basis, the finest of them at the start, px.
+      isr: Internal Scale Range at the start, coarsest over finest.
+      learned: what is learned of them: None, "isr", "spacings" or "direct".
+      form: how gamma stands for the range, see `LearnedScales`.
+      learn_sigma: whether sigma_basis is learned with it.
+      discretisation: of the Gaussian derivatives.
+      extent: filters end at ceil(extent sigma) px.
+      padding: border rule.
+      batch_axis: over which the batch is spread, as of `SharedBatchNorm`.
+      dtype: of the activations, default the input's.
+
+    Raises:
+      TypeError, ValueError: at construction or call, for arguments out of range.
+
+    [scale_learning]; fixed scales: SESN [Sosnovik et al. 2020].
+    """
+
+    num_classes: int = 10
+    kind: Kind = "steerable"
+    count: int = 3
+    sigma: float = 2.0
+    isr: float = 3.0
+    learned: Learned | None = None
+    form: Form = "per_step"
+    learn_sigma: bool = True
+    discretisation: Discretisation = SampledGaussianDerivatives()  # noqa: RUF009
+    extent: float = 4.0
+    padding: str = "zero"
+    batch_axis: str | None = None
+    dtype: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_order(self.num_classes, name="num_classes", lowest=1)
+        if self.kind not in ("steerable", "plain"):
+            raise ValueError(f'`kind={self.kind!r}` must be "steerable" or "plain".')
+        if self.kind == "plain" and self.learned is not None:
+            raise ValueError(
+                f"`learned={self.learned!r}`: plain filters have no scales to learn."
+            )
+        # What these have against their fields.
+        LearnedScales(**self._scale_fields(), parent=None)
+
+    @nn.nowrap
+    def basis(self) -> Basis:
+        """Of the filters."""
+        raise NotImplementedError
+
+    @nn.nowrap
+    def _scale_fields(self) -> dict[str, Any]:
+        names = "count", "sigma", "isr", "learned", "form", "learn_sigma"
+        return {name: getattr(self, name) for name in names}
+
+    @nn.nowrap
+    def _layer_fields(self) -> dict[str, Any]:
+        names = "discretisation", "extent", "padding", "dtype"
+        return {name: getattr(self, name) for name in names}
+
+    def _scales(self) -> Any:
+        """Internal scales, px [S]; of the plain twin one that means nothing."""
+        if self.kind == "plain":
+            return np.ones(1)
+        return check_scales(LearnedScales(**self._scale_fields(), name="scales")())
+
+    def _convolved(self, x: jax.Array, features: int, scales: Any, name: str, *,
+                   lift: bool = False, use_bias: bool = True) -> jax.Array:  # fmt: skip
+        """[S, B, H, W, C], or [B, H, W, C] to be lifted -> [S, B, H, W, features]."""
+        if self.kind == "plain":
+            side = round(self.basis().functions ** 0.5)
+            conv = nn.Conv(
+                features, (side, side), use_bias=use_bias, dtype=self.dtype, name=name
+            )
+            return conv(x[None] if lift else x)
+        layer = ScaleConv(
+            features, basis=self.basis(), lift=lift, use_bias=use_bias, name=name,
+            **self._layer_fields(),
+        )  # fmt: skip
+        return layer(x, scales=scales)
+
+    def _normed(self, x: jax.Array, name: str, train: bool) -> jax.Array:
+        norm = SharedBatchNorm(batch_axis=self.batch_axis, name=name)
+        return norm([x], train=train)[0]
+
+
+class SESNToy(SteerableNet):
+    """One scale convolution, the maximum over scales, maxima of cells, a readout.
+
+    3,002 parameters with one input channel.
+
+    Attributes:
+      features: channels.
+      order: highest order along each axis of the basis A.
+      grid: the image is cut into grid x grid cells, whose maxima are read out; 42 px of
+        168 each in the paper.
+      ...: those of `SteerableNet`.
+
+    [scale_learning] Table 1; ReLU before the normalisation, as in its code.
+    """
+
+    features: int = 16
+    order: int = 4
+    grid: int = 4
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_order(self.features, name="features", lowest=1)
+        check_order(self.grid, name="grid", lowest=1)
+
+    @nn.nowrap
+    def basis(self) -> Basis:  # noqa: D102
+        return HermiteA(self.order)
+
+    @nn.compact
+    def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
+        """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
+        x = check_batch(x)
+        dtype, scales = jnp.promote_types(x.dtype, jnp.float32), self._scales()
+        y = self._convolved(x, self.features, scales, "conv_1", lift=True,
+                            use_bias=False)  # fmt: skip
+        y = self._normed(nn.relu(max_over_scales(y, axis=0)), "norm_1", train)
+        y = cell_maxima(y, self.grid).reshape(len(x), -1)
+        logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(y)
+        return logits.astype(dtype), {"scales": jnp.asarray(scales)}
+
+
+class SESN(SteerableNet):
+    """Three scale convolutions and two dense layers, for MNIST-Scale.
+
+    494,549 parameters with one input channel; learned scales add 2 ("isr") or `count`.
+
+    Attributes:
+      widths: channels of the scale convolutions.
+      order: highest total order of the basis B.
+      mult: ratio of the scales of the basis.
+      functions: of the basis, a square number for the plain twin.
+      upsample: images are enlarged by this factor first, each pixel repeated.
+      hidden: width of the dense layer.
+      dropout: its rate.
+      ...: those of `SteerableNet`.
+
+    [scale_learning] sec. 4.3, Table 5; layers as in the code of SESN: ReLU, maxima of
+    2 x 2 px and normalisation, and in the end the maximum over scales first.
+    """
+
+    count: int = 4
+    sigma: float = 1.5
+    isr: float = 2.0
+    widths: tuple[int, ...] = (32, 63, 95)
+    order: int = 4
+    mult: float = 1.4
+    functions: int = 49
+    upsample: int = 2
+    hidden: int = 256
+    dropout: float = 0.7
+
+    def __post_init__(self):
+        self.widths = tuple(self.widths)
+        super().__post_init__()
+        for name in ("upsample", "hidden"):
+            check_order(getattr(self, name), name=name, lowest=1)
+        for width in self.widths:
+            check_order(width, name="widths", lowest=1)
+        check_rate(self.dropout, name="dropout")
+        if len(self.widths) < 2:
+            raise ValueError(f"`widths={self.widths}` must have two layers or more.")
+        if self.kind == "plain" and round(self.functions**0.5) ** 2 != (self.functions):
+            raise ValueError(
+                f"`functions={self.functions}` of plain filters must be a square"
+                " number, such as 49 for 7 x 7 px."
+            )
+
+    @nn.nowrap
+    def basis(self) -> Basis:  # noqa: D102
+        return HermiteB(self.order, self.mult, self.functions)
+
+    @nn.compact
+    def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
+        """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
+        x = check_batch(x)
+        dtype, scales = jnp.promote_types(x.dtype, jnp.float32), self._scales()
+        y = x.repeat(self.upsample, -3).repeat(self.upsample, -2)
+        for number, width in enumerate(self.widths, start=1):
+            y = self._convolved(y, width, scales, f"conv_{number}", lift=number == 1)
+            if number < len(self.widths):
+                y = nn.max_pool(nn.relu(y), (1, 2, 2), (1, 2, 2))
+            else:
+                y = quarter_maxima(nn.relu(max_over_scales(y, axis=0)))
+            y = self._normed(y, f"norm_{number}", train)
+        y = y.reshape(len(x), -1)
+        y = nn.Dense(self.hidden, use_bias=False, dtype=self.dtype, name="dense")(y)
+        y = nn.relu(self._normed(y, "norm_dense", train))
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(y)
+        return logits.astype(dtype), {"scales": jnp.asarray(scales)}
+
+
+def quarter_maxima(x: jax.Array) -> jax.Array:
+    """Maxima of n // 2 + 1 px, from 2 px outside on: [B, n, n, C] -> [B, 2, 2, C].
+
+    As the code of SESN pools 14 px (8 px, padded by 2) and 7 px (4 px).
+    """
+    sides = [n // 2 + 1 for n in x.shape[1:3]]
+    padding: Any = [(2, max(0, 2 * side - 2 - n)) for side, n in
+                    zip(sides, x.shape[1:3], strict=True)]  # fmt: skip
+    return nn.max_pool(x, tuple(sides), tuple(sides), padding)
+
+
+class SteerableConfig(NetworkConfig):
+    """Base of the configurations of scale-equivariant steerable networks."""
+
+    scale_parameters: ClassVar[tuple[str, ...]] = ("scales/*",)
+    figures: ClassVar[tuple[str, ...]] = ("generalisation", "learned_sigmas")
+
+    @classmethod
+    def filters(cls) -> tuple[str, ...]:
+        """Discretisations of the steerable filters, and the plain twin."""
+        return *DISCRETISATIONS, "plain"
+
+    def with_net(self, filters: str, activation: str) -> Self:
+        """With what the two halves of a net's name say, "plain" the twin."""
+        if filters != "plain":
+            return super().with_net(filters, activation)
+        self.check_net(filters, activation)
+        own: Any = self
+        return dataclasses.replace(own, kind="plain", learned=None)
+
+    def learned_scales(self, params: Any) -> dict[str, np.ndarray]:
+        """The internal scales, px, where they are learned."""
+        if self.learned is None:
+            return {}
+        names = "count", "sigma", "isr", "learned", "form", "learn_sigma"
+        module = LearnedScales(**{name: getattr(self, name) for name in names})
+        return {"scales": np.asarray(module.apply({"params": params["scales"]}))}
+
+
+@configures(SESNToy)
+class SESNToyConfig(SteerableConfig):
+    """One scale convolution, the maximum over scales, maxima of cells, a readout."""
+
+
+@configures(SESN)
+class SESNConfig(SteerableConfig):
+    """Three scale convolutions and two dense layers, for MNIST-Scale."""
