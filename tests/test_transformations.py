@@ -23,12 +23,24 @@ from gdjax.layers import (
     GaussianDerivative,
     NJetConv,
     ResidualBlock,
+    ScaleConv,
     ScaleSpaceCorrelation,
     njet_convolution,
     plain_convolution,
 )
-from gdjax.models import GaussDerNet, GaussDerResNet, NJetNIN, NJetToy, NJetUNet
+from gdjax.models import (
+    SESN,
+    GaussDerNet,
+    GaussDerResNet,
+    NJetNIN,
+    NJetToy,
+    NJetUNet,
+    SESNToy,
+)
 from gdjax.scalespace import (
+    HermiteA,
+    HermiteB,
+    hermite_basis_b,
     plain,
     scale_action,
     scale_space_correlation,
@@ -73,6 +85,27 @@ CHANNELS = P(), OUT, OUT
 LEVELS = P(None, None, None, None, "d")
 SEMIGROUP = {"levels": 3, "zero_scale": 0.6}
 LIFTED = (2, 3, 6, 5, 2)
+SCALES = 0.7, 1.0, 1.3
+
+
+def scale_conv(layer):
+    """The scale axis is behind that of the batch here; scales are parameters, too."""
+
+    def moved(x, source, target):
+        return x if layer.lift and source else jnp.moveaxis(x, source, target)
+
+    def apply(parameters, x):
+        variables, scales = parameters
+        y = layer.apply(variables, moved(x, 1, 0), scales=scales)
+        return jnp.moveaxis(y, 0, 1)
+
+    def make(key, x):
+        scales = jnp.array(SCALES, x.dtype)
+        return layer.init(key, moved(x, 1, 0), scales=scales), scales
+
+    return Case(apply, make, shape=(2, 6, 5, 2) if layer.lift else LIFTED)
+
+
 RES = {"widths": (4, 6), "num_classes": 3, "sigmas": (0.7,)}
 REMAT = GaussDerResNet(remat=True, order=1, **RES | {"widths": (4, 4)})
 ORDER_1 = functools.partial(njet_convolution, order=1)
@@ -116,6 +149,13 @@ FUNCTIONS = {
         lambda key, f: jax.random.normal(key, (1, 2, 3, 2, 3), f.dtype),
         LIFTED,
     ),
+    "hermite_basis_b": Case(
+        lambda scales, x: jnp.tensordot(
+            x, hermite_basis_b(scales, size=5, order=2, functions=8), [[3], [0]]
+        ),
+        lambda key, x: jnp.array(SCALES, x.dtype),
+        shape=(2, 3, 3, 8),
+    ),
 }  # fmt: skip
 LAYERS = {
     "GaussianDerivative": module(
@@ -149,6 +189,10 @@ LAYERS = {
         shape=LIFTED,
         split=({"params": {"kernel": LEVELS, "bias": P("d")}}, P(), LEVELS),
     ),
+    "ScaleConv, lift": scale_conv(ScaleConv(3, basis=HermiteA(1), lift=True)),
+    "ScaleConv": scale_conv(
+        ScaleConv(2, basis=HermiteB(1, functions=4), scale_dim=2, extent=2.0)
+    ),
     "ResidualBlock": Case(
         lambda v, x: ResidualBlock(6, separable=True).apply(v, [x], sigmas=[0.8])[0],
         lambda key, x: ResidualBlock(6, separable=True).init(key, [x], sigmas=[0.8]),
@@ -166,10 +210,33 @@ NETWORKS = {
     "GaussDerNet, spectral": network(
         GaussDerNet(widths=(4,), num_classes=3, discretisation=SPECTRAL, pyramid=0.5)
     ),
+    "SESNToy": network(
+        SESNToy(
+            num_classes=3,
+            features=3,
+            order=1,
+            grid=2,
+            sigma=0.8,
+            extent=2.0,
+            learned="isr",
+        )
+    ),
+    "SESN": network(
+        SESN(
+            num_classes=3,
+            widths=(2, 3),
+            order=1,
+            functions=4,
+            sigma=0.8,
+            count=2,
+            hidden=4,
+            learned="spacings",
+        )
+    ),
     "NJetUNet": network(NJetUNet(num_classes=3, widths=(4, 6), convolution=ORDER_1)),
 }
 CASES = FUNCTIONS | LAYERS | NETWORKS
-FAMILIES = {"GaussDerNet", "GaussDerResNet, remat", "NJetToy"}
+FAMILIES = {"GaussDerNet", "GaussDerResNet, remat", "NJetToy", "SESNToy"}
 RARE = {"shift_levels", "scale_space_correlation", "scale_space_correlation, real"}
 USUAL = {*FUNCTIONS, *LAYERS, *FAMILIES} - RARE
 # What the default run leaves out, since most of a test is compiling.
@@ -177,7 +244,7 @@ SEVERAL = {
     "smooth, sigma per channel", "njet", "GaussianDerivative", "NJetConv, output",
     "GaussianDerivative, fewer", "GaussianDerivative, whole",
     "GaussianDerivative, chunks", "GaussDerResNet, remat", "ScaleSpaceCorrelation",
-    "scale_action",
+    "scale_action", "ScaleConv",
 }  # fmt: skip
 OTHERS = USUAL - {"smooth", "GaussianDerivative, fewer", "NJetConv, input"}
 CHOSEN = {
@@ -502,6 +569,9 @@ MADE = {
     "NJetConv": lambda kind: kind(3),
     "DeformableConv": lambda kind: kind(3),
     "ScaleSpaceCorrelation": lambda kind: kind(3),
+    "ScaleConv": lambda kind: kind(3, SCALES, lift=True),
+    "SESN": lambda kind: kind(widths=(2, 2), functions=4, sigma=0.8, count=2),
+    "SESNToy": lambda kind: kind(features=2, order=1, sigma=0.8),
     "ResidualBlock": lambda kind: kind(3),
     "GaussDerNet": lambda kind: kind(widths=(3,)),
     "GaussDerResNet": lambda kind: kind(widths=(3, 3)),
@@ -524,7 +594,7 @@ def test_every_module_can_be_tabulated(kind):
     made, x = MADE.get(name, lambda kind: kind())(kind), jnp.zeros((1, 16, 16, 2))
     arguments: tuple[Any, ...] = (x,)
     options = {"depth": 1, "console_kwargs": {"width": 200}}
-    if name == "LearnedSigma":
+    if name in ("LearnedSigma", "LearnedScales"):
         arguments = ()
     elif name == "SharedBatchNorm":
         arguments, options = ([x],), options | {"train": False}

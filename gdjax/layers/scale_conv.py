@@ -5,7 +5,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gdjax.layers.learned_scales import check_scales
 from gdjax.scalespace.checks import check_image, check_order, check_sigma
@@ -96,7 +95,8 @@ class ScaleConv(nn.Module):
         """
         x, filter_ = check_image(x, ndim=2), self.filter()
         scales = self._scales(scales, x)
-        _check_reach(filter_, scales, x.shape[-3:-1])
+        if self.scales is not None:
+            check_reach(filter_, self.scales[-1], x.shape[-3:-1])
         terms = (self.basis.functions, self.scale_dim * x.shape[-1])
         # Uniform in +-1 / sqrt(fan-in).
         start = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -167,14 +167,14 @@ class ScaleConv(nn.Module):
         return jnp.concatenate(found)
 
 
-def _check_reach(filter_: Filter, scales: Any, sides: tuple[int, int]) -> None:
+def check_reach(filter_: Filter, coarsest: float, sides: tuple[int, ...]) -> None:
     """Raises ValueError where the filter at the coarsest scale exceeds the image."""
-    if not isinstance(scales, np.ndarray) or filter_.extent is None:
+    if filter_.extent is None:
         return
-    radius = filter_.radius(float(scales[-1]))
+    radius = filter_.radius(coarsest)
     if radius >= max(sides):
         raise ValueError(
-            f"`scales`: at {scales[-1]:g} px filters have {2 * radius + 1} px and reach"
+            f"`scales`: at {coarsest:g} px filters have {2 * radius + 1} px and reach"
             f" beyond images of {sides[0]} x {sides[1]} px; give smaller scales or a"
             " smaller `extent`."
         )

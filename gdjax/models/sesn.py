@@ -8,9 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.layers.learned_scales import Form, Learned, LearnedScales, check_scales
+from gdjax.layers.learned_scales import (
+    Form,
+    Learned,
+    LearnedScales,
+    check_scales,
+    internal_scales,
+)
 from gdjax.layers.norm import SharedBatchNorm
-from gdjax.layers.scale_conv import ScaleConv
+from gdjax.layers.scale_conv import ScaleConv, check_reach
 from gdjax.layers.selection import max_over_scales
 from gdjax.models.configuration import NetworkConfig, configures
 from gdjax.models.names import DISCRETISATIONS
@@ -75,6 +81,7 @@ class SteerableNet(nn.Module):
             )
         # What these have against their fields.
         LearnedScales(**self._scale_fields(), parent=None)
+        self.basis()
 
     @nn.nowrap
     def basis(self) -> Basis:
@@ -91,10 +98,17 @@ class SteerableNet(nn.Module):
         names = "discretisation", "extent", "padding", "dtype"
         return {name: getattr(self, name) for name in names}
 
-    def _scales(self) -> Any:
-        """Internal scales, px [S]; of the plain twin one that means nothing."""
+    def _scales(self, sides: tuple[int, ...]) -> Any:
+        """Internal scales, px [S]; of the plain twin one that means nothing.
+
+        Raises ValueError where images of these sides, px, are smaller than the filters
+        of the coarsest scale at the start.
+        """
         if self.kind == "plain":
             return np.ones(1)
+        layer = ScaleConv(1, basis=self.basis(), **self._layer_fields(), parent=None)
+        coarsest = internal_scales(self.sigma, self.isr, self.count)[-1]
+        check_reach(layer.filter(), float(coarsest), sides)
         return check_scales(LearnedScales(**self._scale_fields(), name="scales")())
 
     def _convolved(self, x: jax.Array, features: int, scales: Any, name: str, *,
@@ -149,11 +163,12 @@ class SESNToy(SteerableNet):
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
         """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
         x = check_batch(x)
-        dtype, scales = jnp.promote_types(x.dtype, jnp.float32), self._scales()
+        dtype = jnp.promote_types(x.dtype, jnp.float32)
+        scales = self._scales(x.shape[1:3])
         y = self._convolved(x, self.features, scales, "conv_1", lift=True,
                             use_bias=False)  # fmt: skip
         y = self._normed(nn.relu(max_over_scales(y, axis=0)), "norm_1", train)
-        y = cell_maxima(y, self.grid).reshape(len(x), -1)
+        y = cell_maxima(y, self.grid).reshape(x.shape[0], -1)
         logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(y)
         return logits.astype(dtype), {"scales": jnp.asarray(scales)}
 
@@ -212,8 +227,9 @@ class SESN(SteerableNet):
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
         """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
         x = check_batch(x)
-        dtype, scales = jnp.promote_types(x.dtype, jnp.float32), self._scales()
+        dtype = jnp.promote_types(x.dtype, jnp.float32)
         y = x.repeat(self.upsample, -3).repeat(self.upsample, -2)
+        scales = self._scales(y.shape[1:3])
         for number, width in enumerate(self.widths, start=1):
             y = self._convolved(y, width, scales, f"conv_{number}", lift=number == 1)
             if number < len(self.widths):
@@ -221,7 +237,7 @@ class SESN(SteerableNet):
             else:
                 y = quarter_maxima(nn.relu(max_over_scales(y, axis=0)))
             y = self._normed(y, f"norm_{number}", train)
-        y = y.reshape(len(x), -1)
+        y = y.reshape(x.shape[0], -1)
         y = nn.Dense(self.hidden, use_bias=False, dtype=self.dtype, name="dense")(y)
         y = nn.relu(self._normed(y, "norm_dense", train))
         y = nn.Dropout(self.dropout, deterministic=not train)(y)
