@@ -183,13 +183,13 @@ class SESN(SteerableNet):
       order: highest total order of the basis B.
       mult: ratio of the scales of the basis.
       functions: of the basis, a square number for the plain twin.
-      upsample: images are enlarged by this factor first, each pixel repeated.
       hidden: width of the dense layer.
       dropout: its rate.
       ...: those of `SteerableNet`.
 
     [scale_learning] sec. 4.3, Table 5; layers as in the code of SESN: ReLU, maxima of
-    2 x 2 px and normalisation, and in the end the maximum over scales first.
+    2 x 2 px and normalisation, and in the end the maximum over scales first. There,
+    images are enlarged twice before, each pixel repeated (`Preprocessing`).
     """
 
     count: int = 4
@@ -199,15 +199,13 @@ class SESN(SteerableNet):
     order: int = 4
     mult: float = 1.4
     functions: int = 49
-    upsample: int = 2
     hidden: int = 256
     dropout: float = 0.7
 
     def __post_init__(self):
         self.widths = tuple(self.widths)
         super().__post_init__()
-        for name in ("upsample", "hidden"):
-            check_order(getattr(self, name), name=name, lowest=1)
+        check_order(self.hidden, name="hidden", lowest=1)
         for width in self.widths:
             check_order(width, name="widths", lowest=1)
         check_rate(self.dropout, name="dropout")
@@ -228,8 +226,7 @@ class SESN(SteerableNet):
         """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
         x = check_batch(x)
         dtype = jnp.promote_types(x.dtype, jnp.float32)
-        y = x.repeat(self.upsample, -3).repeat(self.upsample, -2)
-        scales = self._scales(y.shape[1:3])
+        y, scales = x, self._scales(x.shape[1:3])
         for number, width in enumerate(self.widths, start=1):
             y = self._convolved(y, width, scales, f"conv_{number}", lift=number == 1)
             if number < len(self.widths):

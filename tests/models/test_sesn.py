@@ -31,7 +31,7 @@ def count(net, side):
     ],
 )
 def test_published_numbers_of_parameters(fields, more):
-    assert count(SESN(**fields), 28) == 494_549 + more
+    assert count(SESN(**fields), 56) == 494_549 + more
     if fields.get("learned") in (None, "isr"):
         assert count(SESNToy(**fields), 168) == 3_002 + more
 
@@ -113,4 +113,4 @@ def test_bad_networks(fields, message):
 
 def test_images_smaller_than_the_filters():
     with pytest.raises(ValueError, match="25 px and reach beyond images of 12 x 12"):
-        SESN().init(jax.random.key(0), jnp.ones((1, 6, 6, 1)))
+        SESN().init(jax.random.key(0), jnp.ones((1, 12, 12, 1)))

@@ -17,6 +17,7 @@ BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe
 UNET = recipes.find("njet_multi_scale_fashion_mnist").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
 SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
+STEERABLE = {"fixed-scales", *(f"learned-{name}" for name in ablations.LEARNED)}
 OTHERS = LEVELS | set(ablations.LAYERS)
 
 
@@ -31,7 +32,7 @@ def network_of(*names, sigmas=(1.0,)):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES)
+    "name", sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES - STEERABLE)
 )
 def test_every_ablation_builds_and_is_named(name):
     trial = trial_of(name)
@@ -66,6 +67,13 @@ def test_baselines_of_deep_scale_spaces(recipe):
         for trial in (own, trial_of("same-parameters", base=base))
     ]
     assert counts[1] == pytest.approx(counts[0], rel=0.02)
+
+
+@pytest.mark.parametrize("name", sorted(STEERABLE))
+def test_scales_of_steerable_networks(name):
+    base = recipes.find("scale_learning_mnist_scale").recipe
+    learned = trial_of(name, base=base).recipe.model.learned
+    assert name == (f"learned-{learned}" if learned else "fixed-scales")
 
 
 def parameters(model):

@@ -158,6 +158,7 @@ def _baseline(equal: Any) -> Ablation:
     return ablation
 
 
+LEARNED = "isr", "spacings", "direct"
 RATES = ("0.001", "0.003", "0.006", "0.01")
 LAYERS: dict[str, Ablation] = {
     **{f"sigma{sigma}": _njet(sigma=float(sigma)) for sigma in ("0.5", "1", "2", "4")},
@@ -183,6 +184,8 @@ ABLATIONS: dict[str, Ablation] = {
     "no-scale-dropout": _model(scale_dropout=0.0),
     "same-parameters": _baseline("parameters"),
     "same-channels": _baseline("channels"),
+    "fixed-scales": _model(learned=None),
+    **{f"learned-{name}": _model(learned=name) for name in LEARNED},
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),

@@ -8,7 +8,15 @@ from gdjax.models.names import unknown
 
 from ..errors import UserError
 from ..recipe import Recipe
-from . import digits, dss, gaussdernet, gaussderresnet, njet, njet_classifiers
+from . import (
+    digits,
+    dss,
+    gaussdernet,
+    gaussderresnet,
+    njet,
+    njet_classifiers,
+    scale_learning,
+)
 
 
 DEFAULT = "rescaled_digits"
@@ -24,7 +32,15 @@ class Entry:
 
 RECIPES: dict[str, Entry] = {
     name: Entry(make(), make.__doc__ or "")
-    for module in (digits, gaussdernet, gaussderresnet, dss, njet, njet_classifiers)
+    for module in (
+        digits,
+        gaussdernet,
+        gaussderresnet,
+        dss,
+        scale_learning,
+        njet,
+        njet_classifiers,
+    )
     for name, make in module.RECIPES.items()
 }
 
