@@ -64,6 +64,11 @@ class LearnedScales(nn.Module):
         ):
             if value not in known:
                 raise ValueError(f"`{name}={value!r}` must be one of {known}.")
+        if self.learned == "direct" and not self.learn_sigma:
+            raise ValueError(
+                '`learn_sigma=False` with `learned="direct"`, which learns every scale:'
+                ' take "isr" or "spacings".'
+            )
 
     @nn.compact
     def __call__(self) -> jax.Array | np.ndarray:
@@ -109,19 +114,20 @@ def internal_scales(sigma: float, isr: float, count: int) -> np.ndarray:
     return sigma * isr**powers
 
 
-def check_scales(scales: Any) -> Any:
-    """Scales [S] in px, traced or not; concrete ones must increase.
+def check_scales(scales: Any, *, increasing: bool = True) -> Any:
+    """Scales [S] in px, traced or not.
 
     Raises:
       TypeError, ValueError: unless there is one or more, all positive and finite, and
-        each larger than the one before.
+        with `increasing` concrete ones each larger than the one before.
     """
     scales = check_sigma(scales, name="scales", positive=True)
     if scales.ndim != 1 or not scales.size:
         raise ValueError(
             f"`scales` has the shape {scales.shape}: give one or more, [S], in px."
         )
-    if isinstance(scales, np.ndarray) and np.any(np.diff(scales) <= 0):
+    concrete = increasing and isinstance(scales, np.ndarray)
+    if concrete and np.any(np.diff(scales) <= 0):
         raise ValueError(
             f"`scales={tuple(scales.tolist())}` must increase: give the finest first,"
             " each once."

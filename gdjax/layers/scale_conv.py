@@ -9,7 +9,13 @@ import jax.numpy as jnp
 from gdjax.layers.learned_scales import check_scales
 from gdjax.scalespace.checks import check_image, check_order, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.hermite import Basis, HermiteA, hermite_norms, mix_hermite
+from gdjax.scalespace.hermite import (
+    Basis,
+    HermiteA,
+    basis_filter,
+    hermite_norms,
+    mix_hermite,
+)
 from gdjax.scalespace.jets import smooth
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
 from gdjax.scalespace.matrices import Filter
@@ -82,8 +88,7 @@ class ScaleConv(nn.Module):
     @nn.nowrap
     def filter(self) -> Filter:
         """The operator without its scales."""
-        top = max(sum(a) for _, orders in self.basis.parts() for a in orders)
-        return Filter(self.discretisation, self.padding, None, 2, top, self.extent)
+        return basis_filter(self.discretisation, self.padding, self.basis, self.extent)
 
     @nn.compact
     def __call__(self, x: Any, *, scales: Any = None) -> jax.Array:
@@ -124,7 +129,8 @@ class ScaleConv(nn.Module):
         scales = self.scales if scales is None else scales
         if scales is None:
             raise ValueError("`scales` are given neither as a field nor at the call.")
-        scales = check_scales(scales)
+        # Learned scales, each by itself, may pass each other.
+        scales = check_scales(scales, increasing=False)
         if not self.lift and (x.ndim < 4 or len(x) != len(scales)):
             raise ValueError(
                 f"the input of shape {x.shape} has not the {len(scales)} scales of the"

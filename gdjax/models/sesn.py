@@ -12,7 +12,6 @@ from gdjax.layers.learned_scales import (
     Form,
     Learned,
     LearnedScales,
-    check_scales,
     internal_scales,
 )
 from gdjax.layers.norm import SharedBatchNorm
@@ -29,6 +28,8 @@ from gdjax.scalespace.kernels import SampledGaussianDerivatives
 
 
 Kind = Literal["steerable", "plain"]
+# Of networks, as they are of `LearnedScales`.
+SCALE_FIELDS = "count", "sigma", "isr", "learned", "form", "learn_sigma"
 
 
 class SteerableNet(nn.Module):
@@ -90,8 +91,7 @@ class SteerableNet(nn.Module):
 
     @nn.nowrap
     def _scale_fields(self) -> dict[str, Any]:
-        names = "count", "sigma", "isr", "learned", "form", "learn_sigma"
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in SCALE_FIELDS}
 
     @nn.nowrap
     def _layer_fields(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class SteerableNet(nn.Module):
         layer = ScaleConv(1, basis=self.basis(), **self._layer_fields(), parent=None)
         coarsest = internal_scales(self.sigma, self.isr, self.count)[-1]
         check_reach(layer.filter(), float(coarsest), sides)
-        return check_scales(LearnedScales(**self._scale_fields(), name="scales")())
+        return LearnedScales(**self._scale_fields(), name="scales")()
 
     def _convolved(self, x: jax.Array, features: int, scales: Any, name: str, *,
                    lift: bool = False, use_bias: bool = True) -> jax.Array:  # fmt: skip
@@ -276,8 +276,7 @@ class SteerableConfig(NetworkConfig):
         """The internal scales, px, where they are learned."""
         if self.learned is None:
             return {}
-        names = "count", "sigma", "isr", "learned", "form", "learn_sigma"
-        module = LearnedScales(**{name: getattr(self, name) for name in names})
+        module = LearnedScales(**{name: getattr(self, name) for name in SCALE_FIELDS})
         return {"scales": np.asarray(module.apply({"params": params["scales"]}))}
 
 

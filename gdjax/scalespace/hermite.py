@@ -155,7 +155,7 @@ def _dense(
         raise ValueError(f"`scales` of shape {scales.shape}: give one or more, [S].")
     if check_order(size, name="size", lowest=1) % 2 == 0:
         raise ValueError(f"`size={size}` must be odd, with a pixel in the centre.")
-    filter_ = _filter(SampledGaussianDerivatives(), "zero", basis, extent)
+    filter_ = basis_filter(SampledGaussianDerivatives(), "zero", basis, extent)
     scales, found = jnp.asarray(scales), []
     for divisor, orders in basis.parts():
         each = functools.partial(
@@ -171,9 +171,10 @@ def _dense(
     return filters / jnp.sqrt(squares)
 
 
-def _filter(
+def basis_filter(
     discretisation: Any, padding: str, basis: Basis, extent: float | None
 ) -> Filter:
+    """Kernels, border rule and ends of a basis, as `mix_hermite` wants them (gdjax)."""
     top = max(n + m for _, orders in basis.parts() for n, m in orders)
     return Filter(discretisation, padding, None, 2, top, extent)
 

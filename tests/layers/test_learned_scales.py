@@ -78,6 +78,7 @@ def test_one_scale():
         ({"count": 0}, "`count=0`"),
         ({"isr": 1.0}, "`isr=1.0` must be greater than 1"),
         ({"sigma": 0.0}, "sigma"),
+        ({"learned": "direct", "learn_sigma": False}, "`learn_sigma=False`"),
         ({"learned": "ratio"}, "`learned='ratio'`"),
         ({"form": "log"}, "`form='log'`"),
     ],

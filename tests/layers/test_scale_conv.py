@@ -124,6 +124,15 @@ def test_new_scales_compile_nothing():
     assert run._cache_size() == 1
 
 
+def test_scales_that_passed_each_other_are_as_good():
+    """As each by itself may have learned; filters are normalised at the finest."""
+    layer, x = ScaleConv(2, basis=BASES["A"], lift=True), jnp.ones((1, 16, 16, 1))
+    variables = layer.init(jax.random.key(0), x, scales=SCALES)
+    wanted = layer.apply(variables, x, scales=jnp.array(SCALES))
+    found = layer.apply(variables, x, scales=jnp.array(SCALES[::-1]))
+    np.testing.assert_allclose(found[::-1], wanted, atol=1e-5)
+
+
 def test_weights_start_as_in_the_code_of_sesn():
     layer = ScaleConv(64, SCALES, basis=HermiteA(4), scale_dim=2, extent=2.0)
     params = layer.init(jax.random.key(0), jnp.ones((4, 1, 8, 8, 16)))["params"]
