@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -184,3 +186,21 @@ def test_scale_dropout_over_many_keys():
     keep = np.asarray(draw(keys))
     assert keep.any(-1).all()
     assert len(np.unique(keep.reshape(2000, -1), axis=0)) == 27
+
+
+def test_max_over_scales_shares_the_gradient_of_ties_and_has_all_derivatives():
+    """As `jnp.max`: three equal channels get a third each, infinities nothing."""
+    x = jnp.asarray([[[1.0, 2.0], [1.0, 3.0], [1.0, -jnp.inf], [0.0, 3.0]]])
+    weights = jnp.asarray([[2.0, 5.0]])
+
+    def weighted(function, x):
+        return (weights * function(x) ** 2).sum()
+
+    ours = functools.partial(weighted, max_over_scales)
+    jax_s = functools.partial(weighted, lambda x: x.max(-2))
+    gradient = jax.grad(ours)(x)
+    np.testing.assert_array_equal(gradient, jax.grad(jax_s)(x))
+    np.testing.assert_allclose(gradient[0, :3, 0], 4 / 3, rtol=1e-6)
+    tangent = jnp.cos(jnp.arange(8.0)).reshape(x.shape)
+    found = jax.jvp(ours, (x,), (tangent,))[1]
+    np.testing.assert_allclose(found, (gradient * tangent).sum(), rtol=1e-6)
