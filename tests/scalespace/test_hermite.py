@@ -7,6 +7,7 @@ import pytest
 from numpy.polynomial.hermite_e import hermeval
 
 from gdjax.scalespace import (
+    DiscreteGaussian,
     Filter,
     HermiteA,
     HermiteB,
@@ -14,7 +15,7 @@ from gdjax.scalespace import (
     hermite_basis_a,
     hermite_basis_b,
 )
-from gdjax.scalespace.hermite import hermite_norms, mix_hermite
+from gdjax.scalespace.hermite import basis_filter, hermite_norms, mix_hermite
 
 
 SCALES = (1.5, 2.1, 3.0)
@@ -90,6 +91,28 @@ def test_mixed_jets_are_correlations_with_the_dense_filters(basis, x64):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )  # fmt: skip
         np.testing.assert_allclose(mixed, wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("padding", ["zero", "symmetric"])
+def test_high_orders_of_discrete_gaussians_in_float32(x64, padding):
+    """All 25 functions at 6 px; differences of a smoothed map had no digit of (4, 4).
+
+    Taps differ by what four differences of float32 lose, 2^4 6^4 eps = 2e-3 at most.
+    """
+    basis = HermiteA(4)
+    filter_ = basis_filter(DiscreteGaussian(), padding, basis, 4.0)
+    kernel = np.eye(25)[:, None]
+    image = np.random.default_rng(0).uniform(size=(24, 24, 1))
+
+    @jax.jit
+    def each(x, sigma):
+        norms = hermite_norms(sigma, basis=basis, filter_=filter_, width=24)
+        weights = jnp.asarray(kernel, x.dtype)
+        return mix_hermite(x, weights, sigma, norms=norms, basis=basis, filter_=filter_)
+
+    wanted, found = (each(image.astype(t), np.asarray(6.0, t)) for t in ("f8", "f4"))
+    error = abs(wanted - found).max((0, 1)) / abs(wanted).max((0, 1))
+    assert error.max() < 2e-3
 
 
 def test_gradients_in_the_scales(x64):
