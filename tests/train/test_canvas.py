@@ -13,7 +13,8 @@ import pytest
 import gdjax.data
 from gdjax.models.network_files import read_arrays
 from gdjax.models.preprocessing import Preprocessing
-from gdjax_train import data as data_module, evaluation, phases, predict
+from gdjax.models.sesn import SESNToyConfig
+from gdjax_train import data as data_module, evaluation, phases, predict, step as steps
 from gdjax_train.augment_config import AugmentConfig
 from gdjax_train.batch import Batch
 from gdjax_train.command_line import as_typed
@@ -21,7 +22,13 @@ from gdjax_train.data import Source, load_split, load_test, source
 from gdjax_train.errors import UserError
 from gdjax_train.losses import make_loss
 from gdjax_train.placing import on_canvas, place_scaled
-from gdjax_train.recipe import DataConfig, LossConfig, Recipe
+from gdjax_train.recipe import (
+    DataConfig,
+    LossConfig,
+    OptimizerConfig,
+    Recipe,
+    ScaleSchedule,
+)
 from gdjax_train.recipe_files import from_dict, to_dict
 from gdjax_train.scale_distribution import ScaleDistribution, draw_factors
 from gdjax_train.step import compile_step, initial_state
@@ -181,6 +188,31 @@ def test_a_run_is_trained_and_evaluated_on_canvases(
         canvases = place_scaled(test.image / np.float32(255), factors, size=CANVAS)
         logits, _ = candidate.model.apply(candidate.variables, canvases)
         assert accuracy == pytest.approx((logits.argmax(-1) == test.label).mean())
+
+
+def test_a_training_that_learns_scales_compiles_one_step(
+    monkeypatch, make_examples, on_canvases, open_run
+):
+    """Over two epochs, warm-up and drop of the scales' rate, and canvases."""
+    monkeypatch.setattr(gdjax.data, "load", lambda *a, **k: make_examples(35))
+    traced = []
+    original = steps.as_floats
+    monkeypatch.setattr(steps, "as_floats", lambda x: traced.append(1) or original(x))
+    model = SESNToyConfig(
+        features=2, order=1, count=2, sigma=0.8, isr=1.5, extent=2.0, learned="isr"
+    )
+    schedule = ScaleSchedule(learning_rate=0.1, warmup_epochs=1, drops=(1,))
+    recipe = dataclasses.replace(
+        on_canvases, model=model, nets=("sampled_derivatives+relu",), epochs=2,
+        optimizer=OptimizerConfig(learning_rate=0.1, scales=schedule),
+    )  # fmt: skip
+    session, _ = open_run(recipe)
+    session.train()
+    assert len(traced) == 1
+    rows = (session.run.path / "metrics.jsonl").read_text().splitlines()
+    steps_taken = [row for row in map(json.loads, rows) if "scales" in row]
+    learned = {tuple(row["scales"]["scales"]) for row in steps_taken}
+    assert len(learned) == len(steps_taken) > 1
 
 
 @pytest.mark.parametrize(
