@@ -97,6 +97,10 @@ class _InChunks(Routine):
     tree: Any
     limit: int
 
+    def one_by_one(self, axes):
+        # Scale channels, with matrices of their own.
+        return any(axis is not None for axis in axes[1:])
+
     def plain(self, x, *leaves):
         return self.run(x, *jax.tree.unflatten(self.tree, leaves))
 

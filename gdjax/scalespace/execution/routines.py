@@ -74,6 +74,11 @@ class Routine:
         """Gradients in the `moved` arrays from those of the real results, on CPUs."""
         return vjp(self.on(True), arrays, gradients, moved)
 
+    def one_by_one(self, axes: Sequence[int | None]) -> bool:
+        """Whether CPUs, over new axes of the arrays, run it once for each index."""
+        del axes
+        return False
+
     def __call__(self, *arrays: Any) -> Any:
         """Runs it, or its plain form alone (`plainly`)."""
         if plainly(*arrays):
@@ -120,10 +125,7 @@ class _Transposed:
             known, gradients = arrays[:count], arrays[count:]
             moved = getattr(self.of, "moved", ())
             if moved and self.linear == (False,) * len(moved) + (True,) * sum(moved):
-                of = self.of.of
-                if isinstance(of, Routine) and (cpu or of.one_backward):
-                    return tuple(of.backward(known, gradients, moved))
-                return vjp(of.on(cpu), known, gradients, moved)
+                return _backward(self.of.of, cpu, known, gradients, moved)
             rest, zeros = iter(known), map(ad.zeros_like_aval, self.avals)
             every = [next(zeros) if one else next(rest) for one in self.linear]
             return vjp(self.of.on(cpu), every, gradients, self.linear)
@@ -139,7 +141,57 @@ class _Mapped:
     axes: tuple[int | None, ...]
 
     def on(self, cpu: bool) -> Callable[..., tuple[Any, ...]]:
-        return jax.vmap(self.of.on(cpu), self.axes)
+        return self.over(self.of.on(cpu), self.axes, cpu)
+
+    def over(self, run: Callable[..., Any], axes: Any, cpu: bool) -> Any:
+        """`run` over axes of its arrays, at once or one after the other."""
+        if cpu and isinstance(self.of, Routine) and self.of.one_by_one(self.axes):
+            return _one_after_the_other(run, axes)
+        return jax.vmap(run, axes)
+
+    def backward(
+        self, cpu: bool, arrays: Arrays, gradients: Arrays, moved: Chosen
+    ) -> Arrays:
+        """The routine's own for each index, added up for arrays that all share."""
+
+        def run(*given: Any) -> Any:
+            return self.of.backward(given[: len(arrays)], given[len(arrays) :], moved)
+
+        axes = (*self.axes, *[0] * len(gradients))
+        found = self.over(lambda *given: tuple(run(*given)), axes, cpu)
+        return tuple(
+            y.sum(0) if axis is None else jnp.moveaxis(y, 0, axis)
+            for y, axis in zip(
+                found(*arrays, *gradients), select(self.axes, moved), strict=True
+            )
+        )
+
+
+def _one_after_the_other(run: Callable[..., Any], axes: Sequence[int | None]) -> Any:
+    """As `jax.vmap`, by a loop: products of one index are not made small for all."""
+
+    def mapped(*arrays: Any) -> Any:
+        pairs = list(zip(arrays, axes, strict=True))
+
+        def one(some: Any) -> Any:
+            rest = iter(some)
+            return run(*(a if axis is None else next(rest) for a, axis in pairs))
+
+        return jax.lax.map(
+            one, [jnp.moveaxis(a, axis, 0) for a, axis in pairs if axis is not None]
+        )
+
+    return mapped
+
+
+def _backward(of: Any, cpu: bool, arrays, gradients, moved) -> tuple[Any, ...]:
+    """Gradients of a routine, mapped or not, or of what else was made of one."""
+    routine = of.of if isinstance(of, _Mapped) else of
+    if isinstance(routine, Routine) and (cpu or routine.one_backward):
+        if routine is of:
+            return tuple(of.backward(arrays, gradients, moved))
+        return tuple(of.backward(cpu, arrays, gradients, moved))
+    return vjp(of.on(cpu), arrays, gradients, moved)
 
 
 def select(values: Arrays, chosen: Chosen) -> tuple[Any, ...]:
