@@ -1,4 +1,4 @@
-"""Accuracy over the size factor of the test images."""
+"""Accuracy, or error, over the size factor of the test images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -44,13 +45,10 @@ def generalisation_curve(
     Raises:
       ValueError: if a row has another number of accuracies than there are factors.
     """
-    for row in rows:
-        if len(row["accuracy"]) != len(factors):
-            raise ValueError(
-                f"row {row['name']!r} has {len(row['accuracy'])} accuracies for "
-                f"{len(factors)} factors; expected one for each"
-            )
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    _check(factors, rows)
+    # A long legend takes no room from the curves.
+    legend = max(0, -(-len(rows) // 2) - 4)
+    figure = Figure(figsize=(6.4, 4.2 + 0.2 * legend), layout="constrained")
     axes = figure.add_subplot()
     families = list(dict.fromkeys(_family(row) for row in rows))
     for number, row in enumerate(rows):
@@ -63,11 +61,63 @@ def generalisation_curve(
     return figure
 
 
+def error_panels(
+    factors: Sequence[float], panels: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
+) -> Figure:
+    """Test error over log2 of the size factor, a panel for each training distribution.
+
+    The axis of the error is linear up to 1 %, logarithmic above: so errors of known
+    sizes and of unknown ones can both be read.
+
+    Args:
+      factors: size factors of the test images, F of them, ascending.
+      panels: (title, rows), the rows as those of `generalisation_curve`; colours go
+        from the first to the last of them, dark to bright.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: if there are no panels, or a row has another number of accuracies than
+        there are factors.
+
+    [scale_learning] Fig. 4.
+    """
+    if not panels:
+        raise ValueError("`panels` needs at least one (title, rows).")
+    size = (4.6 * len(panels) + 0.4, 3.6 + 0.2 * max(len(r) for _, r in panels))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (title, rows) in zip(grid, panels, strict=True):
+        _check(factors, rows)
+        colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(rows)))
+        for number, row in enumerate(rows):
+            wrong = {"accuracy": 1 - np.asarray(row["accuracy"], float)}
+            marker = MARKERS[number % len(MARKERS)]
+            _draw(axes, factors, {**row, **wrong}, colours[number], marker)
+        _label_factors(axes, factors)
+        _label_accuracy(axes, "test error (%)", columns=1)
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_yticks([0, 1, 2, 5, 10, 20, 50, 100])
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_title(title, fontsize=9)
+    return figure
+
+
+def _check(factors: Sequence[float], rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if len(row["accuracy"]) != len(factors):
+            raise ValueError(
+                f"row {row['name']!r} has {len(row['accuracy'])} accuracies for "
+                f"{len(factors)} factors; expected one for each"
+            )
+
+
 def _draw(
     axes: Axes,
     factors: Sequence[float],
     row: Mapping[str, Any],
-    colour: str,
+    colour: Any,
     marker: str,
 ) -> None:
     accuracy = 100 * np.asarray(row["accuracy"], float)
