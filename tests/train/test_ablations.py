@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import pytest
 
 from gdjax_train import ablations, recipes
+from gdjax_train.data import source
 from gdjax_train.errors import UserError
 from gdjax_train.recipe import DataConfig, Recipe
+from gdjax_train.scale_distribution import ScaleDistribution
 from gdjax_train.trials import build, trials
 from gdjax_train.validation import validate
 
@@ -15,9 +17,14 @@ from gdjax_train.validation import validate
 BASE = recipes.find("gaussderresnet_fashion_mnist_pretrained").recipe
 # Of networks without scale channels.
 UNET = recipes.find("njet_multi_scale_fashion_mnist").recipe
+TOY = recipes.find("scale_learning_ranges").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
 SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
-STEERABLE = {"fixed-scales", *(f"learned-{name}" for name in ablations.LEARNED)}
+STEERABLE = {
+    "fixed-scales",
+    "range-form",
+    *(f"learned-{name}" for name in ablations.LEARNED),
+}
 OTHERS = LEVELS | set(ablations.LAYERS)
 
 
@@ -72,8 +79,38 @@ def test_baselines_of_deep_scale_spaces(recipe):
 @pytest.mark.parametrize("name", sorted(STEERABLE))
 def test_scales_of_steerable_networks(name):
     base = recipes.find("scale_learning_mnist_scale").recipe
-    learned = trial_of(name, base=base).recipe.model.learned
-    assert name == (f"learned-{learned}" if learned else "fixed-scales")
+    model = trial_of(name, base=base).recipe.model
+    if name == "range-form":
+        assert model.form == "range" and model.learned == "isr"
+    else:
+        learned = model.learned
+        assert name == (f"learned-{learned}" if learned else "fixed-scales")
+
+
+def test_names_that_end_in_a_number():
+    trial = trial_of("up-to-2.83", "sigma-basis-1", "isr-4.76", base=TOY)
+    assert trial.slug.startswith("discrete-relu-up-to-2p83-sigma-basis-1-isr-4p76")
+    model, data = trial.recipe.model, trial.recipe.data
+    assert (model.sigma, model.isr) == (1.0, 4.76)
+    assert data.scales == ScaleDistribution("log_uniform", low=1.0, high=2.83)
+    # What is loaded differs in these sizes.
+    assert source(trial, "train").scales == data.scales
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "words"),
+    [
+        ("isr-x", BASE, "ablation 'isr-x'.*'isr-2'"),
+        ("isr-1e3", BASE, "ablation 'isr-1e3'"),
+        ("isr-2", BASE, "`isr-2` needs a network with `isr`"),
+        ("up-to-2", BASE, "`up-to-2` needs images on a canvas"),
+        ("isr-1", TOY, "`isr=1.0` must be greater"),
+        ("up-to-0.5", TOY, "high=0.5"),
+    ],
+)
+def test_numbers_that_cannot_be(name, base, words):
+    with pytest.raises(UserError, match=words):
+        trial_of(name, base=base)
 
 
 def parameters(model):

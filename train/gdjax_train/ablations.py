@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from gdjax.models.names import unknown
 
 from .errors import UserError
 from .recipe import Recipe
+from .scale_distribution import validate_scales
 
 
 Ablation = Callable[[Recipe], Recipe]
@@ -137,6 +139,24 @@ def deeper(levels: int) -> Ablation:
     return ablation
 
 
+def up_to(high: float) -> Ablation:
+    """Sizes on the canvas are drawn up to another factor. [scale_learning] 4.1."""
+
+    def ablation(recipe: Recipe) -> Recipe:
+        if recipe.data.canvas is None or recipe.data.scales.high is None:
+            raise UserError(
+                f"`up-to-{high:g}` needs images on a canvas, at sizes with a largest"
+                " one: choose another recipe, or give --data.canvas and"
+                " --data.scales.high"
+            )
+        scales = dataclasses.replace(recipe.data.scales, high=high)
+        validate_scales(scales)
+        data = dataclasses.replace(recipe.data, scales=scales)
+        return dataclasses.replace(recipe, data=data)
+
+    return ablation
+
+
 def _pooled_by(pooling: Any) -> Ablation:
     def ablation(recipe: Recipe) -> Recipe:
         recipe = _replace(recipe, "model", scale_pooling=pooling)
@@ -185,11 +205,34 @@ ABLATIONS: dict[str, Ablation] = {
     "same-parameters": _baseline("parameters"),
     "same-channels": _baseline("channels"),
     "fixed-scales": _model(learned=None),
+    "range-form": _model(form="range"),
     **{f"learned-{name}": _model(learned=name) for name in LEARNED},
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),
 }
+# Names that end in a number, as "isr-4.76".
+NUMBERED: dict[str, Callable[[float], Ablation]] = {
+    "isr-": lambda number: _model(isr=number),
+    "sigma-basis-": lambda number: _model(sigma=number),
+    "up-to-": up_to,
+}
+
+
+def find(name: str) -> Ablation:
+    """The ablation of a name.
+
+    Raises:
+      UserError: if there is none, with the nearest name.
+    """
+    if name in ABLATIONS:
+        return ABLATIONS[name]
+    for prefix, make in NUMBERED.items():
+        number = name.removeprefix(prefix)
+        if number != name and re.fullmatch(r"\d+(\.\d+)?", number):
+            return make(float(number))
+    known = [*ABLATIONS, *(f"{prefix}2" for prefix in NUMBERED)]
+    raise unknown("ablation", name, known, error=UserError)
 
 
 @functools.cache
@@ -198,7 +241,7 @@ def apply(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
 
     Args:
       recipe: of a run.
-      names: of `ABLATIONS`.
+      names: of `ABLATIONS` and `NUMBERED`.
 
     Returns:
       What a trial of the run follows.
@@ -208,10 +251,9 @@ def apply(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
         not what the ablation changes.
     """
     for name in names:
-        if name not in ABLATIONS:
-            raise unknown("ablation", name, ABLATIONS, error=UserError)
+        ablation = find(name)
         try:
-            recipe = ABLATIONS[name](recipe)
+            recipe = ablation(recipe)
         except KeyError as error:
             family = family_of(recipe.model)
             raise UserError(

@@ -16,6 +16,7 @@ from . import (
     njet,
     njet_classifiers,
     scale_learning,
+    scale_learning_toy,
 )
 
 
@@ -38,6 +39,7 @@ RECIPES: dict[str, Entry] = {
         gaussderresnet,
         dss,
         scale_learning,
+        scale_learning_toy,
         njet,
         njet_classifiers,
     )
