@@ -182,6 +182,18 @@ class NetworkConfig(ModuleConfig):
         del params
         return {}
 
+    def internal_scales(self, params: Any = None) -> np.ndarray | None:
+        """Scales of the filters of scale convolutions, px [S], learned or fixed.
+
+        Args:
+          params: of the network; None: the scales at the start of a training.
+
+        Returns:
+          The scales; None for families, and networks, that have none.
+        """
+        del params
+        return None
+
     def plan(
         self, params: Any, *, side: int, previous: tuple[int, ...] | None
     ) -> tuple[int, ...]:

@@ -257,7 +257,7 @@ class SteerableConfig(NetworkConfig):
     """Base of the configurations of scale-equivariant steerable networks."""
 
     scale_parameters: ClassVar[tuple[str, ...]] = ("scales/*",)
-    figures: ClassVar[tuple[str, ...]] = ("generalisation", "learned_sigmas")
+    figures: ClassVar[tuple[str, ...]] = ("generalisation", "internal_scales")
 
     @classmethod
     def filters(cls) -> tuple[str, ...]:
@@ -278,6 +278,14 @@ class SteerableConfig(NetworkConfig):
             return {}
         module = LearnedScales(**{name: getattr(self, name) for name in SCALE_FIELDS})
         return {"scales": np.asarray(module.apply({"params": params["scales"]}))}
+
+    def internal_scales(self, params: Any = None) -> np.ndarray | None:
+        """As learned or as fixed, px [S]; None for the plain twin."""
+        if self.kind == "plain":
+            return None
+        learned = {} if params is None else self.learned_scales(params)
+        start = internal_scales(self.sigma, self.isr, self.count)
+        return learned.get("scales", start)
 
 
 @configures(SESNToy)

@@ -90,7 +90,13 @@ def test_configurations():
     params = {"scales": {"sigma": jnp.log(jnp.expm1(2.0)), "gamma": jnp.sqrt(2.0)}}
     found = toy.learned_scales(params)["scales"]
     np.testing.assert_allclose(found, 2 * 3.0 ** np.arange(3), rtol=1e-6)
-    assert dataclasses.replace(toy, learned=None).learned_scales(params) == {}
+    fixed = dataclasses.replace(toy, learned=None, isr=4.0)
+    assert fixed.learned_scales(params) == {}
+    np.testing.assert_allclose(fixed.internal_scales(params), [2, 4, 8])
+    np.testing.assert_array_equal(toy.internal_scales(params), found)
+    start = dataclasses.replace(toy, isr=4.0).internal_scales()
+    np.testing.assert_allclose(start, [2, 4, 8])
+    assert twin.internal_scales({}) is None
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from jax.experimental.compilation_cache import (
 )
 from rich.console import Console
 
+import gdjax.data
 from gdjax.models import GaussDerNetConfig
 from gdjax_train import data, evaluation, loop, phases, run_folder
 from gdjax_train.recipe import DataConfig, Recipe
@@ -132,6 +133,23 @@ def stand_in(monkeypatch):
     for module in (phases, evaluation):
         monkeypatch.setattr(module, "build", build)
     return loaded
+
+
+@pytest.fixture
+def small_digits(monkeypatch):
+    """Images of 6x6 px in the place of data sets; returns the factors asked for."""
+    asked = []
+
+    def load(name, split, *, data_dir, limit, lazy):
+        return _random_examples(limit or 20, seed=len(split))
+
+    def load_at_factor(name, factor, *, data_dir, limit):
+        asked.append(factor)
+        return _random_examples(limit or 13, seed=1)
+
+    monkeypatch.setattr(gdjax.data, "load", load)
+    monkeypatch.setattr(gdjax.data, "load_at_factor", load_at_factor)
+    return asked
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@ from gdjax_train.augment_config import AugmentConfig
 from gdjax_train.batch import Batch
 from gdjax_train.command_line import as_typed
 from gdjax_train.data import Source, load_split, load_test, source
+from gdjax_train.drawn import has_drawn_sizes, load_drawn
 from gdjax_train.errors import UserError
 from gdjax_train.losses import make_loss
 from gdjax_train.placing import on_canvas, place_scaled
@@ -32,6 +33,7 @@ from gdjax_train.recipe import (
 from gdjax_train.recipe_files import from_dict, to_dict
 from gdjax_train.scale_distribution import ScaleDistribution, draw_factors
 from gdjax_train.step import compile_step, initial_state
+from gdjax_train.tables import print_scores
 from gdjax_train.trials import trials
 from gdjax_train.validation import validate
 
@@ -41,23 +43,12 @@ CANVAS = 15
 
 
 @pytest.fixture
-def small_images(monkeypatch, make_examples, make_net):
+def small_images(small_digits, monkeypatch, make_net):
     """Images of 6x6 px as data set and a small network; the test factors asked for."""
-    asked = []
-
-    def load(name, split, *, data_dir, limit, lazy):
-        return make_examples(limit or 20, seed=len(split))
-
-    def load_at_factor(name, factor, *, data_dir, limit):
-        asked.append(factor)
-        return make_examples(limit or 13, seed=1)
-
-    monkeypatch.setattr(gdjax.data, "load", load)
-    monkeypatch.setattr(gdjax.data, "load_at_factor", load_at_factor)
     for module in (phases, evaluation):
         build = functools.cache(lambda model, precision, plan=(): make_net(model))
         monkeypatch.setattr(module, "build", build)
-    return asked
+    return small_digits
 
 
 @pytest.fixture
@@ -166,12 +157,16 @@ def test_a_run_is_trained_and_evaluated_on_canvases(
 ):
     validate(on_canvases)
     data_module.require(on_canvases)
-    session, _ = open_run(on_canvases)
+    session, said = open_run(on_canvases)
     session.train()
     result = session.evaluate()
+    print_scores(session.console, result)
+    assert "drawn sizes" in said()
     assert result["factors"] == [0.5, 1.0, 2.0]
     row = result["rows"][0]
     assert row["images"] == [13] * 3
+    drawn = row["drawn"]
+    assert drawn["images"] == 13 and drawn["scales"] == "log-uniform [1, 2.5]"
     notes = json.loads((session.run.path / "data.json").read_text())
     assert notes["train"]["shape"] == [6, 6, 1]
     path = session.run.weights(trials(session.recipe)[0].slug, "single")
@@ -183,8 +178,10 @@ def test_a_run_is_trained_and_evaluated_on_canvases(
     (candidate,) = evaluation._candidates(
         session.run, session.recipe, evaluation.Choices()
     )[:1]
-    for factor, accuracy in zip(result["factors"], row["accuracy"], strict=True):
-        factors = np.full(13, factor, np.float32)
+    each = [np.full(13, factor, np.float32) for factor in result["factors"]]
+    each.append(draw_factors(SCALES, 13, seed=(0, 2)))
+    accuracies = [*row["accuracy"], drawn["accuracy"]]
+    for factors, accuracy in zip(each, accuracies, strict=True):
         canvases = place_scaled(test.image / np.float32(255), factors, size=CANVAS)
         logits, _ = candidate.model.apply(candidate.variables, canvases)
         assert accuracy == pytest.approx((logits.argmax(-1) == test.label).mean())
@@ -213,6 +210,19 @@ def test_a_training_that_learns_scales_compiles_one_step(
     steps_taken = [row for row in map(json.loads, rows) if "scales" in row]
     learned = {tuple(row["scales"]["scales"]) for row in steps_taken}
     assert len(learned) == len(steps_taken) > 1
+
+
+def test_sizes_of_test_images_are_drawn_once(small_images):
+    own = Source("mnist", "test", canvas=CANVAS, scales=SCALES, realisation=2)
+    drawn = load_drawn(own, data_dir=None)
+    np.testing.assert_array_equal(drawn.factor, draw_factors(SCALES, 13, seed=(2, 2)))
+    first = load_drawn(own, data_dir=None, limit=4)
+    np.testing.assert_array_equal(first.factor, drawn.factor[:4])
+    images = load_test(own, 1.0, data_dir=None).image
+    np.testing.assert_array_equal(drawn.image, images)
+    assert has_drawn_sizes(own)
+    assert not has_drawn_sizes(own._replace(scales=ScaleDistribution()))
+    assert not has_drawn_sizes(own._replace(canvas=None))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from scipy.stats import kstest, truncnorm
 from gdjax_train.errors import UserError
 from gdjax_train.scale_distribution import (
     ScaleDistribution,
+    describe,
     draw_factors,
     validate_scales,
 )
@@ -78,6 +79,14 @@ def test_seeds_are_independent():
     # (1, 0) would be 1 for some generators of seeds.
     correlations = np.corrcoef([*rows[:2], *rows[3:]])[np.triu_indices(4, 1)]
     assert abs(correlations).max() < 4.5 / math.sqrt(COUNT)
+
+
+def test_distributions_are_named():
+    assert describe(LOG_UNIFORM) == "log-uniform [1, 4.76]"
+    assert describe(LOG_NORMAL) == "log-normal [0, inf], 1.5 +- 0.5 octaves"
+    assert describe(CUT) == "log-normal [1, 6], 0.5 +- 1 octaves"
+    assert describe(VALUES) == "1 (3), 2 (0), 4 (1)"
+    assert describe(ScaleDistribution()) == "1"
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
 def _train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
     from rich.console import Console
 
-    from . import evaluation, loop, run_folder, tables
+    from . import evaluation, loop, run_folder, scale_table, tables
     from .log import say
 
     console = Console()
@@ -109,6 +109,7 @@ def _train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
             choices = evaluation.Choices()
             result = evaluation.evaluate(run, recipe, choices, console, command=command)
     tables.print_scores(console, result)
+    scale_table.print_ranges(console, result)
     say(console, f"evaluation.json and plots are in {run.path}")
 
 

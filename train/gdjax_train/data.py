@@ -39,7 +39,7 @@ class Source(NamedTuple):
       key: for data.json.
       lazy: whether images are read when they are needed.
       canvas: side of the canvas on which they are placed, px; None: they aren't.
-      scales: their size factors on it, but for test images.
+      scales: their size factors on it; of test images, where they are drawn.
       realisation: of these factors.
     """
 

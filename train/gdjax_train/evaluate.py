@@ -97,7 +97,7 @@ def _main(arguments: list[str]) -> None:
     # Only now: a mistyped flag should not wait for all of it.
     from rich.console import Console
 
-    from . import evaluation, run_folder, tables
+    from . import evaluation, run_folder, scale_table, tables
 
     run, _, recipe = run_folder.open_run(request.run_dir)
     if request.data_dir is not None:
@@ -118,6 +118,7 @@ def _main(arguments: list[str]) -> None:
     command = as_typed("gdjax-evaluate", arguments)
     result = evaluation.evaluate(run, recipe, choices, console, command=command)
     tables.print_scores(console, result)
+    scale_table.print_ranges(console, result)
 
 
 def checked_name(name: str) -> str:

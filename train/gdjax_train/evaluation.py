@@ -12,15 +12,16 @@ from rich.console import Console
 
 from gdjax.models.network_files import read_arrays
 
-from . import figures, tables
+from . import figures, scale_table, tables
 from .data import TrainingData, factors as test_factors, load_test, source
+from .drawn import has_drawn_sizes, load_drawn
 from .errors import UserError
 from .figures import Candidate
 from .log import say
 from .recipe import Pooling, Recipe
 from .resolution import Plans
 from .run_folder import RunFolder, versions
-from .scoring import Row, score_all
+from .scoring import Row, score_all, score_drawn
 from .trials import Trial, build, trials
 
 
@@ -88,6 +89,8 @@ def evaluate(
         if not any(candidate.network.sigmas for candidate in candidates):
             say(console, "activation maps and filters are those of scale channels")
         figures.write_insight(run, recipe, candidates, prefix=prefix)
+    if text := scale_table.markdown(result):
+        run.write_bytes(f"{prefix}internal_scales.md", text.encode())
     # Last: an evaluation that is there is a whole one.
     run.write_json(f"{choices.name}.json", result)
     return result
@@ -201,11 +204,16 @@ def _rows(
             rows.append(Row.empty(candidate, pooling))
     limit = choices.test_images or recipe.data.test_images
     say(console, f"evaluating {len(candidates)} networks at {len(factors)} sizes")
-    sources = {source(candidate.trial, "test") for candidate in candidates}
+    # Each once, in order: distributions of sizes have none of their own.
+    sources = dict.fromkeys(source(each.trial, "test") for each in candidates)
     with console.status("") as status:
         for factor in factors:
-            for own in sorted(sources):
+            for own in sources:
                 status.update(f"size factor {factor:.3g}")
                 data = load_test(own, factor, data_dir=recipe.data_dir, limit=limit)
                 score_all(rows, own, data, recipe.eval_batch_size, shown=factor == 1)
+        for own in filter(has_drawn_sizes, sources):
+            status.update("drawn size factors")
+            data = load_drawn(own, data_dir=recipe.data_dir, limit=limit)
+            score_drawn(rows, own, data, recipe.eval_batch_size)
     return rows

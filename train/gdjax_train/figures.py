@@ -12,17 +12,17 @@ import numpy as np
 
 from gdjax.models.preprocessing import as_floats
 
+from . import scale_figures
 from .data import load_test, source
 from .placing import on_canvas
 from .recipe import Recipe
 from .run_folder import RunFolder
+from .tables import averaged
 from .trials import TrainedNetwork, Trial
 
 
 # Enough to see a trend, few enough to look at.
-IMAGES = 5
-SEGMENTED = 4
-FILTERS = 12
+IMAGES, SEGMENTED, FILTERS = 5, 4, 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +76,10 @@ def _generalisation(
     from gdjax.plots.generalisation import generalisation_curve
 
     del rows
-    # Means where there are several seeds, with the networks that have no others.
-    single = [row for row in result["rows"] if not _averaged(row, result)]
-    curves = [*result.get("summary", ()), *single]
     # What is called sigmas of learned scales are no channels.
     shown = [
         row | {"sigmas": row["sigmas"] if isinstance(row["sigmas"], list) else []}
-        for row in curves
+        for row in averaged(result)
     ]
     label = "test accuracy (%)"
     if shown and "mean_iou" in shown[0]:
@@ -96,10 +93,6 @@ def _by_mean_iou(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose mean IoU takes the place of its accuracy."""
     spread = {"std": row["mean_iou_std"]} if "mean_iou_std" in row else {}
     return row | {"accuracy": row["mean_iou"]} | spread
-
-
-def _averaged(row: dict[str, Any], result: dict[str, Any]) -> bool:
-    return any(row.get("group") == mean["name"] for mean in result.get("summary", ()))
 
 
 def _scale_selection(
@@ -146,9 +139,15 @@ def _learned_sigmas(
     ]
     if learned:
         bounds = rows[0].candidate.network.model.scale_bounds
-        write(
-            run, f"{prefix}learned_sigmas.png", learned_sigmas(learned, bounds=bounds)
-        )
+        figure = learned_sigmas(learned, bounds=bounds)
+        write(run, f"{prefix}learned_sigmas.png", figure)
+
+
+def _internal_scales(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    for name, figure in scale_figures.draw_all(run, result, rows):
+        write(run, f"{prefix}{name}.png", figure)
 
 
 def _feature_map_sizes(
@@ -190,6 +189,7 @@ FIGURES: dict[str, Callable[[RunFolder, dict[str, Any], list[Any], str], None]] 
     "scale_selection": _scale_selection,
     "scores": _scores,
     "learned_sigmas": _learned_sigmas,
+    "internal_scales": _internal_scales,
     "feature_map_sizes": _feature_map_sizes,
     "segmentation": _segmentation,
 }

@@ -19,7 +19,8 @@ from .placing import on_canvas
 from .step import compiler_options
 
 
-@functools.lru_cache(maxsize=16)
+# One for each network of a sweep: they are tested in turn, at every size factor.
+@functools.lru_cache(maxsize=64)
 def _compiled(model: Any, preprocessing: Preprocessing, canvas: int | None) -> Any:
     def scores(variables: Any, image: jax.Array, factor: Any) -> jax.Array:
         x = preprocessing(on_canvas(as_floats(image), factor, canvas))

@@ -43,7 +43,8 @@ class DataConfig:
         the device; test images at any factor of the evaluation. None: images are as
         they are read.
       scales: size factors of the training and validation images on the canvas, each
-        drawn once, whatever the seed of the run; realisations have their own.
+        drawn once, whatever the seed of the run; realisations have their own. Test
+        images are classified at such sizes, too, beside those of the evaluation.
     """
 
     name: str = "rescaled_digits"

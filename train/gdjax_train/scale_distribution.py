@@ -81,6 +81,23 @@ def draw_factors(
     return _quantiles(distribution, parts).astype(np.float32)
 
 
+def describe(distribution: ScaleDistribution) -> str:
+    """For tables, such as "log-uniform [1, 8]"."""
+    kind, low, high = distribution.kind, distribution.low, distribution.high
+    if kind == "values":
+        texts = [f"{value:.3g}" for value in distribution.values]
+        if distribution.weights:
+            pairs = zip(texts, distribution.weights, strict=True)
+            texts = [f"{text} ({weight:g})" for text, weight in pairs]
+        return ", ".join(texts)
+    bounds = [f"{0.0 if low is None else low:.3g}"]
+    bounds.append("inf" if high is None else f"{high:.3g}")
+    text = f"{kind.replace('_', '-')} [{', '.join(bounds)}]"
+    if kind == "log_uniform":
+        return text
+    return f"{text}, {distribution.mean:g} +- {distribution.std:g} octaves"
+
+
 def validate_scales(distribution: ScaleDistribution) -> None:
     """Refuses distributions without a meaning.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,7 +13,9 @@ from . import figures, predict
 from .batch import IGNORED
 from .data import Source, class_names, source
 from .figures import Candidate
+from .internal_scales import facts
 from .placing import canvas_shape
+from .scale_distribution import describe
 
 
 @dataclasses.dataclass
@@ -58,6 +61,9 @@ class Row:
             "accuracy": [],
             "selected": [],
         }
+        scales = facts(network.model, params)
+        if scales is not None:
+            values["internal_scales"] = scales
         return cls(candidate, pooling, values)
 
 
@@ -65,6 +71,32 @@ def score_all(
     rows: list[Row], own: Source, data: Any, batch_size: int, *, shown: bool
 ) -> None:
     """Add what the networks tested on a source say of its images to their rows."""
+    for row, found in _tested(rows, own, data, batch_size):
+        _score(row, *found, data, shown=shown, own=own)
+
+
+def score_drawn(rows: list[Row], own: Source, data: Any, batch_size: int) -> None:
+    """Add the accuracies on a source's images at drawn sizes to the rows.
+
+    Args:
+      rows: of all networks.
+      own: source of the test images.
+      data: these images, with their factors.
+      batch_size: images per call, that of the other sizes: nothing is compiled anew.
+    """
+    labels = np.asarray(data.label)
+    for row, (found, _) in _tested(rows, own, data, batch_size):
+        row.values["drawn"] = {
+            "accuracy": predict.accuracy(found, labels, row.pooling or "max"),
+            "images": len(labels),
+            "scales": describe(own.scales),
+        }
+
+
+def _tested(
+    rows: list[Row], own: Source, data: Any, batch_size: int
+) -> Iterator[tuple[Row, Any]]:
+    """Rows of networks tested on a source, and what these say of its images."""
     found: dict[int, Any] = {}
     for row in rows:
         candidate = row.candidate
@@ -72,7 +104,7 @@ def score_all(
             continue
         if id(candidate) not in found:
             found = {id(candidate): _found(candidate, data, batch_size)}
-        _score(row, *found[id(candidate)], data, shown=shown, own=own)
+        yield row, found[id(candidate)]
 
 
 def _found(

@@ -8,6 +8,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from .internal_scales import mean_drawn, mean_facts
+
 
 # Scores of evaluation.json, and what their standard deviations are called.
 SPREADS = {
@@ -49,8 +51,21 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 for each in zip(*layers, strict=True)
             ]
             mean["sigmas"] = dict(zip(mean["sigmas"], map(float, means), strict=True))
+        more = {"drawn": mean_drawn(same), "internal_scales": mean_facts(same)}
+        mean |= {key: value for key, value in more.items() if value is not None}
         found.append(mean)
     return found
+
+
+def averaged(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Means where there are several seeds, and the rows of networks without others.
+
+    Args:
+      result: what evaluation.json holds.
+    """
+    means = list(result.get("summary", ()))
+    names = {mean["name"] for mean in means}
+    return [*means, *(row for row in result["rows"] if row.get("group") not in names)]
 
 
 def print_scores(console: Console, result: dict[str, Any]) -> None:
@@ -64,6 +79,7 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     """
     rows, factors = result["rows"], result["factors"]
     learned = any(isinstance(row["sigmas"], dict) for row in rows)
+    drawn = any("drawn" in row for row in rows)
     score = "mean_iou" if any("mean_iou" in row for row in rows) else "accuracy"
     named = {"mean_iou": "mean IoU", "accuracy": "test accuracy"}[score]
     several = len(factors) > 1
@@ -74,7 +90,13 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     if learned and not several:
         heads = ["mean IoU %"] if score == "mean_iou" else []
         heads += ["accuracy %"]
-    sigmas = any(isinstance(row["sigmas"], dict) and row["sigmas"] for row in rows)
+    heads += ["drawn sizes"] if drawn else []
+    # Internal scales have a table of their own.
+    sigmas = any(
+        isinstance(row["sigmas"], dict) and row["sigmas"]
+        and not row.get("internal_scales")
+        for row in rows
+    )  # fmt: skip
     if learned:
         heads += ["parameters", "compilations"]
     if sigmas:
@@ -84,8 +106,13 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     scores = ["mean_iou", "accuracy"] if learned and not several else [score]
     scores = [name for name in scores if name in rows[0]]
     for row in (*rows, *result.get("summary", ())):
-        cells = _cells(row, scores, learned, several)
+        cells = _cells(row, scores, learned, several, drawn)
         table.add_row(row["name"], *(cells if sigmas or not learned else cells[:-1]))
+    print_whole(console, table)
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it needs to be."""
     # A cut column helps nobody, a wrapped line is still readable: so measure the table.
     needed = table.__rich_measure__(console, console.options.update(max_width=10_000))
     wide = Console(file=console.file, width=max(console.width, needed.maximum))
@@ -93,7 +120,7 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
 
 
 def _cells(
-    row: dict[str, Any], scores: list[str], learned: bool, several: bool
+    row: dict[str, Any], scores: list[str], learned: bool, several: bool, drawn: bool
 ) -> list[str]:
     digits = 2 if learned and not several else 1
     cells = []
@@ -102,6 +129,7 @@ def _cells(
         for k, value in enumerate(row[score]):
             text = f"{100 * value:.{digits if score == 'accuracy' else 1}f}"
             cells.append(text + (f" ± {100 * spreads[k]:.1f}" if spreads else ""))
+    cells += [_drawn_cell(row)] if drawn else []
     if learned:
         sigmas = row["sigmas"].values() if isinstance(row["sigmas"], dict) else ()
         cells += [
@@ -110,3 +138,11 @@ def _cells(
             " ".join(f"{np.median(sigma):.2f}" for sigma in sigmas),
         ]
     return cells
+
+
+def _drawn_cell(row: dict[str, Any]) -> str:
+    own = row.get("drawn")
+    if own is None:
+        return ""
+    spread = f" ± {100 * own['std']:.2f}" if "std" in own else ""
+    return f"{100 * own['accuracy']:.2f}{spread}"
