@@ -109,6 +109,32 @@ def test_tables_have_a_row_per_case(benchmarks):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("rule", ["replicate", "extend"])
+def test_only_the_border_of_the_scale_axis_errs(benchmarks, monkeypatch, rule):
+    import photographs
+    import steerable_equivariance as steerable
+
+    images = photographs.photographs(32)[..., :2].astype(np.float32)
+    monkeypatch.setitem(steerable.LAYERS, "small", steerable.HermiteA(1))
+    monkeypatch.setitem(steerable.RANGES, "three", (2.0, 1.25, 3))
+    monkeypatch.setattr(steerable, "SEEDS", (0,))
+    rows = list(
+        steerable.rows_of(
+            images, "three", "small", "spectral", depth=2, padding="wrap",
+            scale_dim=2, scale_axis=rule, features=2,
+        )
+    )  # fmt: skip
+    assert [row["levels"] for row in rows] == ["2, 2.5 px", "2.5, 3.12 px"]
+    where = "border" if rule == "replicate" else "clear"
+    assert [row["where"] for row in rows] == ["clear", where]
+    # Linear, wrapped and band-limited: exact but for rounding, elsewhere.
+    for row in rows:
+        assert (row["error"] < 1e-5) == (row["where"] == "clear")
+    lines = steerable.markdown({"stacks": rows}).splitlines()
+    assert "## The last pair of levels by the border rule, linear, wrapped" in lines
+    assert lines[-1].startswith("| small, spectral | ")
+
+
 def test_njet_tables_and_plots_are_made_from_what_was_measured(benchmarks):
     import njet
 
