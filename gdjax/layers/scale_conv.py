@@ -22,6 +22,11 @@ from gdjax.scalespace.matrices import Filter
 from gdjax.scalespace.scale_correlation import ScaleAxis, extend_scale_axis
 
 
+# Half-width in px on which norms are taken, whatever the size of images: filters that
+# don't end fall off slowly below 1 px, and equal layers must have equal filters.
+NORM_WIDTH = 256
+
+
 class ScaleConv(nn.Module):
     """A convolution with the same filter at every internal scale.
 
@@ -41,7 +46,8 @@ class ScaleConv(nn.Module):
       lift: whether the input has no scale axis yet (T -> H).
       scale_dim: neighbouring scales that are mixed, towards the coarse end.
       scale_axis: border rule of the scale axis, see `extend_scale_axis`; with "extend"
-        the scale_dim - 1 coarsest scales are used up.
+        the scale_dim - 1 coarsest scales are used up. "continue" is exact for features
+        of order 0 alone: smoothed on, those of order n are ratio^n times too small.
       discretisation: of the Gaussian derivatives.
       extent: filters end at ceil(extent sigma) px; None: with the image.
       padding: "zero", "symmetric", "edge" or "wrap".
@@ -111,8 +117,9 @@ class ScaleConv(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
         scales = jnp.asarray(scales, kernel.dtype)
         norms = hermite_norms(
-            scales.min(), basis=self.basis, filter_=filter_, width=max(x.shape[-3:-1])
-        )
+            scales.min(), basis=self.basis, filter_=filter_,
+            width=max(NORM_WIDTH, *x.shape[-3:-1]),
+        )  # fmt: skip
 
         def at_scale(images: jax.Array, sigma: jax.Array) -> jax.Array:
             return mix_hermite(

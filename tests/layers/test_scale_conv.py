@@ -158,3 +158,17 @@ def test_bad_layers(fields, shape, message):
     given = {"features": 2, "scales": SCALES, "lift": True, "extent": 2.0} | fields
     with pytest.raises(ValueError, match=message):
         ScaleConv(**given).init(jax.random.key(0), jnp.ones(shape))
+
+
+def test_filters_do_not_depend_on_the_size_of_images(x64):
+    """The response to one pixel, on 24 px and in the middle of 48 px of zeros."""
+    layer = ScaleConv(
+        2, (0.6, 0.9), basis=BASES["A"], lift=True, extent=None, use_bias=False,
+        discretisation=gdjax.SpectralGaussian(),
+    )  # fmt: skip
+    small = np.zeros((1, 24, 24, 1))
+    small[0, 12, 12] = 1.0
+    wide = np.pad(small, ((0, 0), (12, 12), (12, 12), (0, 0)))
+    variables = layer.init(jax.random.key(0), small)
+    found = layer.apply(variables, wide)[:, :, 12:36, 12:36]
+    np.testing.assert_allclose(found, layer.apply(variables, small), atol=1e-12)
