@@ -1,5 +1,6 @@
 """Flax Linen layers: one learnable idea a file."""
 
+from gdjax.layers.active_scales import ActiveScales as ActiveScales
 from gdjax.layers.convolutions import (
     dilated_convolution as dilated_convolution,
     njet_convolution as njet_convolution,

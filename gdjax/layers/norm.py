@@ -42,8 +42,16 @@ class SharedBatchNorm(nn.Module):
     batch_axis: str | None = None
 
     @nn.compact
-    def __call__(self, xs: Sequence[jax.Array], *, train: bool) -> list[jax.Array]:
-        """Normalises arrays [..., C], one per scale channel, by common statistics."""
+    def __call__(
+        self, xs: Sequence[jax.Array], *, train: bool, keep: jax.Array | None = None
+    ) -> list[jax.Array]:
+        """Normalises arrays [..., C], one per scale channel, by common statistics.
+
+        Args:
+          xs: S arrays.
+          train: whether by their own statistics, or the running ones.
+          keep: which of them the statistics are taken of, bool [S]; None: all.
+        """
         shape = xs[0].shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)
@@ -53,7 +61,7 @@ class SharedBatchNorm(nn.Module):
         if self.frozen:
             scale, bias = jax.lax.stop_gradient((scale, bias))
         elif train:
-            now = self._statistics(xs)
+            now = self._statistics(xs, keep)
             if not self.is_initializing():
                 for old, new in zip((mean, var), now, strict=True):
                     new = new.astype(old.value.dtype)
@@ -61,16 +69,23 @@ class SharedBatchNorm(nn.Module):
         factor, shift = _factor_and_shift(*now, scale, bias, epsilon=self.epsilon)
         return [_scale(x, factor, shift) for x in xs]
 
-    def _statistics(self, xs: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def _statistics(
+        self, xs: Sequence[jax.Array], keep: jax.Array | None
+    ) -> tuple[jax.Array, jax.Array]:
         """Mean and variance over all pixels of all arrays, at least in float32."""
-        sums, squares, pixels = [], [], 0
+        sums, squares, pixels = [], [], []
         for x in xs:
             x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
             axes = tuple(range(x.ndim - 1))
             sums.append(x.sum(axes))
             squares.append(jnp.square(x).sum(axes))
-            pixels += x.size // x.shape[-1]
-        mean, square = _means(jnp.stack(sums), jnp.stack(squares), pixels=pixels)
+            pixels.append(x.size // x.shape[-1])
+        found = jnp.stack(sums), jnp.stack(squares)
+        if keep is None:
+            mean, square = _means(*found, pixels=sum(pixels))
+        else:
+            kept = keep.astype(found[0].dtype)
+            mean, square = _kept_means(*found, kept, pixels=tuple(pixels))
         if not self.is_initializing():
             if self.axis_name is not None:
                 mean, square = _over_mapped((mean, square), self.axis_name)
@@ -96,6 +111,16 @@ def _over_mapped(statistics: Any, axis_name: str) -> Any:
 def _means(sums: jax.Array, squares: jax.Array, *, pixels: int) -> Any:
     """Sums per array [S, C], over `pixels` in all -> means [C]."""
     return sums.sum(0) / pixels, squares.sum(0) / pixels
+
+
+@kept_apart
+def _kept_means(
+    sums: jax.Array, squares: jax.Array, keep: jax.Array, *, pixels: tuple[int, ...]
+) -> Any:
+    """As `_means` of the arrays with `keep` 1, not 0, [S], each of so many pixels."""
+    total = (keep * jnp.asarray(pixels, keep.dtype)).sum()
+    keep = keep[:, None]
+    return (keep * sums).sum(0) / total, (keep * squares).sum(0) / total
 
 
 @kept_apart

@@ -41,6 +41,27 @@ def test_statistics_are_pooled_over_channels_and_pixels(channels):
     np.testing.assert_array_equal(again[0], ys[0])
 
 
+def test_statistics_of_the_channels_that_are_kept(channels):
+    """All are normalised, by what the kept ones say."""
+    norm, keep = SharedBatchNorm(momentum=0.75), np.array([True, False, True])
+    variables = norm.init(jax.random.key(0), channels, train=False)
+    ys, updated = norm.apply(
+        variables, channels, train=True, keep=keep, mutable=["batch_stats"]
+    )
+    mean, variance = pooled([channels[0], channels[2]])
+    for x, y in zip(channels, ys, strict=True):
+        expected = (x - mean) / np.sqrt(variance + 1e-5)
+        np.testing.assert_allclose(y, expected, atol=1e-5)
+    statistics = updated["batch_stats"]
+    np.testing.assert_allclose(statistics["mean"], 0.25 * mean, atol=1e-5)
+    every, _ = norm.apply(
+        variables, channels, train=True, keep=keep | True, mutable=["batch_stats"]
+    )
+    wanted, _ = norm.apply(variables, channels, train=True, mutable=["batch_stats"])
+    for a, b in zip(every, wanted, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_running_statistics_serve_any_number_of_channels(channels):
     norm = SharedBatchNorm()
     variables = norm.init(jax.random.key(0), channels, train=False)
