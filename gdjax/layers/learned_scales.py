@@ -97,12 +97,17 @@ class LearnedScales(nn.Module):
 
     def _raw(self, name: str, value: np.ndarray) -> jax.Array:
         """A parameter whose softplus is `value` at the start."""
-        raw = np.log(np.expm1(value))
+        raw = inverse_softplus(value)
         return self.param(name, lambda key: jnp.asarray(raw, jnp.float32))
 
     def _gamma(self, ratio: float, shape: tuple[int, ...]) -> jax.Array:
         start = nn.initializers.constant(math.sqrt(ratio - 1))
         return self.param("gamma", start, shape)
+
+
+def inverse_softplus(value: np.ndarray) -> np.ndarray:
+    """Of positive numbers, float64: as what scales are stored."""
+    return np.log(np.expm1(value))
 
 
 def internal_scales(sigma: float, isr: float, count: int) -> np.ndarray:

@@ -52,4 +52,8 @@ from gdjax.models.njet_toy import NJetToy as NJetToy
 from gdjax.models.preprocessing import Preprocessing as Preprocessing
 from gdjax.models.resnet_weights import load_resnet_weights as load_resnet_weights
 from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS
+from gdjax.models.scale_pruning import (
+    Pruning as Pruning,
+    prune_scales as prune_scales,
+)
 from gdjax.models.sesn import SESN as SESN, SESNToy as SESNToy

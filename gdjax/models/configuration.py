@@ -177,22 +177,50 @@ class NetworkConfig(ModuleConfig):
         """Lowest and highest learned scale, px; None where none are learned."""
         return None
 
-    def learned_scales(self, params: Any) -> dict[str, np.ndarray]:
-        """What the parameters say of the learned scales, by layer, in px."""
-        del params
+    def learned_scales(
+        self, params: Any, *, batch_stats: Any = None
+    ) -> dict[str, np.ndarray]:
+        """What the parameters say of the learned scales, by layer, in px.
+
+        Args:
+          params: of the network.
+          batch_stats: with them, of the scales alone that are in use.
+        """
+        del params, batch_stats
         return {}
 
-    def internal_scales(self, params: Any = None) -> np.ndarray | None:
+    def internal_scales(
+        self, params: Any = None, *, batch_stats: Any = None
+    ) -> np.ndarray | None:
         """Scales of the filters of scale convolutions, px [S], learned or fixed.
 
         Args:
           params: of the network; None: the scales at the start of a training.
+          batch_stats: as of `learned_scales`.
 
         Returns:
           The scales; None for families, and networks, that have none.
         """
-        del params
+        del params, batch_stats
         return None
+
+    def scale_use(self, batch_stats: Any) -> dict[str, np.ndarray]:
+        """What the running statistics say of how scales are used; {} for nothing."""
+        del batch_stats
+        return {}
+
+    def between_epochs(self, variables: Any, epochs: int) -> Any:
+        """Changes the network before an epoch, without other shapes or types.
+
+        Args:
+          variables: {"params": ..., "batch_stats": ...}.
+          epochs: that were trained until now; once for each number.
+
+        Returns:
+          The variables to go on with.
+        """
+        del epochs
+        return variables
 
     def plan(
         self, params: Any, *, side: int, previous: tuple[int, ...] | None

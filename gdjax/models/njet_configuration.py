@@ -169,13 +169,16 @@ class NJetNetworkConfig(NetworkConfig):
         """Lowest and highest learned sigma, px."""
         return self.njet.bounds
 
-    def learned_scales(self, params: Any) -> dict[str, np.ndarray]:
+    def learned_scales(
+        self, params: Any, *, batch_stats: Any = None
+    ) -> dict[str, np.ndarray]:
         """Sigma in px of every N-Jet layer, in the order of their names.
 
         Returns:
           {layer: sigma}, such as {"conv_1": array(1.3)}; arrays where a layer has
           several.
         """
+        del batch_stats  # all are in use
         found = {
             "/".join(part for part in path.split("/")[:-1] if part != "sigma"): leaf
             for path, leaf in scale_parameters(self, params).items()

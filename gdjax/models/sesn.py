@@ -1,13 +1,15 @@
 """Scale-equivariant steerable networks, their internal scales fixed or learned."""
 
-import dataclasses
-from typing import Any, ClassVar, Literal, Self
+import functools
+from collections.abc import Callable
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.layers.active_scales import ActiveScales, computed_scales
 from gdjax.layers.learned_scales import (
     Form,
     Learned,
@@ -17,10 +19,10 @@ from gdjax.layers.learned_scales import (
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.scale_conv import ScaleConv, check_reach
 from gdjax.layers.selection import max_over_scales
-from gdjax.models.configuration import NetworkConfig, configures
-from gdjax.models.names import DISCRETISATIONS
+from gdjax.models.configuration import configures
 from gdjax.models.njet_classifiers import check_batch
 from gdjax.models.njet_toy import cell_maxima
+from gdjax.models.steerable_configuration import SCALE_FIELDS, SteerableConfig
 from gdjax.scalespace.checks import check_order, check_rate
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hermite import Basis, HermiteA, HermiteB
@@ -28,12 +30,13 @@ from gdjax.scalespace.kernels import SampledGaussianDerivatives
 
 
 Kind = Literal["steerable", "plain"]
-# Of networks, as they are of `LearnedScales`.
-SCALE_FIELDS = "count", "sigma", "isr", "learned", "form", "learn_sigma"
 
 
 class SteerableNet(nn.Module):
     """Base of the networks of scale convolutions that share their internal scales.
+
+    With their logits they give a dict: `scales` in px, [S]; with `prune` also `active`,
+    bool [S], and at scales out of use the finest of the others.
 
     Attributes:
       num_classes: K.
@@ -45,6 +48,8 @@ class SteerableNet(nn.Module):
       learned: what is learned of them: None, "isr", "spacings" or "direct".
       form: how gamma stands for the range, see `LearnedScales`.
       learn_sigma: whether sigma_basis is learned with it.
+      prune: whether scales can be taken out of use, see `ActiveScales`: they are left
+        out of the maximum over scales and of all statistics.
       discretisation: of the Gaussian derivatives.
       extent: filters end at ceil(extent sigma) px.
       padding: border rule.
@@ -65,6 +70,7 @@ class SteerableNet(nn.Module):
     learned: Learned | None = None
     form: Form = "per_step"
     learn_sigma: bool = True
+    prune: bool = False
     discretisation: Discretisation = SampledGaussianDerivatives()  # noqa: RUF009
     extent: float = 4.0
     padding: str = "zero"
@@ -80,6 +86,8 @@ class SteerableNet(nn.Module):
             raise ValueError(
                 f"`learned={self.learned!r}`: plain filters have no scales to learn."
             )
+        if self.kind == "plain" and self.prune:
+            raise ValueError("`prune=True`: plain filters have no scales to prune.")
         # What these have against their fields.
         LearnedScales(**self._scale_fields(), parent=None)
         self.basis()
@@ -98,18 +106,24 @@ class SteerableNet(nn.Module):
         names = "discretisation", "extent", "padding", "dtype"
         return {name: getattr(self, name) for name in names}
 
-    def _scales(self, sides: tuple[int, ...]) -> Any:
-        """Internal scales, px [S]; of the plain twin one that means nothing.
+    def _scales(self, sides: tuple[int, ...]) -> tuple[Any, ActiveScales | None]:
+        """Internal scales, px [S], and which are in use, where not all have to be.
+
+        The plain twin has one scale, which means nothing.
 
         Raises ValueError where images of these sides, px, are smaller than the filters
         of the coarsest scale at the start.
         """
         if self.kind == "plain":
-            return np.ones(1)
+            return np.ones(1), None
         layer = ScaleConv(1, basis=self.basis(), **self._layer_fields(), parent=None)
         coarsest = internal_scales(self.sigma, self.isr, self.count)[-1]
         check_reach(layer.filter(), float(coarsest), sides)
-        return LearnedScales(**self._scale_fields(), name="scales")()
+        scales = LearnedScales(**self._scale_fields(), name="scales")()
+        if not self.prune:
+            return scales, None
+        use = ActiveScales(self.count, batch_axis=self.batch_axis, name="active_scales")
+        return computed_scales(scales, use()), use
 
     def _convolved(self, x: jax.Array, features: int, scales: Any, name: str, *,
                    lift: bool = False, use_bias: bool = True) -> jax.Array:  # fmt: skip
@@ -126,9 +140,28 @@ class SteerableNet(nn.Module):
         )  # fmt: skip
         return layer(x, scales=scales)
 
-    def _normed(self, x: jax.Array, name: str, train: bool) -> jax.Array:
+    def _normed(
+        self, x: jax.Array, name: str, train: bool, use: ActiveScales | None = None
+    ) -> jax.Array:
+        """[..., C]; with `use` [S, ..., C], by the statistics of the scales in use."""
         norm = SharedBatchNorm(batch_axis=self.batch_axis, name=name)
-        return norm([x], train=train)[0]
+        if use is None:
+            return norm([x], train=train)[0]
+        return jnp.stack(norm(list(x), train=train, keep=use()))
+
+    def _projected(
+        self, x: jax.Array, use: ActiveScales | None, train: bool,
+        read: Callable[[jax.Array], jax.Array],
+    ) -> jax.Array:  # fmt: skip
+        """Maximum over the scales in use, [S, B, H, W, C] -> [B, H, W, C].
+
+        `read`: the maxima over space that the network takes of it after ReLU.
+        """
+        if use is None:
+            return max_over_scales(x, axis=0)
+        if train and not self.is_initializing():
+            use.observe(jax.vmap(read)(nn.relu(jax.lax.stop_gradient(x))))
+        return max_over_scales(x, use(), axis=0)
 
 
 class SESNToy(SteerableNet):
@@ -161,16 +194,17 @@ class SESNToy(SteerableNet):
 
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
-        """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
+        """[B, H, W, C] -> logits [B, K], and a dict, see `SteerableNet`."""
         x = check_batch(x)
         dtype = jnp.promote_types(x.dtype, jnp.float32)
-        scales = self._scales(x.shape[1:3])
+        scales, use = self._scales(x.shape[1:3])
         y = self._convolved(x, self.features, scales, "conv_1", lift=True,
                             use_bias=False)  # fmt: skip
-        y = self._normed(nn.relu(max_over_scales(y, axis=0)), "norm_1", train)
-        y = cell_maxima(y, self.grid).reshape(x.shape[0], -1)
+        read = functools.partial(cell_maxima, grid=self.grid)
+        y = nn.relu(self._projected(y, use, train, read))
+        y = read(self._normed(y, "norm_1", train)).reshape(x.shape[0], -1)
         logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(y)
-        return logits.astype(dtype), {"scales": jnp.asarray(scales)}
+        return logits.astype(dtype), told(scales, use)
 
 
 class SESN(SteerableNet):
@@ -223,23 +257,29 @@ class SESN(SteerableNet):
 
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
-        """[B, H, W, C] -> logits [B, K], and a dict: `scales` in px, [S]."""
+        """[B, H, W, C] -> logits [B, K], and a dict, see `SteerableNet`."""
         x = check_batch(x)
         dtype = jnp.promote_types(x.dtype, jnp.float32)
-        y, scales = x, self._scales(x.shape[1:3])
+        y, (scales, use) = x, self._scales(x.shape[1:3])
         for number, width in enumerate(self.widths, start=1):
             y = self._convolved(y, width, scales, f"conv_{number}", lift=number == 1)
             if number < len(self.widths):
                 y = nn.max_pool(nn.relu(y), (1, 2, 2), (1, 2, 2))
-            else:
-                y = quarter_maxima(nn.relu(max_over_scales(y, axis=0)))
-            y = self._normed(y, f"norm_{number}", train)
+                y = self._normed(y, f"norm_{number}", train, use)
+        y = nn.relu(self._projected(y, use, train, quarter_maxima))
+        y = self._normed(quarter_maxima(y), f"norm_{len(self.widths)}", train)
         y = y.reshape(x.shape[0], -1)
         y = nn.Dense(self.hidden, use_bias=False, dtype=self.dtype, name="dense")(y)
         y = nn.relu(self._normed(y, "norm_dense", train))
         y = nn.Dropout(self.dropout, deterministic=not train)(y)
         logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(y)
-        return logits.astype(dtype), {"scales": jnp.asarray(scales)}
+        return logits.astype(dtype), told(scales, use)
+
+
+def told(scales: Any, use: ActiveScales | None) -> dict[str, Any]:
+    """What a network says beside its logits, see `SteerableNet`."""
+    found = {"scales": jnp.asarray(scales)}
+    return found if use is None else {**found, "active": use()}
 
 
 def quarter_maxima(x: jax.Array) -> jax.Array:
@@ -251,41 +291,6 @@ def quarter_maxima(x: jax.Array) -> jax.Array:
     padding: Any = [(2, max(0, 2 * side - 2 - n)) for side, n in
                     zip(sides, x.shape[1:3], strict=True)]  # fmt: skip
     return nn.max_pool(x, tuple(sides), tuple(sides), padding)
-
-
-class SteerableConfig(NetworkConfig):
-    """Base of the configurations of scale-equivariant steerable networks."""
-
-    scale_parameters: ClassVar[tuple[str, ...]] = ("scales/*",)
-    figures: ClassVar[tuple[str, ...]] = ("generalisation", "internal_scales")
-
-    @classmethod
-    def filters(cls) -> tuple[str, ...]:
-        """Discretisations of the steerable filters, and the plain twin."""
-        return *DISCRETISATIONS, "plain"
-
-    def with_net(self, filters: str, activation: str) -> Self:
-        """With what the two halves of a net's name say, "plain" the twin."""
-        if filters != "plain":
-            return super().with_net(filters, activation)
-        self.check_net(filters, activation)
-        own: Any = self
-        return dataclasses.replace(own, kind="plain", learned=None)
-
-    def learned_scales(self, params: Any) -> dict[str, np.ndarray]:
-        """The internal scales, px, where they are learned."""
-        if self.learned is None:
-            return {}
-        module = LearnedScales(**{name: getattr(self, name) for name in SCALE_FIELDS})
-        return {"scales": np.asarray(module.apply({"params": params["scales"]}))}
-
-    def internal_scales(self, params: Any = None) -> np.ndarray | None:
-        """As learned or as fixed, px [S]; None for the plain twin."""
-        if self.kind == "plain":
-            return None
-        learned = {} if params is None else self.learned_scales(params)
-        start = internal_scales(self.sigma, self.isr, self.count)
-        return learned.get("scales", start)
 
 
 @configures(SESNToy)
