@@ -91,8 +91,9 @@ def mentions(path, owner, name):
     ("owner", "name", "homes"),
     [
         ("nn", "vmap", {"gdjax/layers/over_scales.py"}),
-        # Batch statistics are pooled over scale channels, as no layer of Flax does.
-        ("self", "variable", {"gdjax/layers/norm.py"}),
+        # Batch statistics are pooled over scale channels, as no layer of Flax does, and
+        # which of them are in use is no matter of one channel.
+        ("self", "variable", {"gdjax/layers/norm.py", "gdjax/layers/active_scales.py"}),
         ("nn", "BatchNorm", set()),
     ],
 )

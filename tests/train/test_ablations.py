@@ -23,6 +23,7 @@ SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
 STEERABLE = {
     "fixed-scales",
     "range-form",
+    "unpruned",
     *(f"learned-{name}" for name in ablations.LEARNED),
 }
 OTHERS = LEVELS | set(ablations.LAYERS)
@@ -78,9 +79,12 @@ def test_baselines_of_deep_scale_spaces(recipe):
 
 @pytest.mark.parametrize("name", sorted(STEERABLE))
 def test_scales_of_steerable_networks(name):
-    base = recipes.find("scale_learning_mnist_scale").recipe
+    recipe = "number_small" if name == "unpruned" else "mnist_scale"
+    base = recipes.find(f"scale_learning_{recipe}").recipe
     model = trial_of(name, base=base).recipe.model
-    if name == "range-form":
+    if name == "unpruned":
+        assert base.model.prune and not model.prune
+    elif name == "range-form":
         assert model.form == "range" and model.learned == "isr"
     else:
         learned = model.learned

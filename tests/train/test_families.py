@@ -61,7 +61,7 @@ class ToyConfig(NetworkConfig):
     def scale_bounds(self):
         return 1.0, 4.0
 
-    def learned_scales(self, params):
+    def learned_scales(self, params, *, batch_stats=None):
         return {"all": np.asarray(params["spacing"])} if params else {}
 
 

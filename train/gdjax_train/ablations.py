@@ -207,6 +207,7 @@ ABLATIONS: dict[str, Ablation] = {
     "fixed-scales": _model(learned=None),
     "range-form": _model(form="range"),
     **{f"learned-{name}": _model(learned=name) for name in LEARNED},
+    "unpruned": _model(prune=False),
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),

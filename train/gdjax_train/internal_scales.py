@@ -10,25 +10,27 @@ from gdjax.models import NetworkConfig
 
 
 # What means are taken of.
-RANGED = "sigma_basis", "isr", "px", "spacings"
+RANGED = "count", "sigma_basis", "isr", "px", "spacings"
 
 
-def facts(model: NetworkConfig, params: Any) -> dict[str, Any] | None:
+def facts(model: NetworkConfig, variables: Any) -> dict[str, Any] | None:
     """What a row of evaluation.json says of the internal scales of its network.
 
     Args:
       model: configuration of the network.
-      params: of it.
+      variables: of it, {"params": ..., "batch_stats": ...}.
 
     Returns:
-      "px", the scales, ascending; "sigma_basis", the finest of them; "isr", the
+      "count", of the scales in use; "px", these, ascending; "sigma_basis", the finest of them; "isr", the
       Internal Scale Range, coarsest over finest; "spacings", each scale over the one
       before; "learned", whether they are; "start", sigma_basis and ISR before the
       training. None where there are no internal scales.
 
     [scale_learning] Tables 2-4 and 6.
     """
-    scales, start = model.internal_scales(params), model.internal_scales()
+    params, stats = variables["params"], variables.get("batch_stats", {})
+    scales = model.internal_scales(params, batch_stats=stats)
+    start = model.internal_scales()
     if scales is None or start is None:
         return None
     ends = ranged(start)
@@ -43,6 +45,7 @@ def ranged(scales: Any) -> dict[str, Any]:
     # Scales that are learned one by one may pass each other.
     px = np.sort(np.asarray(scales, np.float64))
     return {
+        "count": len(px),
         "sigma_basis": float(px[0]),
         "isr": float(px[-1] / px[0]),
         "px": px.tolist(),

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from .errors import UserError
 from .run_folder import RunFolder
-from .step import Metrics
+from .step import Metrics, State
 from .trials import Phase, Trial
 
 
@@ -61,12 +61,14 @@ class Log:
         """Metrics of a step, still on the device: reading them would wait for it."""
         self._pending.append(metrics)
 
-    def close_window(self, done: int, params: Any) -> tuple[dict[str, Any], int | None]:
+    def close_window(
+        self, done: int, state: State
+    ) -> tuple[dict[str, Any], int | None]:
         """Write the means since the last call, and learned scales, as a row.
 
         Args:
           done: steps done.
-          params: after them.
+          state: after them.
 
         Returns:
           The row, and the number of the first step whose loss or gradient is not
@@ -90,9 +92,13 @@ class Log:
         finite = np.isfinite(values["loss"]) & np.isfinite(values["gradient_norm"])
         if not finite.all():
             return row, done - count + 1 + int(np.argmin(finite))
-        learned = self._phase.model.learned_scales(params)
-        if learned:
-            row["scales"] = {name: value.tolist() for name, value in learned.items()}
+        stats, model = state.batch_stats, self._phase.model
+        for name, said in (
+            ("scales", model.learned_scales(state.params, batch_stats=stats)),
+            ("scale_use", model.scale_use(stats)),
+        ):
+            if said:
+                row[name] = {each: value.tolist() for each, value in said.items()}
         self.write(done, row)
         return row, None
 
@@ -114,8 +120,12 @@ class Log:
         if self._board is None:
             return
         scales = values.get("scales", {})
-        numbers = {name: value for name, value in values.items() if name != "scales"}
+        numbers = {
+            n: value for n, value in values.items() if not isinstance(value, dict)
+        }
         numbers |= {f"scales/{name}": np.median(each) for name, each in scales.items()}
+        if "scale_use" in values:
+            numbers["scales/active"] = sum(values["scale_use"]["active"])
         for name, value in numbers.items():
             self._board.add_scalar(name, value, done)
 

@@ -135,6 +135,9 @@ class _Step:
 
     def __call__(self, state: State, batch: Batch, step: int) -> Any:
         training, recipe = self._training, self._training.trial.recipe
+        # Checkpoints are of before: a resumed run does it again.
+        if step % training.epoch == 0:
+            state = _between_epochs(training, state, step // training.epoch)
         if step % training.epoch == 0 or self.model is None:
             model = training.model(
                 self._plans.before(step // training.epoch, state.params)
@@ -152,6 +155,12 @@ class _Step:
                     canvas=recipe.data.canvas,
                 )
         return self._step(state, batch)
+
+
+def _between_epochs(training: PhaseTraining, state: State, epochs: int) -> State:
+    """The state as the network wants it after so many epochs."""
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    return state._replace(**training.phase.model.between_epochs(variables, epochs))
 
 
 def _validate(
@@ -194,7 +203,7 @@ def _report(
     state: State,
     done: int,
 ) -> None:
-    row, bad = log.close_window(done, state.params)
+    row, bad = log.close_window(done, state)
     if bad is not None:
         checkpoints.wait()
         raise UserError(

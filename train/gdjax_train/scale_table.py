@@ -14,8 +14,8 @@ from .tables import averaged, print_whole
 
 # px where nothing else is said.
 COLUMNS = (
-    "network", "sizes", "sigma_basis at start", "ISR at start", "sigma_basis", "ISR",
-    "spacings", "scales", "error %",
+    "network", "sizes", "sigma_basis at start", "ISR at start", "number", "sigma_basis",
+    "ISR", "spacings", "scales", "error %",
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def _line(row: dict[str, Any]) -> list[str]:
         row["name"],
         row.get("drawn", {}).get("scales", ""),
         *(f"{own['start'][name]:.3g}" for name in names[:2]),
+        f"{own['count']:.3g}" if "count" in own else "",
         *(_numbers(own, name, spread=several and own["learned"]) for name in names),
         "" if error is None else _number(*error, spread=several),
     ]

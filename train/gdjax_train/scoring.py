@@ -42,7 +42,9 @@ class Row:
         suffix = "".join(f", {part}" for part in (network.label, pooling) if part)
         filters, activation = trial.net.split("+")[:2]
         params = candidate.variables["params"]
-        learned = network.model.learned_scales(params)
+        learned = network.model.learned_scales(
+            params, batch_stats=candidate.variables.get("batch_stats", {})
+        )
         values = {
             "name": trial.name + suffix,
             "group": trial.group + suffix,
@@ -61,7 +63,7 @@ class Row:
             "accuracy": [],
             "selected": [],
         }
-        scales = facts(network.model, params)
+        scales = facts(network.model, candidate.variables)
         if scales is not None:
             values["internal_scales"] = scales
         return cls(candidate, pooling, values)

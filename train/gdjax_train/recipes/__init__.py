@@ -16,6 +16,7 @@ from . import (
     njet,
     njet_classifiers,
     scale_learning,
+    scale_learning_number,
     scale_learning_toy,
 )
 
@@ -40,6 +41,7 @@ RECIPES: dict[str, Entry] = {
         dss,
         scale_learning,
         scale_learning_toy,
+        scale_learning_number,
         njet,
         njet_classifiers,
     )

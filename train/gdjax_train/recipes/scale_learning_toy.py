@@ -59,14 +59,15 @@ def _toy(nets: tuple[str, ...], *, learned: str | None = "isr") -> Recipe:
             scales=ScaleDistribution("log_uniform", low=1.0, high=8.0),
         ),
         model=SESNToyConfig(learned=learned),
-        optimizer=_optimizer(warmup=5, drops=(20, 40)),
+        optimizer=toy_optimizer(warmup=5, drops=(20, 40)),
         eval_factors=HALF_OCTAVES,
         eval_batch_size=100,
         checkpoint_every=500,
     )
 
 
-def _optimizer(*, warmup: float, drops: tuple[float, ...]) -> OptimizerConfig:
+def toy_optimizer(*, warmup: float, drops: tuple[float, ...]) -> OptimizerConfig:
+    """A tenth of the learning rate, three quarters of the scales', after `drops`."""
     return OptimizerConfig(
         learning_rate=0.01,
         drops=drops,
@@ -84,7 +85,7 @@ def _small(recipe: Recipe, nets: tuple[str, ...], realisations: int = 1) -> Reci
         test_images=400,
         realisations=tuple(range(realisations)),
     )
-    optimizer = _optimizer(warmup=1, drops=(6, 9))
+    optimizer = toy_optimizer(warmup=1, drops=(6, 9))
     return dataclasses.replace(
         recipe, nets=nets, data=data, epochs=12, batch_size=16, optimizer=optimizer
     )
