@@ -1,6 +1,7 @@
 """What the configurations of steerable networks have in common."""
 
 import dataclasses
+import typing
 from typing import Any, ClassVar, Self
 
 import jax.numpy as jnp
@@ -32,6 +33,10 @@ class SteerableConfig(NetworkConfig):
     figures: ClassVar[tuple[str, ...]] = ("generalisation", "internal_scales")
 
     pruning: Pruning = Pruning()
+
+    if typing.TYPE_CHECKING:  # the other fields come from the module
+
+        def __init__(self, **fields: Any) -> None: ...
 
     def check(self) -> None:
         """Raises TypeError or ValueError for what the module has against its fields."""

@@ -21,10 +21,10 @@ def facts(model: NetworkConfig, variables: Any) -> dict[str, Any] | None:
       variables: of it, {"params": ..., "batch_stats": ...}.
 
     Returns:
-      "count", of the scales in use; "px", these, ascending; "sigma_basis", the finest of them; "isr", the
-      Internal Scale Range, coarsest over finest; "spacings", each scale over the one
-      before; "learned", whether they are; "start", sigma_basis and ISR before the
-      training. None where there are no internal scales.
+      "count", of the scales in use; "px", these, ascending; "sigma_basis", the finest
+      of them; "isr", the Internal Scale Range, coarsest over finest; "spacings", each
+      scale over the one before; "learned", whether they are; "start", sigma_basis and
+      ISR before the training. None where there are no internal scales.
 
     [scale_learning] Tables 2-4 and 6.
     """
