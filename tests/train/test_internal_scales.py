@@ -138,7 +138,8 @@ def test_means_of_networks_with_other_numbers_of_scales():
     assert (found["isr"], found["sigma_basis"]) == (5.0, 1.5)
     mean = {"name": "a", "accuracy": [0.5], "runs": 2, "internal_scales": found}
     (line,) = scale_table.cells({"rows": [], "summary": [mean]})
-    assert line[4:] == ["1.500 ± 0.500", "5.000 ± 1.000", "", "", "50.000 ± 0.000"]
+    assert line[4] == "2.5 ± 0.5"
+    assert line[5:] == ["1.500 ± 0.500", "5.000 ± 1.000", "", "", "50.000 ± 0.000"]
 
 
 def test_scales_are_ascending_though_learned_ones_may_cross():
@@ -164,7 +165,7 @@ def test_the_table_has_means_or_single_rows():
     }
     first, second = scale_table.cells(result)
     assert first[:4] == ["a, seed 0", "log-uniform [1, 8]", "2", "3"]
-    assert first[4:7] == ["2.000", "4.000", "2.000, 2.000"]
+    assert first[4:8] == ["3", "2.000", "4.000", "2.000, 2.000"]
     assert second[0] == "b" and second[-1] == "10.000"
     assert scale_table.markdown(result).splitlines()[0].startswith("| network | sizes")
 

@@ -70,10 +70,17 @@ def _line(row: dict[str, Any]) -> list[str]:
         row["name"],
         row.get("drawn", {}).get("scales", ""),
         *(f"{own['start'][name]:.3g}" for name in names[:2]),
-        f"{own['count']:.3g}" if "count" in own else "",
+        _count(own),
         *(_numbers(own, name, spread=several and own["learned"]) for name in names),
         "" if error is None else _number(*error, spread=several),
     ]
+
+
+def _count(own: dict[str, Any]) -> str:
+    """How many scales are in use; results of before did not say it."""
+    found = f"{own['count']:.3g}" if "count" in own else ""
+    spread = own.get("count_std", 0)
+    return f"{found} ± {spread:.2g}" if spread else found
 
 
 def _numbers(own: dict[str, Any], name: str, *, spread: bool) -> str:
