@@ -78,16 +78,16 @@ def toy_optimizer(*, warmup: float, drops: tuple[float, ...]) -> OptimizerConfig
 
 
 def _small(recipe: Recipe, nets: tuple[str, ...], realisations: int = 1) -> Recipe:
-    """1,000 digits, 400 tests, 12 epochs in batches of 16: 744 steps."""
+    """1,000 digits, 400 tests, 8 epochs in batches of 16: 496 steps."""
     data = dataclasses.replace(
         recipe.data,
         train_images=1_000,
         test_images=400,
         realisations=tuple(range(realisations)),
     )
-    optimizer = toy_optimizer(warmup=1, drops=(6, 9))
+    optimizer = toy_optimizer(warmup=1, drops=(4, 6))
     return dataclasses.replace(
-        recipe, nets=nets, data=data, epochs=12, batch_size=16, optimizer=optimizer
+        recipe, nets=nets, data=data, epochs=8, batch_size=16, optimizer=optimizer
     )
 
 
@@ -111,7 +111,7 @@ def scale_learning_sweep() -> Recipe:
 
 
 def scale_learning_sweep_small() -> Recipe:
-    """`scale_learning_sweep` with 1,000 digits, 400 tests, 12 epochs, five ISRs.
+    """`scale_learning_sweep` with 1,000 digits, 400 tests, 8 epochs, five ISRs.
 
     Sizes up to 2.83 and 8, one realisation.
 
@@ -149,10 +149,10 @@ def scale_learning_ranges() -> Recipe:
 
 
 def scale_learning_ranges_small() -> Recipe:
-    """Learned scales from ISR 1.5, sizes up to 2.83 and 8; 1,000 digits, 12 epochs.
+    """Learned scales from ISR 1.5, sizes up to 2.83 and 8; 1,000 digits, 8 epochs.
 
-    Command: `gdjax-train scale_learning_ranges_small`, about 40 minutes for each range
-    of sizes on 2 cores.
+    Command: `gdjax-train scale_learning_ranges_small`, about half an hour for each
+    range of sizes on 2 cores.
     """
     nets = over_sizes([""], largest=("2.83", "8"))
     recipe = _small(scale_learning_ranges(), nets, realisations=3)
@@ -172,7 +172,7 @@ def scale_learning_initialisation() -> Recipe:
 
 
 def scale_learning_initialisation_small() -> Recipe:
-    """Four starts, sizes up to 8, 1,000 digits, 400 tests, 12 epochs.
+    """Four starts, sizes up to 8, 1,000 digits, 400 tests, 8 epochs.
 
     Command: `gdjax-train scale_learning_initialisation_small`.
     """
@@ -199,7 +199,7 @@ def scale_learning_parameterisations() -> Recipe:
 
 
 def scale_learning_parameterisations_small() -> Recipe:
-    """The same with sizes up to 8, 1,000 digits, 400 tests, 12 epochs.
+    """The same with sizes up to 8, 1,000 digits, 400 tests, 8 epochs.
 
     Command: `gdjax-train scale_learning_parameterisations_small`.
     """
