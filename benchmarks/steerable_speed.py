@@ -24,8 +24,12 @@ from outputs import write
 from steps import medians, network_step
 
 from gdjax.models.sesn import SESN
-from gdjax.scalespace import hermite_basis_b
+from gdjax.scalespace import HermiteB, hermite_basis_b
 from gdjax_train.run_folder import versions
+
+
+# Compiled within seconds, to try it out.
+SMALL = {"widths": (2, 2), "order": 1, "functions": 7, "hidden": 32, "extent": 2.0}
 
 
 class DenseScaleConv(nn.Module):
@@ -33,13 +37,17 @@ class DenseScaleConv(nn.Module):
 
     features: int
     lift: bool
+    basis: HermiteB
     size: int
     extent: float
 
     @nn.compact
     def __call__(self, x: jax.Array, scales: Any) -> jax.Array:
         """[B, H, W, C] if it lifts, else [S, B, H, W, C] -> [S, B, H, W, features]."""
-        basis = hermite_basis_b(scales, size=self.size, extent=self.extent)
+        basis = hermite_basis_b(
+            scales, size=self.size, extent=self.extent, order=self.basis.order,
+            mult=self.basis.mult, functions=self.basis.functions,
+        )  # fmt: skip
         start = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
         shape = (len(basis), x.shape[-1], self.features)
         kernel = self.param("kernel", start, shape)
@@ -67,7 +75,9 @@ class DenseSESN(SESN):
         lift: bool = False, use_bias: bool = True,
     ) -> jax.Array:  # fmt: skip
         del use_bias
-        layer = DenseScaleConv(features, lift, self.size, self.extent, name=name)
+        layer = DenseScaleConv(
+            features, lift, self.basis(), self.size, self.extent, name=name
+        )
         return layer(x, scales)
 
 
@@ -83,8 +93,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of a step and of compiling, and by how much the logits differ."""
     fields: dict[str, Any] = {"learned": "isr", "extent": 4.0}
     if options.small:
-        fields |= {"widths": (4, 4), "extent": 2.0}
-    size = 13 if options.small else 25
+        fields |= SMALL
+    size = 2 * int(2 * SESN.sigma * fields["extent"]) + 1
     nets = {"N-jets": SESN(**fields), "dense": DenseSESN(**fields, size=size)}
     shape = (options.batch, options.side, options.side, 1)
     timed, compile_s = {}, {}

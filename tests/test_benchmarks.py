@@ -142,6 +142,24 @@ def test_only_the_border_of_the_scale_axis_errs(
     assert lines[-1].startswith("| small, spectral | ")
 
 
+def test_dense_filters_are_the_same_network(benchmarks):
+    import steerable_speed as speed
+
+    nets = {
+        "N-jets": speed.SESN(**speed.SMALL, learned="isr"),
+        "dense": speed.DenseSESN(**speed.SMALL, learned="isr", size=13),
+    }
+    assert speed.largest_difference(nets, 16) < 1e-5
+    result = {
+        "batch": 2, "side": 16, "filters": 13, "ratio": 4.0, "difference": 1e-7,
+        "step_s": {"N-jets": 0.5, "dense": 2.0}, "compile_s": dict.fromkeys(nets, 3.0),
+        "device": "cpu", "jax": "0", "precision": "float32", "commit": "c",
+    }  # fmt: skip
+    lines = speed.markdown(result).splitlines()
+    assert "| N-jets | 500 | 4.0 | 3 |" in lines
+    assert lines[-1] == "N-jets are 4.0 times as fast."
+
+
 def test_njet_tables_and_plots_are_made_from_what_was_measured(benchmarks):
     import njet
 
