@@ -30,6 +30,11 @@ from gdjax.scalespace.derivatives import (
     derivative_orders as derivative_orders,
     directional_derivative as directional_derivative,
 )
+from gdjax.scalespace.disco import (
+    DiscoBasis as DiscoBasis,
+    disco_basis as disco_basis,
+    equivariance_loss as equivariance_loss,
+)
 from gdjax.scalespace.discretisation import (
     Discretisation as Discretisation,
     truncation_radius as truncation_radius,

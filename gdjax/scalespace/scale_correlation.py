@@ -184,13 +184,16 @@ def _correlated(
     if kernel.shape[:2] == (1, 1):
         y = jnp.einsum("bhwc,cd->bhwd", images, kernel[0, 0], precision=HIGHEST)
     elif abs(dilation - round(dilation)) < 1e-9:
-        y = _dilated(images, kernel, round(dilation), padding)
+        y = dilated_correlation(images, kernel, round(dilation), padding)
     else:
         y = _interpolated(images, kernel, dilation, padding)
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
-def _dilated(x: jax.Array, kernel: jax.Array, dilation: int, padding: str) -> jax.Array:
+def dilated_correlation(
+    x: jax.Array, kernel: jax.Array, dilation: int, padding: str
+) -> jax.Array:
+    """sum_u psi(u) x(dilation u + z), dilation whole; [B, H, W, C], [h, w, C, D]."""
     margins = [
         (dilation * (taps // 2), dilation * (taps - 1 - taps // 2))
         for taps in kernel.shape[:2]
