@@ -7,6 +7,7 @@ from gdjax.layers.convolutions import (
     plain_convolution as plain_convolution,
 )
 from gdjax.layers.deformable import DeformableConv as DeformableConv
+from gdjax.layers.dense_scale_conv import DenseScaleConv as DenseScaleConv
 from gdjax.layers.gaussian_derivative import (
     GaussianDerivative as GaussianDerivative,
     he_uniform as he_uniform,
