@@ -20,6 +20,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 import gdjax
 import gdjax.models
 from gdjax.layers import (
+    DenseScaleConv,
     GaussianDerivative,
     NJetConv,
     ResidualBlock,
@@ -29,15 +30,18 @@ from gdjax.layers import (
     plain_convolution,
 )
 from gdjax.models import (
+    DISCO,
     SESN,
     GaussDerNet,
     GaussDerResNet,
     NJetNIN,
     NJetToy,
     NJetUNet,
+    SConvNet,
     SESNToy,
 )
 from gdjax.scalespace import (
+    DiscoBasis,
     HermiteA,
     HermiteB,
     hermite_basis_b,
@@ -106,6 +110,8 @@ def scale_conv(layer):
     return Case(apply, make, shape=(2, 6, 5, 2) if layer.lift else LIFTED)
 
 
+DISCO_3 = {"order": 2, "functions": 9, "size": 7}
+DENSE = DenseScaleConv(2, (0.8, 1.1, 1.6), DiscoBasis(**DISCO_3))
 RES = {"widths": (4, 6), "num_classes": 3, "sigmas": (0.7,)}
 REMAT = GaussDerResNet(remat=True, order=1, **RES | {"widths": (4, 4)})
 ORDER_1 = functools.partial(njet_convolution, order=1)
@@ -193,6 +199,11 @@ LAYERS = {
     "ScaleConv": scale_conv(
         ScaleConv(2, basis=HermiteB(1, functions=4), scale_dim=2, extent=2.0)
     ),
+    "DenseScaleConv": Case(
+        lambda v, x: jnp.moveaxis(DENSE.apply(v, jnp.moveaxis(x, 1, 0)), 0, 1),
+        lambda key, x: DENSE.init(key, jnp.moveaxis(x, 1, 0)),
+        shape=LIFTED,
+    ),
     "ResidualBlock": Case(
         lambda v, x: ResidualBlock(6, separable=True).apply(v, [x], sigmas=[0.8])[0],
         lambda key, x: ResidualBlock(6, separable=True).init(key, [x], sigmas=[0.8]),
@@ -233,11 +244,20 @@ NETWORKS = {
             learned="spacings",
         )
     ),
+    "SConvNet": network(
+        SConvNet(num_classes=3, widths=(2, 3), kernel_size=3, hidden=4)
+    ),
+    "DISCO": network(DISCO(num_classes=3, widths=(2, 3), count=2, hidden=4, **DISCO_3)),
     "NJetUNet": network(NJetUNet(num_classes=3, widths=(4, 6), convolution=ORDER_1)),
 }
 CASES = FUNCTIONS | LAYERS | NETWORKS
 FAMILIES = {"GaussDerNet", "GaussDerResNet, remat", "NJetToy", "SESNToy"}
-RARE = {"shift_levels", "scale_space_correlation", "scale_space_correlation, real"}
+RARE = {
+    "DenseScaleConv",
+    "shift_levels",
+    "scale_space_correlation",
+    "scale_space_correlation, real",
+}
 USUAL = {*FUNCTIONS, *LAYERS, *FAMILIES} - RARE
 # What the default run leaves out, since most of a test is compiling.
 SEVERAL = {
@@ -570,6 +590,9 @@ MADE = {
     "DeformableConv": lambda kind: kind(3),
     "ScaleSpaceCorrelation": lambda kind: kind(3),
     "ScaleConv": lambda kind: kind(3, SCALES, lift=True),
+    "DenseScaleConv": lambda kind: DENSE.clone(lift=True),
+    "SConvNet": lambda kind: kind(widths=(2, 2), kernel_size=3),
+    "DISCO": lambda kind: kind(widths=(2, 2), **DISCO_3),
     "SESN": lambda kind: kind(widths=(2, 2), functions=4, sigma=0.8, count=2),
     "SESNToy": lambda kind: kind(features=2, order=1, sigma=0.8),
     "ResidualBlock": lambda kind: kind(3),

@@ -55,6 +55,7 @@ class DenseScaleConv(nn.Module):
         check_padding(self.padding)
         if not isinstance(self.basis, DiscoBasis):
             raise TypeError(f"`basis={self.basis!r}` must be a DiscoBasis.")
+        self.basis.check(self.scales)
 
     @nn.compact
     def __call__(self, x: Any) -> jax.Array:

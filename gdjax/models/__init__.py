@@ -6,6 +6,7 @@ from gdjax.models.deep_scale_spaces import (
     SResNet as SResNet,
     matched_baseline as matched_baseline,
 )
+from gdjax.models.disco import DISCO as DISCO
 from gdjax.models.families import FAMILIES as FAMILIES
 from gdjax.models.gaussdernet import (
     GaussDerNet as GaussDerNet,
@@ -51,6 +52,7 @@ from gdjax.models.njet_segmentation import (
 from gdjax.models.njet_toy import NJetToy as NJetToy
 from gdjax.models.preprocessing import Preprocessing as Preprocessing
 from gdjax.models.resnet_weights import load_resnet_weights as load_resnet_weights
+from gdjax.models.s_convnet import SConvNet as SConvNet
 from gdjax.models.scale_channels import PUBLISHED_SIGMAS as PUBLISHED_SIGMAS
 from gdjax.models.scale_pruning import (
     Pruning as Pruning,

@@ -289,7 +289,8 @@ class ScaleSpaceConfig(NetworkConfig):
         raise NotImplementedError
 
 
-def _times(factor: float, channels: int) -> int:
+def times(factor: float, channels: int) -> int:
+    """So many times the channels, rounded, at least 1."""
     return max(1, round(factor * channels))
 
 
@@ -302,7 +303,7 @@ class SResNetConfig(ScaleSpaceConfig):
 
     def wider(self, factor: float) -> Self:
         """With so many times the channels, rounded."""
-        widths = tuple(_times(factor, width) for width in self.widths)
+        widths = tuple(times(factor, width) for width in self.widths)
         return dataclasses.replace(self, widths=widths)
 
 
@@ -312,7 +313,7 @@ class SDenseNetConfig(ScaleSpaceConfig):
 
     def wider(self, factor: float) -> Self:
         """With so many times the channels, rounded."""
-        first, growth = _times(factor, self.first), _times(factor, self.growth)
+        first, growth = times(factor, self.first), times(factor, self.growth)
         return dataclasses.replace(self, first=first, growth=growth)
 
 

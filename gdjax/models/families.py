@@ -2,6 +2,7 @@
 
 from gdjax.models.configuration import NetworkConfig
 from gdjax.models.deep_scale_spaces import SDenseNetConfig, SResNetConfig
+from gdjax.models.disco import DISCOConfig
 from gdjax.models.gaussdernet import GaussDerNetConfig
 from gdjax.models.gaussderresnet import GaussDerResNetConfig
 from gdjax.models.njet_classifiers import NJetAllCNNConfig, NJetNINConfig
@@ -10,6 +11,7 @@ from gdjax.models.njet_efficientnet import NJetEfficientNetConfig
 from gdjax.models.njet_resnet import NJetResNet110Config, NJetResNetConfig
 from gdjax.models.njet_segmentation import NJetASPPConfig, NJetUNetConfig
 from gdjax.models.njet_toy import NJetToyConfig
+from gdjax.models.s_convnet import SConvNetConfig
 from gdjax.models.sesn import SESNConfig, SESNToyConfig
 
 
@@ -27,8 +29,10 @@ FAMILIES: dict[str, type[NetworkConfig]] = {
     "njet_deeplab": NJetDeepLabConfig,
     "s_resnet": SResNetConfig,
     "s_densenet": SDenseNetConfig,
+    "s_convnet": SConvNetConfig,
     "sesn": SESNConfig,
     "sesn_toy": SESNToyConfig,
+    "disco": DISCOConfig,
 }
 
 

@@ -20,10 +20,11 @@ from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.scale_conv import ScaleConv, check_reach
 from gdjax.layers.selection import max_over_scales
 from gdjax.models.configuration import configures
+from gdjax.models.dense_head import HEAD_FIELDS, check_layers, dense_head
 from gdjax.models.njet_classifiers import check_batch
 from gdjax.models.njet_toy import cell_maxima
 from gdjax.models.steerable_configuration import SCALE_FIELDS, SteerableConfig
-from gdjax.scalespace.checks import check_order, check_rate
+from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hermite import Basis, HermiteA, HermiteB
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
@@ -239,12 +240,7 @@ class SESN(SteerableNet):
     def __post_init__(self):
         self.widths = tuple(self.widths)
         super().__post_init__()
-        check_order(self.hidden, name="hidden", lowest=1)
-        for width in self.widths:
-            check_order(width, name="widths", lowest=1)
-        check_rate(self.dropout, name="dropout")
-        if len(self.widths) < 2:
-            raise ValueError(f"`widths={self.widths}` must have two layers or more.")
+        check_layers(self.widths, self.hidden, self.dropout)
         if self.kind == "plain" and round(self.functions**0.5) ** 2 != (self.functions):
             raise ValueError(
                 f"`functions={self.functions}` of plain filters must be a square"
@@ -268,11 +264,8 @@ class SESN(SteerableNet):
                 y = self._normed(y, f"norm_{number}", train, use)
         y = nn.relu(self._projected(y, use, train, quarter_maxima))
         y = self._normed(quarter_maxima(y), f"norm_{len(self.widths)}", train)
-        y = y.reshape(x.shape[0], -1)
-        y = nn.Dense(self.hidden, use_bias=False, dtype=self.dtype, name="dense")(y)
-        y = nn.relu(self._normed(y, "norm_dense", train))
-        y = nn.Dropout(self.dropout, deterministic=not train)(y)
-        logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(y)
+        fields = {name: getattr(self, name) for name in HEAD_FIELDS}
+        logits = dense_head(y, train=train, normed=self._normed, **fields)
         return logits.astype(dtype), told(scales, use)
 
 

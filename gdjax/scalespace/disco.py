@@ -25,8 +25,10 @@ from typing import Any
 import numpy as np
 
 from gdjax.scalespace.checks import check_order, check_sigma, is_traced
-from gdjax.scalespace.hermite import HermiteB
+from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.hermite import HermiteB, basis_filter
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
+from gdjax.scalespace.matrices import truncated_taps
 
 
 # Side in px, odd, of the torus that stands for the plane; its lowest frequency is
@@ -43,6 +45,7 @@ class DiscoBasis:
       mult: ratio of the scales of the basis, > 1.
       functions: F, as many as a filter at the finest scale has pixels: 49 for 7 x 7.
       size: side of the filters at all scales, px, odd.
+      discretisation: of the functions at the finest scale.
 
     Raises:
       TypeError, ValueError: at construction, for arguments out of range.
@@ -54,6 +57,7 @@ class DiscoBasis:
     mult: float = 1.5
     functions: int = 49
     size: int = 15
+    discretisation: Discretisation = SampledGaussianDerivatives()  # noqa: RUF009
 
     def __post_init__(self):
         HermiteB(self.order, self.mult, self.functions)
@@ -73,9 +77,20 @@ class DiscoBasis:
         """Of the filters at the finest scale, px."""
         return round(self.functions**0.5)
 
+    def check(self, scales: Any) -> None:
+        """Raises TypeError or ValueError for scales that `disco_basis` refuses."""
+        ratios, _ = _ratios(scales)
+        reach = self.side // 2 * ratios[-1]
+        if reach > self.size // 2:
+            raise ValueError(
+                f"`size={self.size}` is too small for {self.side} px at the finest"
+                f" scale and {ratios[-1]:g} times that at the coarsest: give at least"
+                f" {2 * math.ceil(reach) + 1}."
+            )
+
     def filters(self, scales: tuple[float, ...]) -> np.ndarray:
         """`disco_basis` at these scales in px, [F, S, size, size]."""
-        return disco_basis(scales, **dataclasses.asdict(self))
+        return disco_basis(scales, **vars(self))
 
 
 def disco_basis(
@@ -85,6 +100,7 @@ def disco_basis(
     order: int = 4,
     mult: float = 1.5,
     functions: int = 49,
+    discretisation: Discretisation = SampledGaussianDerivatives(),  # noqa: B008
     normalised: bool = True,
 ) -> np.ndarray:
     """The basis of DISCO on a grid of pixels.
@@ -100,6 +116,7 @@ def disco_basis(
       order: highest total order.
       mult: ratio of neighbouring scales of the basis.
       functions: F, the square of an odd number.
+      discretisation: of the functions at the finest scale.
       normalised: whether all are divided by their norm at the first scale.
 
     Returns:
@@ -111,15 +128,10 @@ def disco_basis(
 
     [scale_learning] Table 5, DISCO; least squares: gdjax.
     """
-    basis = DiscoBasis(order, mult, functions, size)
+    basis = DiscoBasis(order, mult, functions, size, discretisation)
+    basis.check(scales)
     ratios, finest = _ratios(scales)
-    if basis.side // 2 * ratios[-1] > size // 2:
-        raise ValueError(
-            f"`size={size}` is too small for {basis.side} px at the finest scale and"
-            f" {ratios[-1]:g} times that at the coarsest: give at least"
-            f" {2 * math.ceil(basis.side // 2 * ratios[-1]) + 1}."
-        )
-    taps = _hermite_functions(finest, HermiteB(order, mult, functions), basis.side)
+    taps = _hermite_functions(finest, basis)
     filters = np.tensordot(taps, carried_taps(ratios, basis.side, size), 2)
     if not normalised:
         return filters
@@ -170,13 +182,17 @@ def _ratios(scales: Any) -> tuple[tuple[float, ...], float]:
     return tuple(ratios.tolist()), float(scales[0])
 
 
-def _hermite_functions(sigma: float, basis: HermiteB, side: int) -> np.ndarray:
-    """The functions of a basis on side x side px, as `hermite_basis_b`, [F, y, x]."""
-    kernels, found = SampledGaussianDerivatives(), []
-    for divisor, orders in basis.parts():
+def _hermite_functions(sigma: float, basis: DiscoBasis) -> np.ndarray:
+    """At the finest scale, on side x side px, as `hermite_basis_b`, [F, y, x]."""
+    functions = HermiteB(basis.order, basis.mult, basis.functions)
+    kernels = basis_filter(basis.discretisation, "zero", functions, None)
+    # Wider, so that differences have their neighbours.
+    width, found = basis.side // 2 + basis.order, []
+    shown = slice(basis.order, 2 * width + 1 - basis.order)
+    for divisor, orders in functions.parts():
         own, top = sigma / divisor, max(max(pair) for pair in orders)
         taps = [
-            own**n * kernels.taps(np, own, n, side // 2, cut=None)
+            own**n * truncated_taps(np, kernels, own, n, width, width)[shown]
             for n in range(top + 1)
         ]
         found += [2 * math.pi * np.outer(taps[m], taps[n]) for n, m in orders]

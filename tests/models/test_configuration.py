@@ -118,7 +118,8 @@ def test_a_configuration_found_for_a_network_builds_the_same_network(family):
         "s_densenet",
     ):
         # Of dilated filters, of coarse ones.
-        side = {"s_resnet": 16, "sesn": 28, "sesn_toy": 28}.get(family, 8)
+        sides = {"s_resnet": 16, "s_convnet": 28, "disco": 32}
+        side = 28 if family.startswith("sesn") else sides.get(family, 8)
         same_program(kind().build(), again, side=side)
 
 
@@ -137,7 +138,7 @@ def test_every_field_of_a_module_is_a_documented_field_of_its_configuration(fami
         elif name == "backbone":
             assert fields[name].build() == DilatedResNet()
             continue
-        if name == "discretisation" and family.startswith("sesn"):
+        if name == "discretisation" and family in ("sesn", "sesn_toy", "disco"):
             wanted = "sampled_derivatives"
         else:
             wanted = NAMES.get(name, wanted)

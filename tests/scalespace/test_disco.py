@@ -8,7 +8,9 @@ from scipy.ndimage import correlate
 
 from gdjax.scalespace import (
     DiscoBasis,
+    DiscreteGaussian,
     disco_basis,
+    discrete_gaussian,
     equivariance_loss,
     hermite_basis_b,
 )
@@ -71,6 +73,14 @@ def test_finest_filters_are_hermite_functions():
     assert not found[:, 0].any()
     norms = np.linalg.norm(disco_basis(1.9 * RATIOS)[:, 0], axis=(-2, -1))
     np.testing.assert_allclose(norms, 1, rtol=1e-12)
+
+
+def test_finest_filters_of_other_discretisations():
+    kind = {"discretisation": DiscreteGaussian(), "normalised": False}
+    found = disco_basis((1.9,), functions=9, order=2, size=3, **kind)
+    g = np.asarray(discrete_gaussian(1.9, radius=2))
+    second = 2 * np.pi * 1.9**2 * np.outer(g[1:4], np.diff(g, 2))
+    np.testing.assert_allclose(found[2, 0], second, rtol=1e-5)  # of order (2, 0)
 
 
 @pytest.mark.parametrize("scales", [(1.9, 3.8), tuple(1.9 * RATIOS)])
