@@ -13,6 +13,7 @@ from gdjax.models.gaussdernet import (
     GaussDerNetConfig as GaussDerNetConfig,
     gaussdernet_default as gaussdernet_default,
     gaussdernet_large as gaussdernet_large,
+    gaussdernet_mnist_scale as gaussdernet_mnist_scale,
     gaussdernet_small as gaussdernet_small,
 )
 from gdjax.models.gaussderresnet import (
@@ -22,6 +23,7 @@ from gdjax.models.gaussderresnet import (
     gaussderresnet_cifar10 as gaussderresnet_cifar10,
     gaussderresnet_cifar10_large as gaussderresnet_cifar10_large,
     gaussderresnet_fashion_mnist as gaussderresnet_fashion_mnist,
+    gaussderresnet_mnist_scale as gaussderresnet_mnist_scale,
     gaussderresnet_stl10 as gaussderresnet_stl10,
     gaussderresnet_stl10_single as gaussderresnet_stl10_single,
 )

@@ -10,6 +10,7 @@ from gdjax.layers.over_scales import SCALE_AXIS
 from gdjax.layers.remat import recompute
 from gdjax.layers.residual import ResidualBlock
 from gdjax.models.configuration import configures
+from gdjax.models.gaussdernet import FIVE_SIGMAS
 from gdjax.models.scale_channels import ScaleChannelConfig, ScaleChannelNet
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.scales import geometric_scales
@@ -144,6 +145,11 @@ STL10 = GaussDerResNetConfig(
     widths=(48, 48, 64, 64, 128, 128, 192, 192, 256), sigmas=SIX_SIGMAS, ratio=1.32,
     eps=0.005, scale_dropout=0.3, zero_order=True, spatial_selection="max",
 )  # fmt: skip
+# As many parameters as SESN (gdjax).
+MNIST_SCALE = GaussDerResNetConfig(
+    widths=(48, 32, 40, 40, 64, 64, 96, 96, 144), sigmas=FIVE_SIGMAS, ratio=1.13,
+    eps=0.01, scale_dropout=0.2,
+)  # fmt: skip
 
 
 def _preset(
@@ -203,3 +209,17 @@ def gaussderresnet_cifar10_large(**fields: Any) -> GaussDerResNet:
     widths = (112, 112, 152, 152, 152, 464, 464, 464, 608)
     defaults = {"widths": widths, "sigmas": (1.0,), "scale_dropout": 0.0}
     return gaussderresnet_cifar10(**{**defaults, **fields})
+
+
+def gaussderresnet_mnist_scale(
+    *, separable: bool = False, **fields: Any
+) -> GaussDerResNet:
+    """496,722 parameters, as many as `SESN`, 5 scale channels.
+
+    For the digits of MNIST-Scale enlarged twice, 56 px. gdjax.
+
+    Args:
+      separable: whether blocks 5 to 8 are depthwise-separable.
+      **fields: fields of `GaussDerResNet` to set otherwise.
+    """
+    return _preset(MNIST_SCALE, separable, fields)

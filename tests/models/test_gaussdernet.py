@@ -20,6 +20,7 @@ from gdjax.models import (
     GaussDerNet,
     gaussdernet_default,
     gaussdernet_large,
+    gaussdernet_mnist_scale,
     gaussdernet_small,
 )
 
@@ -65,6 +66,7 @@ def variables():
         (gaussdernet_small, 13_608),
         (gaussdernet_default, 20_674),
         (gaussdernet_large, 32_642),
+        (gaussdernet_mnist_scale, 495_070),
     ],
 )
 def test_published_networks_have_the_published_number_of_parameters(make, count):

@@ -17,6 +17,7 @@ from gdjax.models import (
     gaussderresnet_cifar10,
     gaussderresnet_cifar10_large,
     gaussderresnet_fashion_mnist,
+    gaussderresnet_mnist_scale,
     gaussderresnet_stl10,
     gaussderresnet_stl10_single,
 )
@@ -84,6 +85,7 @@ def close(found, expected, tolerance):
         (gaussderresnet_stl10, 3, True, 669_322),
         (gaussderresnet_stl10_single, 3, False, 2_072_586),
         (gaussderresnet_stl10_single, 3, True, 669_322),
+        (gaussderresnet_mnist_scale, 1, False, 496_722),
     ],
 )
 def test_published_networks_have_the_published_number_of_parameters(
