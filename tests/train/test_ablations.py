@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from gdjax.models import FAMILIES
 from gdjax_train import ablations, recipes
 from gdjax_train.data import source
 from gdjax_train.errors import UserError
@@ -20,6 +21,7 @@ UNET = recipes.find("njet_multi_scale_fashion_mnist").recipe
 TOY = recipes.find("scale_learning_ranges").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
 SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
+ROWS = {"dss": "s_convnet", "disco": "disco"}
 STEERABLE = {
     "fixed-scales",
     "range-form",
@@ -40,7 +42,8 @@ def network_of(*names, sigmas=(1.0,)):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES - STEERABLE)
+    "name",
+    sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES - STEERABLE - set(ROWS)),
 )
 def test_every_ablation_builds_and_is_named(name):
     trial = trial_of(name)
@@ -115,6 +118,16 @@ def test_names_that_end_in_a_number():
 def test_numbers_that_cannot_be(name, base, words):
     with pytest.raises(UserError, match=words):
         trial_of(name, base=base)
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_rows_beside_steerable_networks(name):
+    base = recipes.find("scale_learning_mnist_scale").recipe
+    model = dataclasses.replace(base.model, widths=(4, 5), sigma=1.7, mult=1.2)
+    own = trial_of(name, base=dataclasses.replace(base, model=model)).recipe.model
+    assert own == FAMILIES[ROWS[name]](widths=(4, 5), discretisation="discrete")
+    with pytest.raises(UserError, match="needs a network with `hidden`"):
+        trial_of(name)
 
 
 def parameters(model):

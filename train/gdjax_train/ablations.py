@@ -14,12 +14,14 @@ from typing import Any
 
 from gdjax.models import GaussDerNetConfig, NetworkConfig
 from gdjax.models.deep_scale_spaces import matched_baseline
+from gdjax.models.disco import DISCOConfig
 from gdjax.models.families import family_of
 from gdjax.models.gaussdernet import LARGE
 from gdjax.models.names import unknown
+from gdjax.models.s_convnet import SConvNetConfig
 
 from .errors import UserError
-from .recipe import Recipe
+from .recipe import Recipe, ScaleSchedule
 from .scale_distribution import validate_scales
 
 
@@ -93,6 +95,25 @@ def plain(recipe: Recipe) -> Recipe:
     model = as_family(recipe.model, GaussDerNetConfig)
     model = with_fields(model, widths=LARGE.widths, ratio=LARGE.ratio)
     return dataclasses.replace(recipe, model=model)
+
+
+def dss(recipe: Recipe) -> Recipe:
+    """A deep scale-space in the layers of SESN, [scale_learning] Table 5."""
+    return _with_layers_of_sesn(recipe, SConvNetConfig)
+
+
+def disco(recipe: Recipe) -> Recipe:
+    """The basis of DISCO in the layers of SESN, [scale_learning] Table 5."""
+    return _with_layers_of_sesn(recipe, DISCOConfig)
+
+
+def _with_layers_of_sesn(recipe: Recipe, kind: type[NetworkConfig]) -> Recipe:
+    """Of the fields, those of layers alone: scales are its own, and none is learned."""
+    own = vars(recipe.model)
+    names = "num_classes", "widths", "hidden", "dropout", "padding"
+    model = kind(**{name: own[name] for name in names})
+    optimizer = dataclasses.replace(recipe.optimizer, scales=ScaleSchedule())
+    return dataclasses.replace(recipe, model=model, optimizer=optimizer)
 
 
 def _rate(rate: float) -> Ablation:
@@ -196,6 +217,8 @@ ABLATIONS: dict[str, Ablation] = {
     "hard-labels": hard_labels,
     "scratch": scratch,
     "plain": plain,
+    "dss": dss,
+    "disco": disco,
     **{f"order{order}": _model(order=order) for order in range(1, 6)},
     **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
     **LAYERS,

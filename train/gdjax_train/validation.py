@@ -35,9 +35,8 @@ def validate(recipe: Recipe) -> None:
         _validate_phases(own)
         _validate_model(own)
         _validate_optimizer(own)
-    learned = any(own.model.scale_parameters for own in nets)
-    if not learned and recipe.optimizer.scales != ScaleSchedule():
-        raise UserError("`optimizer.scales`: no net learns scales, so leave it out")
+        if own.optimizer.scales != ScaleSchedule() and not own.model.scale_parameters:
+            raise UserError("`optimizer.scales`: no net learns scales, so leave it out")
 
 
 def _validate_numbers(recipe: Recipe) -> None:

@@ -13,6 +13,7 @@ from . import (
     dss,
     gaussdernet,
     gaussderresnet,
+    mnist_scale,
     njet,
     njet_classifiers,
     scale_learning,
@@ -42,6 +43,7 @@ RECIPES: dict[str, Entry] = {
         scale_learning,
         scale_learning_toy,
         scale_learning_number,
+        mnist_scale,
         njet,
         njet_classifiers,
     )
