@@ -10,7 +10,7 @@ from jax.test_util import check_grads
 
 import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv
-from gdjax.scalespace import plain
+from gdjax.scalespace import combine as combining, plain
 from gdjax.scalespace.execution.products import DifferenceProducts, mix_channels
 from gdjax.scalespace.execution.recompute import recomputed
 from gdjax.scalespace.execution.routines import kept_apart
@@ -45,6 +45,41 @@ def test_products_are_the_convolution_with_its_gradients(x64, ndim, order, featu
     # Sums of up to 375 products of numbers of order 10.
     for a, b in zip(*both(*arrays), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("x_axis", [None, 0, 1])
+@pytest.mark.parametrize("discretisation", ["DiscreteGaussian", "SpectralGaussian"])
+def test_scale_channels_in_chunks_with_their_gradients(
+    x64, monkeypatch, discretisation, x_axis
+):
+    """Sigmas mapped, images mapped along any axis or shared, weights shared."""
+    monkeypatch.setattr(combining, "worth_chunks", lambda *_: True)
+    monkeypatch.setattr(combining.Separable, "pixels", 42)
+    filter_ = gdjax.scalespace.Filter(
+        getattr(gdjax, discretisation)(), "zero", None, 2, 2
+    )
+    x = noise(4, 3, 7, 6, 2) if x_axis is None else noise(4, 3, 7, 6, 2)[:3]
+    x, kernel = jnp.asarray(x), jnp.asarray(noise(6, 2, 3, seed=1))
+    sigmas = jnp.asarray([0.8, 1.3, 2.1])
+
+    def mixed(x, kernel, sigmas):
+        def run(x, sigma):
+            return combining.mix_njet(
+                x, kernel, sigma, filter_=filter_,
+                orders=gdjax.derivative_orders(2, zero_order=True),
+            )  # fmt: skip
+
+        return jax.vmap(run, (x_axis, 0))(x, sigmas)
+
+    def both(*given):
+        y, pull_back = jax.vjp(mixed, *given)
+        return y, *pull_back(jnp.cos(y)), jax.jvp(mixed, given, given)[1]
+
+    found = jax.jit(both)(x, kernel, sigmas)
+    with plain():
+        wanted = jax.jit(both)(x, kernel, sigmas)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * abs(b).max())
 
 
 @pytest.mark.parametrize("features", [2, 3, 4])
