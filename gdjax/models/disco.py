@@ -78,7 +78,7 @@ class DISCO(nn.Module):
     def _layer(self, features: int, **fields: Any) -> DenseScaleConv:
         names = "order", "mult", "functions", "size", "discretisation"
         basis = DiscoBasis(**{name: getattr(self, name) for name in names})
-        scales = internal_scales(self.sigma, self.isr, self.count)
+        scales = tuple(internal_scales(self.sigma, self.isr, self.count).tolist())
         return DenseScaleConv(
             features, scales, basis, padding=self.padding, dtype=self.dtype, **fields
         )
