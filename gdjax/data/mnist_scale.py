@@ -83,8 +83,11 @@ class MnistScale(ScaleBuilder):
     code of the set.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.0.0": "First version.",
+        "1.1.0": "Rows of every split in random order, not nearly sorted by class.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "The four IDX files of MNIST (downloaded without a manual folder)."
     )
@@ -219,7 +222,9 @@ def split_rows(
 
     The rows are permuted by `np.random.SeedSequence(0, spawn_key=(realisation,))`.
     Subset after subset takes, of what is left of each class, its share by the largest
-    remainder (of equal ones, that of the first class), and keeps the permuted order.
+    remainder (of equal ones, that of the first class). Each is permuted once more: what
+    is left begins with the classes that were taken first, and the first rows of a
+    subset must be a fair sample of it.
 
     Args:
       labels: classes, integers [N].
@@ -237,7 +242,8 @@ def split_rows(
     if sum(sizes) > len(labels):
         raise ValueError(f"`sizes={sizes}` are more than the {len(labels)} rows.")
     seeds = np.random.SeedSequence(_SEED, spawn_key=(realisation,))
-    rest, subsets = np.random.default_rng(seeds).permutation(len(labels)), []
+    generator, subsets = np.random.default_rng(seeds), []
+    rest = generator.permutation(len(labels))
     for size in sizes:
         classes, place = np.unique(labels[rest], return_inverse=True)
         counts = np.bincount(place, minlength=len(classes))
@@ -247,7 +253,7 @@ def split_rows(
         taken = np.zeros(len(rest), bool)
         for number, quota in enumerate(quotas):
             taken[np.flatnonzero(place == number)[:quota]] = True
-        subsets.append(rest[taken])
+        subsets.append(generator.permutation(rest[taken]))
         rest = rest[~taken]
     return subsets
 

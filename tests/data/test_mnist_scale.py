@@ -134,6 +134,10 @@ def test_the_split_of_the_whole_set_is_stratified():
             shares = np.bincount(labels[rows]) - size * np.array(counts) / 70_000
             # One at each rounding, and what earlier ones leave of it.
             assert abs(shares).max() < 2
+            # The first rows are a sample as any other: within 5 standard deviations.
+            share = np.array(counts) / 70_000
+            first = np.bincount(labels[rows[:500]], minlength=10) - 500 * share
+            assert (abs(first) < 5 * np.sqrt(500 * share * (1 - share))).all()
     for a in range(6):
         again = split_rows(labels, sizes, realisation=a)
         assert all((x == y).all() for x, y in zip(splits[a], again, strict=True))
