@@ -608,6 +608,7 @@ MADE = {
     "NJetUNet": lambda kind: kind(widths=(2, 3)),
     "SResNet": lambda kind: kind(widths=(2,), strides=(1,), depth=1, levels=2),
     "SDenseNet": lambda kind: kind(first=2, growth=2, blocks=(1, 1), levels=2),
+    "ActiveScales": lambda kind: kind(count=3),
 }  # fmt: skip
 
 
@@ -617,7 +618,7 @@ def test_every_module_can_be_tabulated(kind):
     made, x = MADE.get(name, lambda kind: kind())(kind), jnp.zeros((1, 16, 16, 2))
     arguments: tuple[Any, ...] = (x,)
     options = {"depth": 1, "console_kwargs": {"width": 200}}
-    if name in ("LearnedSigma", "LearnedScales"):
+    if name in ("LearnedSigma", "LearnedScales", "ActiveScales"):
         arguments = ()
     elif name == "SharedBatchNorm":
         arguments, options = ([x],), options | {"train": False}
