@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=56)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
     result = measure(options)
