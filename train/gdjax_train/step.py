@@ -70,7 +70,8 @@ def initial_state(
     weights_key, step_key = jax.random.split(key)
     if variables is None:
         blank = jnp.zeros((1, *image_shape), jnp.float32)
-        start: dict[str, Any] = model.init(weights_key, blank)
+        # Compiled, the output is left out: layer by layer it would cost more than all.
+        start: dict[str, Any] = jax.jit(model.init)(weights_key, blank)
     else:
         start = variables
     # Copies: the step donates its state, and no two leaves may be one buffer.
