@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ from .losses import class_weights, make_loss
 from .phases import PhaseTraining
 from .recipe import Recipe
 from .run_folder import RunFolder
-from .step import State, compile_step, evaluated_variables
+from .step import Metrics, State, compile_step, evaluated_variables
+from .stepping import Rhythm, run_steps
 from .trials import trials
 
 
@@ -96,30 +98,19 @@ def _advance(
         training.run, training.trial, training.phase, epoch=training.epoch, start=start,
         rates=training.rates,
     )  # fmt: skip
-    best = best_before(training.run, training.trial, training.phase)
     indices = batch_indices(
         training.images, training.phase.batch_size, seed=training.seed
     )
     coming = batches(examples, indices, start=start, stop=training.steps)
+    rhythm = Rhythm(
+        training.steps, training.epoch, recipe.log_every, recipe.checkpoint_every
+    )
     with (
         contextlib.closing(log),
         Progress(console, training.title, start=start, steps=training.steps) as bar,
     ):
-        for done, batch in enumerate(coming, start=start + 1):
-            state, metrics = take_step(state, batch, done - 1)
-            log.add(metrics)
-            last = done == training.steps
-            save = last or done % recipe.checkpoint_every == 0
-            # A row at each checkpoint: so rows after a resume average the same steps.
-            if save or done % recipe.log_every == 0:
-                _report(training, log, bar, checkpoints, state, done)
-            if done % training.epoch == 0:
-                best = _validate(
-                    training, data, log, take_step.model, state, done, best
-                )
-            if save:
-                checkpoints.save(done, state, wait=last)
-    return state
+        watcher = _Watcher(training, data, take_step, log, bar, checkpoints)
+        return run_steps(take_step, state, coming, watcher, start=start, rhythm=rhythm)
 
 
 class _Step:
@@ -163,6 +154,48 @@ def _between_epochs(training: PhaseTraining, state: State, epochs: int) -> State
     return state._replace(**training.phase.model.between_epochs(variables, epochs))
 
 
+@dataclasses.dataclass
+class _Watcher:
+    """Log, bar, validation and checkpoints of a phase."""
+
+    training: PhaseTraining
+    data: TrainingData
+    take_step: _Step
+    log: Log
+    bar: Progress
+    checkpoints: Checkpoints
+
+    def __post_init__(self):
+        training = self.training
+        self.best = best_before(training.run, training.trial, training.phase)
+
+    def add(self, metrics: Metrics) -> None:
+        self.log.add(metrics)
+
+    def report(self, done: int, state: State) -> None:
+        row, bad = self.log.close_window(done, state)
+        if bad is not None:
+            self.checkpoints.wait()
+            raise UserError(
+                f"the loss of {self.training.title}, or its gradient, is not finite at "
+                f"step {bad}; {self.checkpoints.last_good()}; in a new run, try a "
+                "lower --optimizer.learning-rate or --optimizer.clip-norm 1"
+            )
+        self.bar.update(
+            done, loss=row["loss"], accuracy=row["accuracy"],
+            speed=row["images_per_second"],
+        )  # fmt: skip
+
+    def end_epoch(self, done: int, state: State) -> None:
+        self.best = _validate(
+            self.training, self.data, self.log, self.take_step.model, state, done,
+            self.best,
+        )  # fmt: skip
+
+    def save(self, done: int, state: State, *, last: bool) -> None:
+        self.checkpoints.save(done, state, wait=last)
+
+
 def _validate(
     training: PhaseTraining,
     data: TrainingData,
@@ -193,24 +226,3 @@ def _validate(
         path = training.run.weights(training.trial.slug, training.phase.name, best=True)
         training.write_weights(path.name, variables)
     return max(best, accuracy)
-
-
-def _report(
-    training: PhaseTraining,
-    log: Log,
-    bar: Progress,
-    checkpoints: Checkpoints,
-    state: State,
-    done: int,
-) -> None:
-    row, bad = log.close_window(done, state)
-    if bad is not None:
-        checkpoints.wait()
-        raise UserError(
-            f"the loss of {training.title}, or its gradient, is not finite at step "
-            f"{bad}; {checkpoints.last_good()}; in a new run, try a lower "
-            "--optimizer.learning-rate or --optimizer.clip-norm 1"
-        )
-    bar.update(
-        done, loss=row["loss"], accuracy=row["accuracy"], speed=row["images_per_second"]
-    )
