@@ -27,10 +27,10 @@ from gdjax.models.gaussderresnet import (
     gaussderresnet_stl10 as gaussderresnet_stl10,
     gaussderresnet_stl10_single as gaussderresnet_stl10_single,
 )
-from gdjax.models.network_files import (
+from gdjax.models.network_files import save_network as save_network
+from gdjax.models.network_loading import (
     Network as Network,
     load_network as load_network,
-    save_network as save_network,
 )
 from gdjax.models.njet_classifiers import (
     ConvolutionNet as ConvolutionNet,

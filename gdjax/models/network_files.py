@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import hashlib
 import json
 import os
@@ -19,17 +17,16 @@ import safetensors
 import safetensors.numpy
 
 import gdjax
+from gdjax.models.any_module import AnyModule
 from gdjax.models.configuration import NetworkConfig
 from gdjax.models.families import FAMILIES
-from gdjax.models.preprocessing import Preprocessing, as_floats, check_images
-from gdjax.models.values import from_values, plain, to_values
+from gdjax.models.preprocessing import Preprocessing
+from gdjax.models.values import plain, to_values
 
 
 FORMAT = 1
 # Key of the description in the metadata of a file.
 KEY = "gdjax"
-# Images per call of a loaded network.
-BATCH = 64
 
 
 def save_network(
@@ -48,13 +45,17 @@ def save_network(
       format: 1, of this description.
       version: of gdjax.
       sha256: of names, types, shapes and contents of the arrays.
-      network: {"family": ..., field: value, ...}, the configuration, see `FAMILIES`.
+      network: {"family": ..., field: value, ...}, the configuration, see `FAMILIES`;
+        null: of a module of your own, which `load_network` must be given.
+      module: its name in Python and why it can't be described, for messages; of
+        modules of your own only.
       dtype: of the activations, such as "bfloat16"; null: the input's.
       facts: what is said of it, see below.
 
     Args:
       path: of the file, "net.safetensors".
-      model: Linen module of a family in `gdjax.models`, or its configuration.
+      model: Linen module, or the configuration of one. Those of a family in
+        `gdjax.models` whose fields can be written are described in the file.
       variables: {"params": ..., "batch_stats": ...}; arrays are named such as
         "params/layer_1/kernel".
       dtype: of the activations, where a configuration doesn't say it; None: that of
@@ -64,9 +65,8 @@ def save_network(
         `Preprocessing`; others are any plain values.
 
     Raises:
-      TypeError, ValueError: for a module that has no description, such as one with an
-        activation of its own, for variables without "params", and for facts that don't
-        fit the network or that JSON has not.
+      TypeError, ValueError: for what is no module, for variables without "params", and
+        for facts that don't fit the network or that JSON has not.
       OSError: if the file can't be written; one of that name stays as it was.
     """
     _write(Path(path), network_bytes(model, variables, dtype=dtype, **facts))
@@ -94,10 +94,12 @@ def network_bytes(
             f"`variables` has {', '.join(map(str, variables)) or 'nothing'}, no"
             ' "params": give all of {"params": ..., "batch_stats": ...}.'
         )
-    if isinstance(model, nn.Module):
-        dtype = getattr(model, "dtype", None) if dtype is None else dtype
-        model = configuration_of(model)
-    facts = _checked(facts, model)
+    config, own = model, None
+    if not isinstance(model, NetworkConfig):
+        module = AnyModule.of(model).module
+        dtype = getattr(module, "dtype", None) if dtype is None else dtype
+        config, own = _described(module)
+    facts = checked_facts(facts, config)
     if "preprocessing" in facts:
         facts["preprocessing"] = to_values(facts["preprocessing"])
     flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep="/")
@@ -105,9 +107,10 @@ def network_bytes(
     arrays = {name: np.array(array, order="C") for name, array in flat.items()}
     described = {
         "format": FORMAT,
-        "sha256": _digest(arrays),
+        "sha256": digest(arrays),
         "version": gdjax.__version__,
-        "network": to_values(model),
+        "network": None if config is None else to_values(config),
+        **({"module": own} if own else {}),
         "dtype": None if dtype is None else jnp.dtype(dtype).name,
         "facts": plain(facts, "facts"),
     }
@@ -118,7 +121,19 @@ def network_bytes(
     return safetensors.numpy.save(arrays, {KEY: text})
 
 
-def _digest(arrays: dict[str, np.ndarray]) -> str:
+def _described(module: nn.Module) -> tuple[NetworkConfig | None, str | None]:
+    """Its configuration, or the name of a module that has none and why."""
+    try:
+        config = configuration_of(module)
+        to_values(config)
+    except (TypeError, ValueError) as error:
+        kind = type(module)
+        return None, f"{kind.__module__}.{kind.__qualname__} ({error})"
+    return config, None
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of names, types, shapes and contents."""
     found = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]
@@ -127,7 +142,7 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
     return found.hexdigest()
 
 
-def _checked(facts: dict[str, Any], model: Any) -> dict[str, Any]:
+def checked_facts(facts: dict[str, Any], model: Any) -> dict[str, Any]:
     """With tuples, without those of ours that are None; errors if they don't fit."""
     ours = "class_names", "image_shape", "preprocessing"
     facts = {
@@ -172,184 +187,3 @@ def configuration_of(module: nn.Module) -> NetworkConfig:
         f"`model` is a {type(module).__name__}, of which nothing is known: the networks"
         f" that can be saved are {', '.join(known)}."
     )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Network:
-    """A network that was read from a file (gdjax).
-
-    Attributes:
-      module: Linen module.
-      variables: its parameters and statistics.
-      config: the description that made the module.
-      class_names: K names, () where the file has none.
-      image_shape: ((D,) (H,) W, C) of the images that it was trained on, before
-        preprocessing; None where the file doesn't say.
-      preprocessing: of its images.
-      version: of gdjax, that wrote the file.
-      facts: what else the file says.
-    """
-
-    module: nn.Module
-    variables: Any = dataclasses.field(repr=False)
-    config: NetworkConfig
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, ...] | None
-    preprocessing: Preprocessing
-    version: str
-    facts: dict[str, Any]
-
-    def scores(self, images: Any) -> np.ndarray:
-        """Logits [B, K], of segmentations [B, H, W, K].
-
-        Args:
-          images: [B, (D,) (H,) W, C], uint8, uint16, or floats in 0..1.
-
-        Raises:
-          TypeError, ValueError: for other images.
-        """
-        channels = None if self.image_shape is None else self.image_shape[-1]
-        ndim = getattr(self.module, "ndim", 2)
-        images = check_images(images, channels=channels, ndim=ndim)
-        size = min(BATCH, len(images))
-        found = []
-        for start in range(0, len(images), size):
-            batch = images[start : start + size]
-            # Filled up, so that there is one shape to compile.
-            spare = np.repeat(batch[:1], size - len(batch), axis=0)
-            whole = np.concatenate([batch, spare])
-            scores = _scores(self.module, self.preprocessing, self.variables, whole)
-            found.append(np.asarray(scores, np.float32)[: len(batch)])
-        return np.concatenate(found)
-
-    def predict(self, images: Any) -> np.ndarray:
-        """Class indices [B], of segmentations [B, H, W]; arguments as of `scores`."""
-        return self.scores(images).argmax(-1)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _scores(module: Any, preprocessing: Any, variables: Any, images: Any) -> jax.Array:
-    return module.apply(variables, preprocessing(as_floats(images)), train=False)[0]
-
-
-def load_network(path: str | os.PathLike[str]) -> Network:
-    """Reads what `save_network` wrote (gdjax).
-
-    Args:
-      path: of the file.
-
-    Returns:
-      The network.
-
-    Raises:
-      FileNotFoundError: if there is no file.
-      ValueError: if it is no safetensors file, describes no network of gdjax, or one
-        that this version doesn't know, or has not the arrays of that network.
-    """
-    described, variables = read_network(path)
-    try:
-        network = _network(described, variables)
-        wanted = _wanted(network)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} describes a network that can't be built: {error}; it was written"
-            f" by gdjax {described['version']}"
-        ) from error
-    found = _shapes(variables)
-    for name in sorted({*wanted, *found}) if wanted else ():
-        if wanted.get(name) != found.get(name):
-            raise ValueError(
-                f"{path} has not the arrays of the network that it describes: {name} is"
-                f" {found.get(name, 'missing')}, expected {wanted.get(name, 'none')}"
-            )
-    return network
-
-
-def _network(described: dict[str, Any], variables: Any) -> Network:
-    """What a description says."""
-    config = from_values(described["network"], NetworkConfig, where="network.")
-    facts = dict(described["facts"])
-    stored = facts.pop("preprocessing", {})
-    preprocessing = from_values(stored, Preprocessing, where="preprocessing.")
-    facts = _checked({**facts, "preprocessing": preprocessing}, config)
-    dtype = described["dtype"]
-    return Network(
-        module=config.build(**({} if dtype is None else {"dtype": jnp.dtype(dtype)})),
-        variables=variables,
-        config=config,
-        class_names=facts.pop("class_names", ()),
-        image_shape=facts.pop("image_shape", None),
-        preprocessing=facts.pop("preprocessing"),
-        version=described["version"],
-        facts=facts,
-    )
-
-
-def _wanted(network: Network) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of the network, by name; {} without a shape of images."""
-    if network.image_shape is None:
-        return {}
-    shape = network.preprocessing.shape(network.image_shape)
-    blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    module = network.module
-    return _shapes(jax.eval_shape(lambda x: module.init(jax.random.key(0), x), blank))
-
-
-def _shapes(variables: Any) -> dict[str, tuple[int, ...]]:
-    flat = flax.traverse_util.flatten_dict(variables, sep="/")
-    return {name: tuple(array.shape) for name, array in flat.items()}
-
-
-def read_network(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
-    """The description in a file, and the arrays, nested.
-
-    Raises:
-      FileNotFoundError: if there is no file.
-      ValueError: if it is no safetensors file, or has no or a foreign description.
-    """
-    described, variables = read_arrays(path)
-    if not described:
-        raise ValueError(
-            f"{path} doesn't say which network it has the weights of: it was not"
-            " written by `save_network`, or by a version of gdjax before that. Build"
-            " the network yourself, and read the arrays by `safetensors.numpy`."
-        )
-    if described["format"] != FORMAT:
-        raise ValueError(
-            f"{path} has format {described['format']!r} of gdjax"
-            f" {described.get('version')}; this version reads {FORMAT}: update gdjax"
-        )
-    missing = {"version", "network", "dtype", "facts"} - set(described)
-    if missing:
-        names = ", ".join(sorted(missing))
-        raise ValueError(f"the description in {path} has no {names}")
-    return described, variables
-
-
-def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
-    """The description in a file, {} where there is none, and the arrays, nested.
-
-    Raises:
-      FileNotFoundError: if there is no file.
-      ValueError: if it is no safetensors file, is damaged, or has a foreign
-        description.
-    """
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
-            names = list(file.keys())
-            arrays = {name: file.get_tensor(name) for name in names}
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from error
-    variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
-    if text is None:
-        return {}, variables
-    try:
-        described = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the description in {path} can't be read: {error}") from error
-    if not isinstance(described, dict) or "format" not in described:
-        raise ValueError(f"the description in {path} is none of gdjax's")
-    if described.get("sha256", stored := _digest(arrays)) != stored:
-        raise ValueError(f"{path} is damaged: its arrays changed after it was written")
-    return described, variables

@@ -46,7 +46,7 @@ from gdjax.models import (
     NJetUNet,
     Preprocessing,
     load_network,
-    network_files,
+    network_loading,
     save_network,
 )
 from gdjax.models.configuration import configures
@@ -283,10 +283,11 @@ class Taller(GaussDerNet):
         (nn.Dense(3), "Dense, of which nothing is known"),
     ],
 )
-def test_what_has_no_name_is_refused_by_the_name_of_its_field(net, name, tmp_path):
-    with pytest.raises(ValueError, match=name):
-        save_network(tmp_path / "net", net, {"params": {}})
-    assert not list(tmp_path.iterdir())
+def test_what_has_no_name_is_asked_for_by_the_name_of_its_field(net, name, tmp_path):
+    save_network(tmp_path / "net", net, {"params": {}})
+    with pytest.raises(ValueError, match=f"{name}(?s:.*)load_network.*model="):
+        load_network(tmp_path / "net")
+    assert load_network(tmp_path / "net", model=net).module == net
 
 
 class Linear(nn.Module):
@@ -572,7 +573,13 @@ def test_arrays_that_do_not_fit_are_named(path):
 
 
 def test_files_are_never_run():
-    for name in ("network_files", "values", "configuration", "preprocessing"):
+    for name in (
+        "network_files",
+        "network_loading",
+        "values",
+        "configuration",
+        "preprocessing",
+    ):
         source = Path(gdjax.__file__).parent / "models" / f"{name}.py"
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Name):
@@ -616,7 +623,7 @@ def test_images_that_the_network_does_not_know_are_refused(given, error, message
 
 @pytest.mark.parametrize("count", [1, 3, 4, 8, 9])
 def test_batches_do_not_change_scores(count, path, variables, monkeypatch):
-    monkeypatch.setattr(network_files, "BATCH", 4)
+    monkeypatch.setattr(network_loading, "BATCH", 4)
     x = images(count, 6, 6, 1)
     network = load_network(path)
     found = network.scores(x)
@@ -627,14 +634,14 @@ def test_batches_do_not_change_scores(count, path, variables, monkeypatch):
 
 
 def test_batches_are_of_one_size(path, monkeypatch):
-    monkeypatch.setattr(network_files, "BATCH", 4)
+    monkeypatch.setattr(network_loading, "BATCH", 4)
     seen = []
 
     def note(module, preprocessing, variables, batch):
         seen.append(batch.shape)
         return np.zeros((len(batch), 3))
 
-    monkeypatch.setattr(network_files, "_scores", note)
+    monkeypatch.setattr(network_loading, "_scores", note)
     load_network(path).scores(np.zeros((9, 6, 6, 1), np.uint8))
     assert seen == [(4, 6, 6, 1)] * 3
 

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import gdjax.data
-from gdjax.models.network_files import read_arrays
+from gdjax.models.network_loading import read_arrays
 from gdjax.models.preprocessing import Preprocessing
 from gdjax.models.sesn import SESNToyConfig
 from gdjax_train import data as data_module, evaluation, phases, predict, step as steps

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gdjax.models.network_files import read_arrays
+from gdjax.models.network_loading import read_arrays
 from gdjax_train import loop, phases, predict, step as steps
 from gdjax_train.checkpoints import Checkpoints, whole_steps
 from gdjax_train.data import TrainingData

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdjax.models import Pruning
-from gdjax.models.network_files import load_network
+from gdjax.models.network_loading import load_network
 from gdjax.models.sesn import SESNToyConfig
 from gdjax_train import data as data_module, evaluation, loop, step as steps
 from gdjax_train.log import Log

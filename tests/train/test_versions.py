@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdjax.models.network_files import read_arrays
+from gdjax.models.network_loading import read_arrays
 from gdjax_train import __main__ as command, evaluate, run_folder
 from gdjax_train.checkpoints import Checkpoints
 from gdjax_train.errors import UserError

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from gdjax.models.network_files import read_arrays
+from gdjax.models.network_loading import read_arrays
 
 from . import figures, scale_table, tables
 from .data import TrainingData, factors as test_factors, load_test, source
