@@ -89,9 +89,13 @@ def as_floats(images: Any) -> jax.Array:
     Inside jit, so that bytes go to the device. uint8 is divided by 255, uint16 by
     65535; floats stay as they are.
     """
-    whole = {"uint8": 255.0, "uint16": 65535.0}.get(str(images.dtype), 1.0)
-    # The same quotient on the host and on the device.
-    return jnp.asarray(images, jnp.float32) / whole
+    whole = {"uint8": 255.0, "uint16": 65535.0}.get(str(images.dtype))
+    floats = jnp.asarray(images, jnp.float32)
+    if whole is None:
+        return floats
+    # The same quotient as on the host: XLA multiplies by the reciprocal of a constant,
+    # which is another number for every second grey level.
+    return floats / jax.lax.optimization_barrier(jnp.float32(whole))
 
 
 def check_images(

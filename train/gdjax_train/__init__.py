@@ -1,4 +1,30 @@
-"""Training and evaluation of gdjax networks: `gdjax-train`, `gdjax-evaluate`."""
+"""Training and evaluation: `fit`, `load_run`, `evaluate_scales`, and the commands."""
+
+from __future__ import annotations
+
+import importlib
+import typing
+
+
+if typing.TYPE_CHECKING:
+    from .fitted import Fitted as Fitted
+    from .fitting import fit as fit
+
+# Where they are; imported when they are asked for, since `--help` has no use for them.
+_PLACES = {"Fitted": "fitted", "fit": "fitting"}
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_packages()
+    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 # What a run needs of the extra `train`, by the names in `import`.
 PACKAGES = (

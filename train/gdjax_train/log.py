@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import jax
 import numpy as np
 import optax
 from rich import progress as bars
@@ -14,6 +13,7 @@ from rich.console import Console
 from .errors import UserError
 from .run_folder import RunFolder
 from .step import Metrics, State
+from .stepping import mean_metrics
 from .trials import Phase, Trial
 
 
@@ -74,24 +74,16 @@ class Log:
           The row, and the number of the first step whose loss or gradient is not
           finite, if any (then nothing is written).
         """
-        steps = jax.device_get(self._pending)
-        self._pending = []
-        values = {
-            name: np.array([step[name] for step in steps], np.float64)
-            for name in ("loss", "accuracy", "gradient_norm")
-        }
-        now, count = time.monotonic(), len(steps)
+        means, bad = mean_metrics(self._pending)
+        count, self._pending = len(self._pending), []
+        now = time.monotonic()
         seconds, self._began = now - self._began, now
-        row: dict[str, Any] = {
-            name: float(each.mean()) for name, each in values.items()
-        }
+        row: dict[str, Any] = dict(means)
         for name, rate in self._rates.items():
             row[name] = float(np.asarray(rate(done - 1)))
         row["images_per_second"] = count * self._phase.batch_size / seconds
-        # A finite loss with a gradient that is not spoils the parameters all the same.
-        finite = np.isfinite(values["loss"]) & np.isfinite(values["gradient_norm"])
-        if not finite.all():
-            return row, done - count + 1 + int(np.argmin(finite))
+        if bad is not None:
+            return row, done - count + 1 + bad
         stats, model = state.batch_stats, self._phase.model
         for name, said in (
             ("scales", model.learned_scales(state.params, batch_stats=stats)),

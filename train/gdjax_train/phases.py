@@ -15,7 +15,7 @@ from .data import TrainingData, class_names, source
 from .optimizer import make_optimizer, make_schedule
 from .resolution import Plans
 from .run_folder import RunFolder
-from .step import State, initial_state
+from .step import State, abstract, initial_state
 from .trials import Phase, Trial, build
 
 
@@ -113,12 +113,7 @@ class PhaseTraining(NamedTuple):
 
     def template(self) -> State:
         """Shapes and dtypes of the state, without computing anything."""
-        here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        shapes = jax.eval_shape(self.fresh_state)
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-            shapes,
-        )
+        return abstract(self.fresh_state)
 
     def write_weights(self, name: str, variables: Any) -> None:
         """A file of weights that says what it is."""

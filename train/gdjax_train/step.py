@@ -23,6 +23,8 @@ from .placing import on_canvas
 
 
 Metrics = dict[str, jax.Array]
+# A configuration, or a function of key and images in 0..1.
+Augment = AugmentConfig | Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class State(NamedTuple):
@@ -93,7 +95,7 @@ def train_step(
     model: Any,
     optimizer: optax.GradientTransformation,
     loss: Loss,
-    augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
+    augment: Augment = AugmentConfig(),  # noqa: B008 (frozen)
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
@@ -107,7 +109,8 @@ def train_step(
       model: Flax module, `(x, train=True) -> (logits, aux)`.
       optimizer: its updates.
       loss: of logits and the batch.
-      augment: random changes of the images, and of masks with them.
+      augment: random changes of the images, and of masks with them; a function
+        (key, images) changes images alone.
       preprocessing: of the changed images.
       ema_decay: of the running mean of the parameters.
       l2: of the penalty on the weights of convolutions.
@@ -123,7 +126,10 @@ def train_step(
     changes = jax.random.fold_in(dropout, 1)
     images = on_canvas(as_floats(batch.image), batch.factor, canvas)
     batch = batch._replace(image=images)
-    batch = augmented(changes, batch, augment)
+    if isinstance(augment, AugmentConfig):
+        batch = augmented(changes, batch, augment)
+    else:
+        batch = batch._replace(image=augment(changes, images))
     images = preprocessing(jnp.asarray(batch.image))
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
@@ -191,7 +197,7 @@ def compile_step(
     optimizer: optax.GradientTransformation,
     loss: Loss,
     *,
-    augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
+    augment: Augment = AugmentConfig(),  # noqa: B008 (frozen)
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
@@ -204,6 +210,15 @@ def compile_step(
         canvas=canvas,
     )  # fmt: skip
     return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
+
+
+def abstract(make: Callable[[], State]) -> State:
+    """Shapes and types of a state on one device, without computing anything."""
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+        jax.eval_shape(make),
+    )
 
 
 def evaluated_variables(state: State) -> dict[str, Any]:

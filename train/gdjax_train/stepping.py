@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+
+import jax
+import numpy as np
 
 from .batch import Batch
 from .step import Metrics, State
@@ -79,3 +82,24 @@ def run_steps(
         if save:
             watcher.save(done, state, last=last)
     return state
+
+
+def mean_metrics(pending: Sequence[Metrics]) -> tuple[dict[str, float], int | None]:
+    """Means of loss, accuracy and norm of the gradient over steps.
+
+    Args:
+      pending: metrics of the steps, on the device; at least one.
+
+    Returns:
+      The means, and which step is the first whose loss or gradient is not finite, if
+      any.
+    """
+    steps = jax.device_get(list(pending))
+    values = {
+        name: np.array([step[name] for step in steps], np.float64)
+        for name in ("loss", "accuracy", "gradient_norm")
+    }
+    # A finite loss with a gradient that is not spoils the parameters all the same.
+    finite = np.isfinite(values["loss"]) & np.isfinite(values["gradient_norm"])
+    bad = None if finite.all() else int(np.argmin(finite))
+    return {name: float(each.mean()) for name, each in values.items()}, bad

@@ -1,0 +1,198 @@
+"""A training of `fit`: what follows from its arguments, which are checked here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gdjax.models import Preprocessing
+from gdjax.models.any_module import AnyModule
+from gdjax.scalespace.checks import check_order
+
+from .augment_config import AugmentConfig
+from .batch import IGNORED, Batch, batch_indices, batches
+from .checkpoints import Checkpoints
+from .fitted import Fitted
+from .own_data import OwnData, check_classes
+from .step import (
+    State,
+    abstract,
+    compile_step,
+    evaluated_variables,
+    initial_state,
+)
+from .stepping import Rhythm, Watcher, run_steps
+
+
+# Of what is in the folder of a training.
+FORMAT = 1
+# Steps between two rows, within an epoch.
+_REPORT = 50
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """[B] of logits [B, K] and classes [B]; of masks [B, H, W] means over pixels."""
+    counted = labels != IGNORED if labels.ndim > 1 else jnp.ones(labels.shape, bool)
+    known = jnp.where(counted, labels, 0).astype(jnp.int32)
+    each = optax.softmax_cross_entropy_with_integer_labels(logits, known) * counted
+    axes = tuple(range(1, each.ndim))
+    return each.sum(axes) / jnp.maximum(counted.sum(axes), 1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitTraining:
+    """A training with everything that follows for it from the arguments of `fit`."""
+
+    model: AnyModule
+    data: OwnData
+    settings: dict[str, Any]
+    loss: Callable[..., Any]
+    optimizer: optax.GradientTransformation
+    augment: Any
+    preprocessing: Preprocessing
+    names: tuple[str, ...]
+    rhythm: Rhythm
+
+    @classmethod
+    def of(
+        cls, model, data, *, epochs, batch_size, seed, loss, preprocessing, optimizer,
+        augment, names,
+    ) -> FitTraining:  # fmt: skip
+        """Checks the arguments, before anything is traced for long."""
+        check_order(epochs, name="epochs", lowest=1)
+        check_order(batch_size, name="batch_size", lowest=1)
+        check_order(seed, name="seed")
+        if batch_size > len(data.label):
+            raise ValueError(
+                f"`batch_size={batch_size}` does not fit {len(data.label)} training"
+                f" images: give 1 to {len(data.label)}."
+            )
+        epoch = len(data.label) // batch_size
+        rhythm = Rhythm(epochs * epoch, epoch, min(_REPORT, epoch), epoch)
+        if optimizer is None:
+            optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, rhythm.steps))
+        module = AnyModule.of(model)
+        settings = {
+            "format": FORMAT, "epochs": epochs, "batch_size": batch_size, "seed": seed,
+            "model": f"{type(module.module).__module__}.{type(module.module).__name__}",
+            "preprocessing": dataclasses.asdict(preprocessing),
+        }  # fmt: skip
+        found = cls(
+            module, data, settings, cross_entropy if loss is None else loss, optimizer,
+            AugmentConfig() if augment is None else augment, preprocessing,
+            tuple(names), rhythm,
+        )  # fmt: skip
+        found.check(data, "train")
+        return found
+
+    @property
+    def digest(self) -> str:
+        """Of settings and data: what a checkpoint belongs to."""
+        return json.dumps(self.settings, sort_keys=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C) of images that the module sees."""
+        return self.preprocessing.shape(tuple(self.data.image.shape[1:]))
+
+    def check(self, data: OwnData, name: str) -> None:
+        """Refuse images and labels that don't fit the module.
+
+        Raises:
+          TypeError, ValueError: with the remedy.
+        """
+        own = tuple(self.data.image.shape[1:])
+        if tuple(data.image.shape[1:]) != own or data.segmented != self.data.segmented:
+            raise ValueError(
+                f"`{name}` has images {list(data.image.shape[1:])} with labels of"
+                f" {data.label.ndim - 1} axes, `train` images {list(own)} with labels"
+                f" of {self.data.label.ndim - 1}: give the same of both."
+            )
+        logits = self._logits()
+        wanted = (1, *self.shape[:2]) if data.segmented else (1,)
+        if logits[:-1] != wanted:
+            kind = "masks, so logits" if data.segmented else "a class each, so logits"
+            raise ValueError(
+                f"`{name}` has {kind} of shape {[*wanted, 'K']} are needed for an image"
+                f" {list(self.shape)}, but `model` gives {list(logits)}."
+            )
+        check_classes(data, logits[-1], name)
+        if self.names and len(self.names) != logits[-1]:
+            raise ValueError(
+                f"`class_names` are {len(self.names)}, but `model` gives {logits[-1]}"
+                " scores: give as many."
+            )
+
+    def _logits(self) -> tuple[int, ...]:
+        blank = jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
+        try:
+            variables = jax.eval_shape(
+                lambda x: self.model.init(jax.random.key(0), x), blank
+            )
+            logits, _ = jax.eval_shape(self.model.apply, variables, blank)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"`model` can't take images of shape {list(self.shape)}: {error}"
+            ) from error
+        other = sorted(set(variables) - {"params", "batch_stats"})
+        if other:
+            raise ValueError(
+                f"`model` has variables {other}: only params and batch_stats are kept;"
+                " take out what else it stores."
+            )
+        return tuple(logits.shape)
+
+    def fresh_state(self) -> State:
+        """The state before the first step."""
+        return initial_state(
+            self.model, self.optimizer, jax.random.key(self.settings["seed"]),
+            image_shape=self.shape,
+        )  # fmt: skip
+
+    def start(self, checkpoints: Checkpoints | None) -> tuple[int, State]:
+        """Number of steps done, and the state after them."""
+        restored = None
+        if checkpoints is not None:
+            restored = checkpoints.restore(abstract(self.fresh_state))
+        return (0, self.fresh_state()) if restored is None else restored
+
+    def advance(self, state: State, watcher: Watcher, *, start: int) -> State:
+        """Steps from `start` to the last."""
+
+        def mean_loss(logits: jax.Array, batch: Batch) -> jax.Array:
+            each = self.loss(logits.astype(jnp.float32), jnp.asarray(batch.label))
+            if each.shape != batch.label.shape[:1]:
+                raise ValueError(
+                    f"`loss` gives shape {each.shape}: return one number for each of"
+                    f" the {len(batch.label)} images."
+                )
+            return each.mean()
+
+        step = compile_step(
+            self.model, self.optimizer, mean_loss, augment=self.augment,
+            preprocessing=self.preprocessing,
+        )  # fmt: skip
+        size, seed = self.settings["batch_size"], self.settings["seed"]
+        indices = batch_indices(len(self.data.label), size, seed=seed)
+        return run_steps(
+            lambda state, batch, _: step(state, batch),
+            state,
+            batches(self.data, indices, start=start, stop=self.rhythm.steps),
+            watcher, start=start, rhythm=self.rhythm,
+        )  # fmt: skip
+
+    def fitted(self, state: State, history: list[dict[str, Any]]) -> Fitted:
+        """What is returned, so far."""
+        variables = evaluated_variables(state)
+        if not variables["batch_stats"]:
+            del variables["batch_stats"]
+        return Fitted(
+            self.model.module, variables, history, tuple(self.data.image.shape[1:]),
+            self.preprocessing, self.names, self.loss,
+        )  # fmt: skip
