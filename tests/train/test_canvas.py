@@ -175,7 +175,7 @@ def test_a_run_is_trained_and_evaluated_on_canvases(
     assert variables["params"]["Dense_0"]["kernel"].shape[0] == CANVAS**2
     # As if the canvases were the test set.
     test = gdjax.data.load_at_factor("mnist", 1.0, data_dir=None, limit=None)
-    (candidate,) = evaluation._candidates(
+    (candidate,) = evaluation.find_candidates(
         session.run, session.recipe, evaluation.Choices()
     )[:1]
     each = [np.full(13, factor, np.float32) for factor in result["factors"]]

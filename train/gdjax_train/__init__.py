@@ -9,9 +9,17 @@ import typing
 if typing.TYPE_CHECKING:
     from .fitted import Fitted as Fitted
     from .fitting import fit as fit
+    from .scale_evaluation import evaluate_scales as evaluate_scales
+    from .trained_run import TrainedRun as TrainedRun, load_run as load_run
 
 # Where they are; imported when they are asked for, since `--help` has no use for them.
-_PLACES = {"Fitted": "fitted", "fit": "fitting"}
+_PLACES = {
+    "Fitted": "fitted",
+    "TrainedRun": "trained_run",
+    "evaluate_scales": "scale_evaluation",
+    "fit": "fitting",
+    "load_run": "trained_run",
+}
 __all__ = sorted(_PLACES)
 
 

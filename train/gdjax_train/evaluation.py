@@ -72,7 +72,7 @@ def evaluate(
             "the networks have no scale channels: leave sigmas and poolings out"
         )
     factors = chosen_factors(recipe, choices)
-    candidates = _candidates(run, recipe, choices)
+    candidates = find_candidates(run, recipe, choices)
     rows = _rows(recipe, choices, candidates, factors, console)
     result = {
         "factors": list(factors),
@@ -113,7 +113,19 @@ def chosen_factors(recipe: Recipe, choices: Choices) -> tuple[float, ...]:
     return tuple(sorted({find_factor(factor, known) or factor for factor in wanted}))
 
 
-def _candidates(run: RunFolder, recipe: Recipe, choices: Choices) -> list[Candidate]:
+def find_candidates(
+    run: RunFolder, recipe: Recipe, choices: Choices
+) -> list[Candidate]:
+    """The networks of a finished run, with their weights.
+
+    Args:
+      run: folder of the run.
+      recipe: of the run.
+      choices: which base scales, and which weights.
+
+    Raises:
+      UserError: if a phase is not finished, or its weights are damaged.
+    """
     found = []
     which = choices.weights or recipe.evaluated
     for trial in trials(recipe):

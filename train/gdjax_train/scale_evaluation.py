@@ -1,0 +1,161 @@
+"""Accuracy of any network at several sizes of anybody's images."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax.models import Preprocessing
+from gdjax.models.any_module import AnyModule
+from gdjax.models.names import SCALE_POOLINGS
+from gdjax.models.preprocessing import as_floats, check_images
+
+from .own_data import check_classes, check_data
+
+
+def evaluate_scales(
+    model: Any,
+    variables: Any,
+    images: Any,
+    labels: Any,
+    *,
+    factors: Sequence[float],
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
+    background: Literal["black", "mirror"] = "black",
+    name: str | None = None,
+    batch_size: int = 64,
+) -> dict[str, Any]:
+    """Accuracy over the size of the objects in images (gdjax).
+
+    Each image is resampled about its centre by exactly each factor, bicubic with
+    antialiasing (`gdjax.data.rescale`), on a canvas of its own size; factor 1 leaves it
+    as it is.
+
+    Args:
+      model: Linen module, as of `fit`.
+      variables: of it, such as `Fitted.variables`.
+      images: [N, H, H, C], uint8, or floats in 0..1, which are rounded to 256 levels.
+      labels: whole numbers [N].
+      factors: sizes of the objects over those in `images`, dimensionless.
+      preprocessing: of the rescaled images, such as `Fitted.preprocessing`.
+      background: what surrounds an image that is made smaller: black, or the image
+        mirrored.
+      name: of the network in the result; None: the name of its class.
+      batch_size: images per call.
+
+    Returns:
+      In the shape of evaluation.json, {"factors": [F], "rows": [row], "summary": []},
+      where the row has "name", "images" [F] (how many), "accuracy" [F] (0..1),
+      "parameters", and of networks with scale channels "sigmas" [S], in px, and
+      "selected" [F][S], the share of each channel in the decisions. Draw it with
+      `gdjax.plots.generalisation_curve(found["factors"], found["rows"])`.
+
+    Raises:
+      TypeError, ValueError: for other images, labels, factors and models, and images
+        that are not square.
+    """
+    from gdjax.data import rescale
+    from gdjax.metrics import scale_contributions
+
+    module = AnyModule.of(model)
+    data = check_data((_bytes(images), labels), "images, labels")
+    if data.segmented:
+        raise ValueError("`labels` are masks: give one class for each image.")
+    height, width = data.image.shape[1:3]
+    if height != width:
+        raise ValueError(
+            f"`images` of {height} x {width} px are not square: cut or pad them."
+        )
+    sizes = _checked_factors(factors)
+    sigmas = list(getattr(model, "sigmas", ()) or ())
+    row: dict[str, Any] = {
+        "name": type(module.module).__name__ if name is None else name,
+        "sigmas": [float(sigma) for sigma in sigmas],
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+        "images": [],
+        "accuracy": [],
+        "selected": [],
+    }
+    for factor in sizes:
+        small = np.stack(
+            [rescale(x, factor, size=width, background=background) for x in data.image]
+        )
+        logits, per_scale = scores_of(
+            module, variables, small, preprocessing, batch_size
+        )
+        check_classes(data, logits.shape[-1], "images, labels")
+        row["images"].append(len(small))
+        row["accuracy"].append(float((logits.argmax(-1) == data.label).mean()))
+        if per_scale is not None and (pooling := pooling_of(model)):
+            shares = scale_contributions(per_scale, pooling=pooling).mean(0)
+            row["selected"].append([float(share) for share in shares])
+    return {"factors": sizes, "rows": [row], "summary": []}
+
+
+def _bytes(images: Any) -> np.ndarray:
+    """Images as uint8, which is what is resampled."""
+    images = check_images(images)
+    if images.dtype == np.uint8:
+        return images
+    largest = 65535 if images.dtype == np.uint16 else 1
+    return np.rint(images * (255 / largest)).astype(np.uint8)
+
+
+def _checked_factors(factors: Sequence[float]) -> list[float]:
+    found = [float(factor) for factor in np.atleast_1d(np.asarray(factors, float))]
+    wrong = [factor for factor in found if not 0 < factor < math.inf]
+    if wrong or not found:
+        raise ValueError(
+            f"`factors={list(factors)}`: give positive numbers, at least one."
+        )
+    return sorted(found)
+
+
+def pooling_of(model: Any) -> str | None:
+    """The name of the pooling over scale channels; None: none, or one's own."""
+    own = getattr(model, "scale_pooling", None)
+    return next((name for name, each in SCALE_POOLINGS.items() if each is own), None)
+
+
+def scores_of(
+    module: AnyModule,
+    variables: Any,
+    images: np.ndarray,
+    preprocessing: Preprocessing,
+    batch_size: int,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Logits [N, K] of images, and those of scale channels, [N, S, K], if any."""
+    variables = jax.device_put(variables)
+    size = min(batch_size, len(images))
+    found = []
+    for start in range(0, len(images), size):
+        # Of the last batch, the first image fills what is missing.
+        rows = start + np.arange(size)
+        batch = images[np.where(rows < len(images), rows, start)]
+        part = _scores(module, preprocessing, variables, batch)
+        count = min(size, len(images) - start)
+        found.append(
+            jax.tree.map(lambda y, n=count: np.asarray(y, np.float32)[:n], part)
+        )
+    logits, per_scale = zip(*found, strict=True)
+    scales = None if per_scale[0] is None else np.concatenate(per_scale)
+    return np.concatenate(logits), scales
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores(module: AnyModule, preprocessing: Any, variables: Any, images: Any) -> Any:
+    logits, aux = module.apply(variables, preprocessing(as_floats(images)))
+    if logits.ndim != 2:
+        raise ValueError(
+            f"`model` gives logits of shape {logits.shape}: give a network that has one"
+            " class for each image."
+        )
+    per_scale = aux.get("per_scale") if isinstance(aux, dict) else None
+    found = logits, per_scale
+    return jax.tree.map(lambda y: y.astype(jnp.float32), found)

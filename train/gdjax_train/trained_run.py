@@ -1,0 +1,115 @@
+"""A finished run, as networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import typing
+from typing import Any, Literal
+
+import numpy as np
+
+import gdjax
+from gdjax.models.network_loading import Network
+
+from . import run_folder
+from .data import TrainingData, class_names, source
+from .errors import UserError
+from .evaluation import Choices, find_candidates
+from .figures import Candidate
+from .recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """The networks of a finished run (gdjax).
+
+    Attributes:
+      path: of its folder.
+      networks: by their names, as rows of evaluation.json begin with, such as
+        "spectral+silu, 5 channels".
+      recipe: that they were trained by.
+      history: rows of metrics.jsonl.
+    """
+
+    path: pathlib.Path
+    networks: dict[str, Network]
+    recipe: Recipe = dataclasses.field(repr=False)
+    history: list[dict[str, Any]] = dataclasses.field(repr=False)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """K names, or () where the data set has none."""
+        return self.network().class_names
+
+    def network(self, name: str | None = None) -> Network:
+        """A network by its name; None: the last one, which has the most channels.
+
+        Raises:
+          ValueError: for another name.
+        """
+        if name is None:
+            return list(self.networks.values())[-1]
+        if name not in self.networks:
+            raise ValueError(
+                f"`network={name!r}` is none of {', '.join(map(repr, self.networks))}."
+            )
+        return self.networks[name]
+
+    def scores(self, images: Any, *, network: str | None = None) -> np.ndarray:
+        """Logits [B, K], of segmentations [B, H, W, K]; arguments as of `predict`."""
+        return self.network(network).scores(images)
+
+    def predict(self, images: Any, *, network: str | None = None) -> np.ndarray:
+        """Class indices [B], of segmentations [B, H, W].
+
+        Args:
+          images: [B, H, W, C], uint8, uint16, or floats in 0..1.
+          network: name of the network; None: the last one.
+
+        Raises:
+          TypeError, ValueError: for other images, or another name.
+        """
+        return self.network(network).predict(images)
+
+
+def load_run(
+    path: str | os.PathLike[str], *, weights: Literal["last", "best"] | None = None
+) -> TrainedRun:
+    """The networks of a finished run (gdjax).
+
+    Args:
+      path: of its folder.
+      weights: the last ones, or those that did best in validation; None: as its recipe
+        evaluates.
+
+    Raises:
+      UserError: if it is no folder of a run, is not trained to its end, or a file in it
+        is damaged.
+    """
+    if weights not in (None, *typing.get_args(Literal["last", "best"])):
+        raise UserError(f'`weights={weights!r}`: give "last" or "best"')
+    run, _, recipe = run_folder.open_run(path)
+    candidates = find_candidates(run, recipe, Choices(weights=weights))
+    data = TrainingData(run, recipe)
+    found = {}
+    for candidate in candidates:
+        name = ", ".join(filter(None, (candidate.trial.name, candidate.network.label)))
+        found[name] = _network(candidate, tuple(data.facts(candidate.trial)["shape"]))
+    return TrainedRun(run.path, found, recipe, run.metrics())
+
+
+def _network(candidate: Candidate, shape: tuple[int, ...]) -> Network:
+    config, recipe = candidate.network.model, candidate.trial.recipe
+    names = class_names(source(candidate.trial, "train"))
+    return Network(
+        module=candidate.model,
+        variables=candidate.variables,
+        config=config,
+        class_names=names if len(names) == config.num_classes else (),
+        image_shape=shape,
+        preprocessing=recipe.preprocessing,
+        version=gdjax.__version__,
+        facts={},
+    )
