@@ -135,7 +135,9 @@ class FitTraining:
             variables = jax.eval_shape(
                 lambda x: self.model.init(jax.random.key(0), x), blank
             )
-            logits, _ = jax.eval_shape(self.model.apply, variables, blank)
+            logits = jax.eval_shape(
+                lambda *a: self.model.apply(*a)[0], variables, blank
+            )
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"`model` can't take images of shape {list(self.shape)}: {error}"
