@@ -9,10 +9,13 @@ import gdjax
 import gdjax.layers
 import gdjax.metrics
 import gdjax.models
+import gdjax.plots
 import gdjax.scalespace
 
 
-MODULES = [gdjax, gdjax.scalespace, gdjax.layers, gdjax.models, gdjax.metrics]
+MODULES = [
+    gdjax, gdjax.scalespace, gdjax.layers, gdjax.models, gdjax.metrics, gdjax.plots,
+]  # fmt: skip
 PUBLIC = {
     f"{module.__name__}.{name}": value
     for module in MODULES

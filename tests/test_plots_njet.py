@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from gdjax.plots.filter_fit import filter_fits
 from gdjax.plots.layers import feature_map_sizes, learned_sigmas, scores
@@ -33,6 +34,22 @@ def test_scores_are_bars():
     (axes,) = scores([("one", 97.0), ("two", 98.5)], "accuracy").axes
     assert [bar.get_width() for bar in axes.patches] == [97.0, 98.5]
     assert axes.get_xlim()[0] == 94.0
+
+
+def test_networks_have_the_colours_that_they_have_elsewhere():
+    colours = {"one": "#123456", "two": "#654321"}
+    (axes,) = learned_sigmas(
+        [("one", {"a": 1.0}), ("two", {"a": 2.0})], colours=colours
+    ).axes
+    lines = [container.lines[0] for container in axes.containers]
+    assert [line.get_color() for line in lines] == ["#123456", "#654321"]
+    (axes,) = feature_map_sizes([("two", [(8, 8), (4, 4)])], colours=colours).axes
+    assert axes.lines[0].get_color() == "#654321"
+    (axes,) = scores([("two", 97.0), ("one", 98.0)], "accuracy", colours=colours).axes
+    found = [to_hex(bar.get_facecolor()) for bar in axes.patches]
+    assert found == ["#654321", "#123456"]
+    with pytest.raises(ValueError, match="empty"):
+        scores([], "accuracy")
 
 
 def test_segmentations_show_truth_and_predictions_with_one_colour_each():

@@ -18,7 +18,7 @@ def test_errors_are_drawn_over_the_range_of_each_distribution():
         "wide": [RangePoint(2.0, 4.0), RangePoint(6.0, 2.8)],
     }
     learned = {"wide": [RangePoint(4.2, 2.9, 0.2, 0.1)]}
-    figure = error_over_range(fixed, learned)
+    figure = error_over_range(fixed, learned=learned)
     (axes,) = figure.axes
     curves = {each.get_label(): each for each in axes.containers}
     assert list(curves) == ["narrow", "wide", "wide, learned"]
@@ -44,7 +44,7 @@ def test_scales_over_training_has_a_line_for_every_training():
         "narrow": [line("a", 3, 2), line("a", 3, 2.5), line("b", 3, 4)],
         "wide": [line("b", 3, 5, 6)],
     }
-    figure = scales_over_training(panels, {"wide": 5.35})
+    figure = scales_over_training(panels, best={"wide": 5.35})
     first, second, below, _ = figure.axes
     assert first.get_title() == "narrow" and second.get_title() == "wide"
     assert len(first.lines) == len(below.lines) == 3
@@ -61,6 +61,14 @@ def test_scales_over_training_has_a_line_for_every_training():
         scales_over_training({"narrow": []})
 
 
+def test_networks_keep_the_colour_that_they_are_given():
+    panels = {"wide": [ScaleLine("a", [0, 1], [3, 2], [1, 1], colour="#123456")]}
+    assert scales_over_training(panels).axes[0].lines[0].get_color() == "#123456"
+    rows = [{"name": "a", "accuracy": [0.9, 0.8], "colour": "#123456"}]
+    (axes,) = error_panels((1.0, 8.0), [("wide", rows)]).axes
+    assert axes.lines[0].get_color() == "#123456"
+
+
 def test_errors_of_each_distribution_have_a_panel():
     rows = [
         {"name": "isr-1.5", "accuracy": [0.98, 0.9], "std": [0.0, 0.01]},
@@ -74,7 +82,9 @@ def test_errors_of_each_distribution_have_a_panel():
     assert not np.array_equal(low.get_color(), high.get_color())
     assert len(figure.axes[0].collections) == 1  # a band
     figure.canvas.draw()
-    with pytest.raises(ValueError, match="'isr-6' has 2 accuracies for 1"):
+    with pytest.raises(ValueError, match="'isr-6' has 2 accuracies for 3"):
+        error_panels((1.0, 2.0, 8.0), [("wide", rows[1:])])
+    with pytest.raises(ValueError, match="at least two"):
         error_panels((1.0,), [("wide", rows[1:])])
     with pytest.raises(ValueError, match="at least one"):
         error_panels((1.0,), [])

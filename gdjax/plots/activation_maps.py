@@ -8,8 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdjax.plots.notebook import NotebookFigure
+from gdjax.plots.pictures import draw_picture, grey_levels, without_ticks
+
 
 _INCHES = 1.7
+_MARK = "#009E73"
 
 
 def activation_maps(
@@ -18,8 +22,13 @@ def activation_maps(
     sigmas: Sequence[float],
     *,
     labels: Sequence[str] | None = None,
+    selected: Sequence[int] | np.ndarray | None = None,
+    title: str | None = None,
 ) -> Figure:
-    """Images, and beside each the response of every scale channel with a colour bar.
+    """Images, and beside each the response of every scale channel, in one colour range.
+
+    The channels of an image share one range of colours, that of their smallest and
+    largest response, so that they can be compared; each image has its own.
 
     Args:
       images: [N, H, W, 1 or 3], integers in 0..255 or floating point in 0..1.
@@ -27,33 +36,57 @@ def activation_maps(
         class in question.
       sigmas: base scales of the channels, px.
       labels: a text for each image.
+      selected: [N], index into `sigmas` of the channel that each image's class comes
+        from, which has a frame; None: none has.
+      title: above all of them.
 
     Returns:
       The figure, one row per image.
 
     Raises:
-      ValueError: if images, maps, sigmas and labels do not fit together.
+      ValueError: if images, maps, sigmas, labels and selected do not fit together.
     """
     labels = [""] * len(images) if labels is None else labels
     _check(images, maps, sigmas, labels)
-    size = _INCHES * np.array([1.25 * len(sigmas) + 1.3, len(images)])
-    figure = Figure(figsize=(float(size[0]), float(size[1])), layout="constrained")
+    marked = _checked_selection(selected, len(images), len(sigmas))
+    size = (_INCHES * (len(sigmas) + 1.5), _INCHES * len(images) + 0.3)
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(len(images), len(sigmas) + 1, squeeze=False)
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-        grey = _grey(image)
-        _picture(grid[i, 0], image)
+        draw_picture(grid[i, 0], image)
         grid[i, 0].set_ylabel(label, fontsize=8)
-        for s, sigma in enumerate(sigmas):
-            axes, response = grid[i, s + 1], np.asarray(maps[s][i], float)
-            axes.imshow(grey, cmap="gray", vmin=0, vmax=1)
-            shown = axes.imshow(response, cmap="inferno", alpha=0.75)
-            bar = figure.colorbar(shown, ax=axes, shrink=0.8)
-            bar.ax.tick_params(labelsize=6)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            if i == 0:
-                axes.set_title(rf"$\sigma_0$ = {sigma:.3g} px", fontsize=8)
+        responses = [np.asarray(each[i], float) for each in maps]
+        _draw_row(grid[i, 1:], image, responses)
+        if marked[i] is not None:
+            _mark(grid[i, 1 + marked[i]])
+    for axes, sigma in zip(grid[0, 1:], sigmas, strict=True):
+        axes.set_title(rf"$\sigma_0$ = {sigma:.3g} px", fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=9)
     return figure
+
+
+def _draw_row(
+    row: Sequence[Axes] | np.ndarray, image: np.ndarray, responses: list[np.ndarray]
+) -> None:
+    """The responses of all channels to an image, with one bar for their colours."""
+    grey = grey_levels(image).mean(-1)
+    limits = {"vmin": np.min(responses), "vmax": np.max(responses)}
+    shown = None
+    for axes, response in zip(row, responses, strict=True):
+        axes.imshow(grey, cmap="gray", vmin=0, vmax=1)
+        shown = axes.imshow(response, cmap="inferno", alpha=0.75, **limits)
+        without_ticks(axes)
+    if shown is not None:
+        bar = row[-1].figure.colorbar(shown, ax=list(row), shrink=0.8, aspect=12)
+        bar.ax.tick_params(labelsize=6)
+
+
+def _mark(axes: Axes) -> None:
+    """A frame around the channel that is selected, and the word for it."""
+    for spine in axes.spines.values():
+        spine.set(edgecolor=_MARK, linewidth=3)
+    axes.set_xlabel("selected", fontsize=7, color=_MARK, labelpad=3)
 
 
 def _check(images, maps, sigmas, labels) -> None:
@@ -72,17 +105,17 @@ def _check(images, maps, sigmas, labels) -> None:
             )
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
-    values = image / 255 if np.issubdtype(image.dtype, np.integer) else image
-    return np.clip(values.mean(-1), 0, 1)
-
-
-def _picture(axes: Axes, image: np.ndarray) -> None:
-    values = image / 255 if np.issubdtype(image.dtype, np.integer) else image
-    values = np.clip(values, 0, 1)
-    if values.shape[-1] == 1:
-        axes.imshow(values[..., 0], cmap="gray", vmin=0, vmax=1)
-    else:
-        axes.imshow(values)
-    axes.set_xticks([])
-    axes.set_yticks([])
+def _checked_selection(selected, images: int, channels: int) -> list[int | None]:
+    if selected is None:
+        return [None] * images
+    chosen = np.asarray(selected)
+    if chosen.shape != (images,) or not np.issubdtype(chosen.dtype, np.integer):
+        raise ValueError(
+            f"`selected` of shape {chosen.shape} and type {chosen.dtype} must be one "
+            f"index of a channel for each of {images} images"
+        )
+    if chosen.min() < 0 or chosen.max() >= channels:
+        raise ValueError(
+            f"`selected` has {chosen.tolist()}; the channels are 0..{channels - 1}"
+        )
+    return chosen.tolist()

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.notebook import NotebookFigure
+
 
 _GAP = 2
 _INCHES_PER_ROW = 0.9
 
 
 def contact_sheet(rows: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
-    """Draws one row of images for each array, with its label at the left.
+    """Draws one row of images for each array, with its label at the left (gdjax).
 
     Args:
       rows: each [N, H, W, C] with C = 1 (grey) or 3 (RGB); integers in 0..255 or
@@ -32,8 +34,7 @@ def contact_sheet(rows: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
     strips = [_strip(row) for row in rows]
     widest = max(strip.shape[1] / strip.shape[0] for strip in strips)
     size = (_INCHES_PER_ROW * widest + 0.8, _INCHES_PER_ROW * len(strips))
-    # Not through pyplot: it would keep the figure, and may want a display.
-    figure = Figure(figsize=size, layout="constrained")
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
     for axes, strip, label in zip(grid, strips, labels, strict=True):
         axes.imshow(strip, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")

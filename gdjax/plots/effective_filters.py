@@ -7,13 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.notebook import NotebookFigure
 
-def filter_sheet(filters: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+
+def filter_sheet(
+    filters: Mapping[str, Sequence[np.ndarray]], *, title: str | None = None
+) -> Figure:
     """The first filters of layers, a row for each layer and scale channel.
 
     Args:
       filters: label of the row -> 2-D filters [h, w] (any sizes), each with a colour
-        range of its own, symmetric about zero: red positive, blue negative.
+        range of its own, symmetric about zero: red positive, blue negative. Rows may
+        differ in length.
+      title: above all of them.
 
     Returns:
       The figure.
@@ -32,7 +38,7 @@ def filter_sheet(filters: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     if columns == 0:
         raise ValueError("`filters` is empty: give at least one filter")
     size = (0.55 * columns + 1.6, 0.55 * len(filters) + 0.2)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(len(filters), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -44,4 +50,6 @@ def filter_sheet(filters: Mapping[str, Sequence[np.ndarray]]) -> Figure:
         for axes, values in zip(line, row, strict=False):
             largest = float(np.abs(values).max()) or 1.0
             axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    if title:
+        figure.suptitle(title, fontsize=9)
     return figure

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.notebook import NotebookFigure
+
 
 def filter_fits(
     patch: np.ndarray, fits: Sequence[tuple[str, np.ndarray, np.ndarray]]
@@ -33,7 +35,7 @@ def filter_fits(
         )
     low, high = float(patch.min()), float(patch.max())
     span = max(high - low, 1e-12)
-    figure = Figure(figsize=(1.8 * (len(fits) + 1), 3.9), layout="constrained")
+    figure = NotebookFigure(figsize=(1.8 * (len(fits) + 1), 3.9), layout="constrained")
     grid = figure.subplots(2, len(fits) + 1, squeeze=False)
     colour = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
     grid[0, 0].imshow(_shown((patch - low) / span), **colour)

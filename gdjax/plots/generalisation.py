@@ -11,10 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdjax.plots.bars import bar_chart
+from gdjax.plots.colours import MARKERS, line_of, net_colours
+from gdjax.plots.notebook import NotebookFigure
 
-# Okabe and Ito's colours, told apart by colour-blind readers as well.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+# Scores of evaluation.json: their axis, and what their standard deviations are called.
+_SCORES = {
+    "accuracy": ("test accuracy (%)", "std"),
+    "mean_iou": ("mean IoU (%)", "mean_iou_std"),
+}
 
 
 def generalisation_curve(
@@ -22,42 +28,115 @@ def generalisation_curve(
     rows: Sequence[Mapping[str, Any]],
     *,
     title: str | None = None,
-    label: str = "test accuracy (%)",
+    label: str | None = None,
+    score: str = "accuracy",
 ) -> Figure:
-    """Accuracy over log2 of the size factor, one curve a network.
+    """Accuracy over log2 of the size factor, one curve a network (gdjax).
 
-    Networks that differ only in their scale channels or pooling share a colour; those
-    with one scale channel are dashed. Networks without scale channels have a colour
-    each.
+    Draws what evaluation.json of a run holds::
+
+        result = json.loads(Path("runs/RUN/evaluation.json").read_text())
+        figure = generalisation_curve(result["factors"], result["rows"])
+        figure.savefig("generalisation.png")
+
+    A network has one colour (`net_colours`), whatever its scale channels and its
+    pooling: the line is dashed for one channel, solid for "max" (and where nothing is
+    said), dash-dotted for "logsumexp", dotted for "mean". Rows that share a "group",
+    which differ in seed or realisation alone, are drawn as their mean. Over a single
+    factor there is no curve: then each row is a bar.
 
     Args:
       factors: size factors of the test images, F of them, ascending.
-      rows: mappings with "name" and "accuracy" (F values in 0..1); "sigmas" (base
-        scales of the scale channels, px), "discretisation", "activation" and
-        "train_size" choose colour and dash where given; "std" (F values), the
-        standard deviation over seeds or realisations, is a band around the curve.
+      rows: mappings with "name" and the score (F values in 0..1), as "rows" or
+        "summary" of evaluation.json. Where given, "net" and "train_size" choose the
+        colour, "sigmas" (base scales of the scale channels, px) and "pooling" the
+        line; "std" (F values), the standard deviation over seeds or realisations, is a
+        band around the curve.
       title: above the axes.
-      label: of the vertical axis, where "accuracy" is another score.
+      label: of the axis of the score; None: what the score is called.
+      score: "accuracy", or "mean_iou" (with "mean_iou_std") of segmentations.
 
     Returns:
       The figure; save it with `figure.savefig(path)`.
 
     Raises:
-      ValueError: if a row has another number of accuracies than there are factors.
+      ValueError: if there are no rows, for another score, or if a row has another
+        number of values than there are factors.
     """
-    _check(factors, rows)
-    # A long legend takes no room from the curves.
-    legend = max(0, -(-len(rows) // 2) - 4)
-    figure = Figure(figsize=(6.4, 4.2 + 0.2 * legend), layout="constrained")
+    if score not in _SCORES:
+        raise ValueError(f"`score={score!r}`: give one of {', '.join(_SCORES)}")
+    colours = net_colours(rows)
+    shown = _means([_checked(row, factors, score) for row in rows])
+    if not shown:
+        raise ValueError("`rows` is empty: give at least one network")
+    label = label or _SCORES[score][0]
+    if len(factors) == 1:
+        return _bars(shown, colours, f"{label}, size factor {factors[0]:.3g}", title)
+    # A long legend takes no room from the curves, and long names no more than there is.
+    columns = 2 if len(shown) > 1 and max(len(r["name"]) for r in shown) < 40 else 1
+    size = (6.4, 4.2 + 0.2 * max(0, -(-len(shown) // columns) - 4))
+    figure = NotebookFigure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    families = list(dict.fromkeys(_family(row) for row in rows))
-    for number, row in enumerate(rows):
-        colour = COLOURS[families.index(_family(row)) % len(COLOURS)]
-        _draw(axes, factors, row, colour, MARKERS[number % len(MARKERS)])
+    for number, row in enumerate(shown):
+        marker = MARKERS[number % len(MARKERS)]
+        _draw(axes, factors, row, colours[row["name"]], marker)
     _label_factors(axes, factors)
-    _label_accuracy(axes, label, columns=min(2, len(rows)))
+    _label_accuracy(axes, label, columns=columns)
     if title:
         axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _checked(
+    row: Mapping[str, Any], factors: Sequence[float], score: str
+) -> dict[str, Any]:
+    """A row with its score as "accuracy", whose standard deviation is "std"."""
+    if score not in row:
+        raise ValueError(f"row {row['name']!r} has no {score!r}")
+    values, spread = row[score], row.get(_SCORES[score][1])
+    if len(values) != len(factors):
+        raise ValueError(
+            f"row {row['name']!r} has {len(values)} accuracies for "
+            f"{len(factors)} factors; expected one for each"
+        )
+    found = {key: value for key, value in row.items() if key != "std"}
+    return found | {"accuracy": values} | ({} if spread is None else {"std": spread})
+
+
+def _means(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of one group as their mean, with its standard deviation; others as are."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(row.get("group", f"row {number}"), []).append(row)
+    found = []
+    for name, same in groups.items():
+        if len(same) > 1:
+            values = np.array([row["accuracy"] for row in same], float)
+            mean = {"name": name, "accuracy": values.mean(0), "std": values.std(0)}
+            same = [{**same[0], **mean}]
+        found += same
+    return found
+
+
+def _bars(
+    rows: Sequence[Mapping[str, Any]],
+    colours: Mapping[str, str],
+    label: str,
+    title: str | None,
+) -> Figure:
+    """A bar for each row, over a single factor."""
+    spreads = None
+    if any("std" in row for row in rows):
+        spreads = [100 * float(row.get("std", (0.0,))[0]) for row in rows]
+    figure = bar_chart(
+        [row["name"] for row in rows],
+        [100 * float(row["accuracy"][0]) for row in rows],
+        label=label,
+        colours=colours,
+        spreads=spreads,
+    )
+    if title:
+        figure.axes[0].set_title(title, fontsize=10)
     return figure
 
 
@@ -71,30 +150,36 @@ def error_panels(
 
     Args:
       factors: size factors of the test images, F of them, ascending.
-      panels: (title, rows), the rows as those of `generalisation_curve`; colours go
-        from the first to the last of them, dark to bright.
+      panels: (title, rows), the rows with "name", "accuracy" and perhaps "std" as
+        those of `generalisation_curve`; "colour" of a row is its colour, others go from
+        the first to the last row, dark to bright.
 
     Returns:
       The figure.
 
     Raises:
-      ValueError: if there are no panels, or a row has another number of accuracies than
-        there are factors.
+      ValueError: if there are no panels or less than two factors, or a row has another
+        number of accuracies than there are factors.
 
     [scale_learning] Fig. 4.
     """
     if not panels:
         raise ValueError("`panels` needs at least one (title, rows).")
+    if len(factors) < 2:
+        raise ValueError(
+            f"`factors` has {len(factors)}: a curve needs at least two; for one, use "
+            "`generalisation_curve`, which draws bars"
+        )
     size = (4.6 * len(panels) + 0.4, 3.6 + 0.2 * max(len(r) for _, r in panels))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, (title, rows) in zip(grid, panels, strict=True):
-        _check(factors, rows)
         colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(rows)))
         for number, row in enumerate(rows):
-            wrong = {"accuracy": 1 - np.asarray(row["accuracy"], float)}
-            marker = MARKERS[number % len(MARKERS)]
-            _draw(axes, factors, {**row, **wrong}, colours[number], marker)
+            row = _checked(row, factors, "accuracy")
+            row["accuracy"] = 1 - np.asarray(row["accuracy"], float)
+            colour = row.get("colour", colours[number])
+            _draw(axes, factors, row, colour, MARKERS[number % len(MARKERS)])
         _label_factors(axes, factors)
         _label_accuracy(axes, "test error (%)", columns=1)
         axes.set_yscale("symlog", linthresh=1.0)
@@ -102,15 +187,6 @@ def error_panels(
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_title(title, fontsize=9)
     return figure
-
-
-def _check(factors: Sequence[float], rows: Sequence[Mapping[str, Any]]) -> None:
-    for row in rows:
-        if len(row["accuracy"]) != len(factors):
-            raise ValueError(
-                f"row {row['name']!r} has {len(row['accuracy'])} accuracies for "
-                f"{len(factors)} factors; expected one for each"
-            )
 
 
 def _draw(
@@ -129,7 +205,7 @@ def _draw(
         np.log2(factors),
         accuracy,
         color=colour,
-        linestyle="--" if len(row.get("sigmas", ())) == 1 else "-",
+        linestyle=line_of(row),
         marker=marker,
         markersize=4,
         linewidth=1.4,
@@ -148,17 +224,11 @@ def _label_accuracy(axes: Axes, label: str, columns: int) -> None:
             frameon=False,
             fontsize=8,
             ncols=columns,
+            # Long enough to tell dots from dashes.
+            handlelength=3.2,
             loc="upper center",
             bbox_to_anchor=(0.5, -0.16),
         )
-
-
-def _family(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    if "sigmas" in row and not len(row["sigmas"]):
-        return (row["name"],)
-    keys = ("discretisation", "activation", "train_size")
-    family = tuple(row.get(key) for key in keys)
-    return family if any(part is not None for part in family) else (row["name"],)
 
 
 def _label_factors(axes: Axes, factors: Sequence[float]) -> None:

@@ -9,11 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdjax.plots.bars import bar_chart
+from gdjax.plots.colours import MARKERS, net_colours
+from gdjax.plots.notebook import NotebookFigure
+
 
 def learned_sigmas(
     rows: Sequence[tuple[str, Mapping[str, Any]]],
     *,
     bounds: tuple[float, float] | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
     """Sigma of every layer of one or more networks. [njet] Fig. 5b.
 
@@ -22,6 +27,7 @@ def learned_sigmas(
         gives them all, and is drawn as their median with bars from the least to the
         largest.
       bounds: lowest and highest sigma that could have been learned, px.
+      colours: of networks by their names, as from `net_colours`; None: one each.
 
     Returns:
       The figure.
@@ -33,13 +39,15 @@ def learned_sigmas(
         raise ValueError("`rows` needs at least one network with at least one layer.")
     names = max((list(sigmas) for _, sigmas in rows), key=len)
     figure, axes = _layer_axes(names)
-    for name, sigmas in rows:
+    colours = colours or net_colours({"name": name} for name, _ in rows)
+    for number, (name, sigmas) in enumerate(rows):
+        style = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
         values = [np.ravel(np.asarray(sigma, float)) for sigma in sigmas.values()]
         middle = np.array([np.median(value) for value in values])
         low = middle - [value.min() for value in values]
         high = np.array([value.max() for value in values]) - middle
         places = range(len(values))
-        axes.errorbar(places, middle, [low, high], marker="o", capsize=3, label=name)
+        axes.errorbar(places, middle, [low, high], capsize=3, label=name, **style)
     for bound in bounds or ():
         axes.axhline(bound, color="0.6", linestyle=":")
     axes.set_yscale("log", base=2)
@@ -49,11 +57,17 @@ def learned_sigmas(
     return figure
 
 
-def feature_map_sizes(rows: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> Figure:
+def feature_map_sizes(
+    rows: Sequence[tuple[str, Sequence[Sequence[int]]]],
+    *,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
     """Side of the feature maps after every layer. [njet] Figs. 7-8.
 
     Args:
-      rows: (name of the network, [(height, width), ...] in px, one per layer).
+      rows: (name of the network, [(height, width), ...] in px, one per layer);
+        the longer side is drawn.
+      colours: of networks by their names, as from `net_colours`; None: one each.
 
     Returns:
       The figure.
@@ -65,9 +79,11 @@ def feature_map_sizes(rows: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> Fi
         raise ValueError("`rows` needs at least one network with at least one layer.")
     deepest = max(len(sizes) for _, sizes in rows)
     figure, axes = _layer_axes([str(k + 1) for k in range(deepest)])
-    for name, sizes in rows:
+    colours = colours or net_colours({"name": name} for name, _ in rows)
+    for number, (name, sizes) in enumerate(rows):
+        style = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
         sides = [max(size) for size in sizes]
-        axes.step(range(len(sides)), sides, where="mid", marker="o", label=name)
+        axes.step(range(len(sides)), sides, where="mid", label=name, **style)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("side of the feature maps (px)")
     axes.legend(fontsize=8)
@@ -76,7 +92,7 @@ def feature_map_sizes(rows: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> Fi
 
 def _layer_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     width = min(12.0, max(4.5, 0.45 * len(names) + 2.0))
-    figure = Figure(figsize=(width, 3.4), layout="constrained")
+    figure = NotebookFigure(figsize=(width, 3.4), layout="constrained")
     axes = figure.subplots()
     stride = -(-len(names) // 30)
     axes.set_xticks(range(0, len(names), stride), names[::stride])
@@ -86,23 +102,32 @@ def _layer_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def scores(rows: Sequence[tuple[str, float]], title: str) -> Figure:
+def scores(
+    rows: Sequence[tuple[str, float]],
+    title: str,
+    *,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
     """One bar per network. [njet] Fig. 6.
 
     Args:
       rows: (name of the network, score in %).
       title: what the score is.
+      colours: of networks by their names, as from `net_colours`; None: one for all.
 
     Returns:
       The figure; the axis begins where differences can be seen.
+
+    Raises:
+      ValueError: if there are no networks.
     """
-    figure = Figure(figsize=(5.5, 0.35 * len(rows) + 1.0), layout="constrained")
-    axes = figure.subplots()
-    values = [value for _, value in rows]
-    bars = axes.barh([name for name, _ in rows], values, color="C0")
-    axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
-    axes.invert_yaxis()
-    axes.set_xlim(max(0.0, 2 * min(values) - 100), 102)
-    axes.set_xlabel(f"{title} (%)")
-    axes.tick_params(labelsize=8)
-    return figure
+    if not rows:
+        raise ValueError("`rows` is empty: give at least one (name, score).")
+    names, values = zip(*rows, strict=True)
+    return bar_chart(
+        names,
+        values,
+        label=f"{title} (%)",
+        colours=colours or {},
+        lowest=max(0.0, 2 * min(values) - 100),
+    )

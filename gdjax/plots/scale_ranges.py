@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from gdjax.plots.generalisation import COLOURS, MARKERS
+from gdjax.plots.colours import COLOURS, MARKERS, net_colours
+from gdjax.plots.notebook import NotebookFigure
 
 
 class RangePoint(NamedTuple):
@@ -33,20 +34,23 @@ class ScaleLine(NamedTuple):
     """The internal scales of a training in `scales_over_training`.
 
     Attributes:
-      label: lines of one label have one colour.
+      label: lines of one label are of one network, and have one colour.
       epochs: [T].
       isr: coarsest over finest scale, [T].
       sigma_basis: finest scale, px, [T].
+      colour: of the network in other figures; None: chosen by the label.
     """
 
     label: str
     epochs: Sequence[float]
     isr: Sequence[float]
     sigma_basis: Sequence[float]
+    colour: str | None = None
 
 
 def error_over_range(
     fixed: Mapping[str, Sequence[RangePoint]],
+    *,
     learned: Mapping[str, Sequence[RangePoint]] | None = None,
 ) -> Figure:
     """Test error over the internal scale range, a curve for each distribution of sizes.
@@ -57,7 +61,8 @@ def error_over_range(
       learned: networks with learned scales, likewise; hollow markers alone.
 
     Returns:
-      The figure, its ISR on a log2 axis, bars of one standard deviation.
+      The figure, its ISR on a log2 axis, bars of one standard deviation. Each point is
+      a network of its own: colours tell the distributions apart.
 
     Raises:
       ValueError: if there are no points.
@@ -67,7 +72,7 @@ def error_over_range(
     learned = learned or {}
     if not any([*fixed.values(), *learned.values()]):
         raise ValueError("`fixed` and `learned` are empty: give at least one point.")
-    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    figure = NotebookFigure(figsize=(5.6, 3.8), layout="constrained")
     axes = figure.subplots()
     for number, name in enumerate(dict.fromkeys([*fixed, *learned])):
         style = {"color": COLOURS[number % len(COLOURS)], "capsize": 2}
@@ -99,6 +104,7 @@ def _label_range(axes: Axes) -> None:
 
 def scales_over_training(
     panels: Mapping[str, Sequence[ScaleLine]],
+    *,
     best: Mapping[str, float] | None = None,
 ) -> Figure:
     """ISR and sigma_basis over the epochs, a column for each distribution of sizes.
@@ -121,13 +127,14 @@ def scales_over_training(
     labels = list(
         dict.fromkeys(line.label for lines in panels.values() for line in lines)
     )
-    colours = {label: f"C{k % 10}" for k, label in enumerate(labels)}
+    colours = net_colours({"name": label} for label in labels)
     size = (4.2 * len(panels) + 0.6, 5.2 + 0.2 * (len(labels) // 2))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(2, len(panels), squeeze=False, sharex="col", sharey="row")
     for (upper, lower), (title, lines) in zip(grid.T, panels.items(), strict=True):
         for line in lines:
-            style = {"color": colours[line.label], "linewidth": 1.1}
+            colour = line.colour or colours[line.label]
+            style = {"color": colour, "linewidth": 1.1}
             upper.plot(line.epochs, line.isr, label=line.label, **style)
             lower.plot(line.epochs, line.sigma_basis, **style)
         if best and title in best:

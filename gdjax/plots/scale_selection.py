@@ -9,13 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from gdjax.plots.colours import COLOURS
+from gdjax.plots.notebook import NotebookFigure
+
 
 # (title, histogram [F, S], sigmas [S]).
 Panel = tuple[str, np.ndarray, Sequence[float]]
 
 
 def scale_selection_map(
-    histogram: np.ndarray,
+    histogram: np.ndarray | Sequence[Sequence[float]],
     factors: Sequence[float],
     sigmas: Sequence[float],
     *,
@@ -24,12 +27,16 @@ def scale_selection_map(
     """Heat map of the selected scale channel over the size factor.
 
     For a scale covariant network the selected base scale is proportional to the size:
-    the map is a diagonal.
+    the map is a diagonal. A row of evaluation.json has its histogram as "selected"::
+
+        result = json.loads(Path("runs/RUN/evaluation.json").read_text())
+        row = result["rows"][-1]
+        scale_selection_map(row["selected"], result["factors"], row["sigmas"])
 
     Args:
       histogram: [F, S], fraction of the test images of factor f that select channel s.
-      factors: size factors of the test images.
-      sigmas: base scales of the channels, px.
+      factors: size factors of the test images, [F].
+      sigmas: base scales of the channels, px, [S].
       title: above the map.
 
     Returns:
@@ -38,29 +45,37 @@ def scale_selection_map(
     Raises:
       ValueError: if the histogram does not fit factors and sigmas.
     """
-    return scale_selection_maps([(title or "", histogram, sigmas)], factors)
+    return scale_selection_maps([(title or "", np.asarray(histogram), sigmas)], factors)
 
 
 def scale_selection_maps(panels: Sequence[Panel], factors: Sequence[float]) -> Figure:
-    """Several heat maps with one colour scale.
+    """Several heat maps with one colour scale; over a single factor, bars.
 
     Args:
       panels: (title, histogram [F, S], sigmas [S]) of each network.
-      factors: size factors of the test images, the same for all.
+      factors: size factors of the test images, the same for all, [F].
 
     Returns:
       The figure, at most two panels wide.
 
     Raises:
-      ValueError: if a histogram does not fit factors and sigmas.
+      ValueError: if there are no panels, or a histogram does not fit factors and
+        sigmas.
     """
+    if not panels:
+        raise ValueError("`panels` needs at least one (title, histogram, sigmas).")
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.2 * columns + 0.6, 3.2 * lines), layout="constrained")
+    size = (4.2 * columns + 0.6, 3.2 * lines)
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
     image = None
     for axes, (title, histogram, sigmas) in zip(grid.flat, panels, strict=False):
-        image = _draw(axes, np.asarray(histogram, float), factors, sigmas)
+        histogram = _checked(histogram, factors, sigmas)
+        if len(factors) == 1:
+            _draw_bars(axes, histogram[0], factors[0], sigmas)
+        else:
+            image = _draw(axes, histogram, factors, sigmas)
         axes.set_title(title, fontsize=9)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
@@ -70,17 +85,40 @@ def scale_selection_maps(panels: Sequence[Panel], factors: Sequence[float]) -> F
     return figure
 
 
+def _checked(
+    histogram: np.ndarray, factors: Sequence[float], sigmas: Sequence[float]
+) -> np.ndarray:
+    histogram = np.asarray(histogram, float)
+    if histogram.shape != (len(factors), len(sigmas)):
+        raise ValueError(
+            f"`histogram` of shape {histogram.shape} does not fit {len(factors)} "
+            f"factors and {len(sigmas)} sigmas; expected [factors, sigmas]"
+        )
+    return histogram
+
+
+def _draw_bars(
+    axes: Axes, fractions: np.ndarray, factor: float, sigmas: Sequence[float]
+) -> None:
+    """A map of one column would have nothing beside it to be compared with."""
+    axes.barh(range(len(sigmas)), fractions, color=COLOURS[0])
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(f"fraction of the test images, size factor {factor:.3g}")
+    _label_sigmas(axes, sigmas)
+
+
+def _label_sigmas(axes: Axes, sigmas: Sequence[float]) -> None:
+    axes.set_yticks(range(len(sigmas)), [f"{sigma:.3g}" for sigma in sigmas])
+    axes.set_ylabel(r"selected $\sigma_0$ (px)")
+    axes.tick_params(labelsize=8)
+
+
 def _draw(
     axes: Axes,
     histogram: np.ndarray,
     factors: Sequence[float],
     sigmas: Sequence[float],
 ) -> AxesImage:
-    if histogram.shape != (len(factors), len(sigmas)):
-        raise ValueError(
-            f"`histogram` of shape {histogram.shape} does not fit {len(factors)} "
-            f"factors and {len(sigmas)} sigmas; expected [factors, sigmas]"
-        )
     image = axes.imshow(
         histogram.T, origin="lower", aspect="auto", cmap="Blues", vmin=0, vmax=1
     )
@@ -88,8 +126,6 @@ def _draw(
     axes.set_xticks(
         range(0, len(factors), stride), [f"{f:.3g}" for f in factors[::stride]]
     )
-    axes.set_yticks(range(len(sigmas)), [f"{sigma:.3g}" for sigma in sigmas])
-    axes.tick_params(labelsize=8)
     axes.set_xlabel("size factor of the test images")
-    axes.set_ylabel(r"selected $\sigma_0$ (px)")
+    _label_sigmas(axes, sigmas)
     return image

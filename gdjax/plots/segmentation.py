@@ -11,6 +11,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gdjax.plots.notebook import NotebookFigure
+
 
 def segmentation_sheet(
     images: np.ndarray,
@@ -51,7 +53,8 @@ def segmentation_sheet(
             f"`names` has {len(names)} names; there are {num_classes} classes."
         )
     columns = len(panels) + 1
-    figure = Figure(figsize=(2.2 * columns, 2.2 * len(images)), layout="constrained")
+    size = (2.2 * columns, 2.2 * len(images))
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(len(images), columns, squeeze=False)
     colours = _colours(num_classes)
     for line, image in zip(grid, images, strict=True):

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from gdjax.metrics.scale_density import ScaleDensity, check_positive
 from gdjax.metrics.tolerance import tolerance_components, tolerance_mixture
+from gdjax.plots.notebook import NotebookFigure
 
 
 # (title, density of the data, internal scales [N], tau in octaves).
@@ -44,7 +45,7 @@ def tolerance_panels(panels: Sequence[Panel]) -> Figure:
     lines = -(-len(panels) // 3)
     columns = -(-len(panels) // lines)
     size = (3.6 * columns + 0.4, 2.6 * lines + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes, (title, density, internal, tau) in zip(grid.flat, panels, strict=False):
         if density.extension is None:

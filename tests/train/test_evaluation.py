@@ -38,6 +38,7 @@ def test_evaluation_has_a_row_for_every_network_and_pooling(finished):
         assert len(row["accuracy"]) == 3 and row["images"] == [13] * 3
         assert np.shape(row["selected"]) == (3, len(row["sigmas"]))
         np.testing.assert_allclose(np.sum(row["selected"], axis=1), 1)
+        assert row["name"].startswith(row["net"] + ", ")
     for name in ("generalisation.png", "scale_selection.png"):
         assert (finished.run.path / name).read_bytes()[:4] == b"\x89PNG"
 
@@ -109,9 +110,10 @@ def test_generalisation_curve_draws_the_numbers():
 
 
 def test_networks_without_scale_channels_have_a_colour_each():
-    shared = {"discretisation": "discrete", "activation": "relu", "accuracy": [0.5]}
+    shared = {"discretisation": "discrete", "activation": "relu"}
+    shared["accuracy"] = [0.5, 0.6]
     rows = [shared | {"name": name, "sigmas": []} for name in ("one", "other")]
-    (axes,) = generalisation_curve((1.0,), rows, label="mean IoU (%)").axes
+    (axes,) = generalisation_curve((1.0, 2.0), rows, label="mean IoU (%)").axes
     assert len({line.get_color() for line in axes.lines}) == 2
     assert axes.get_ylabel() == "mean IoU (%)"
 
@@ -132,7 +134,17 @@ def test_scale_selection_map_draws_the_histogram():
     assert sum(bool(axes.get_images()) and axes.get_visible() for axes in shown) >= 3
 
 
+def test_the_choice_of_scale_channels_at_one_size_is_drawn_as_bars():
+    figure = scale_selection_map([[0.25, 0.75]], (2.0,), (1.0, 4.0))
+    (axes,) = figure.axes  # no bar of colours
+    assert [bar.get_width() for bar in axes.patches] == [0.25, 0.75]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["1", "4"]
+    assert "size factor 2" in axes.get_xlabel() and axes.get_xlim() == (0, 1)
+
+
 def test_scale_selection_map_refuses_another_shape():
+    with pytest.raises(ValueError, match="at least one"):
+        scale_selection_maps([], (0.5, 1.0, 2.0))
     with pytest.raises(ValueError, match=r"\(2, 3\).*\[factors, sigmas\]"):
         scale_selection_map(np.zeros((2, 3)), (0.5, 1.0, 2.0), (1.0, 2.0))
 

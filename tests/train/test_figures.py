@@ -9,7 +9,7 @@ import pytest
 from gdjax.models import FAMILIES, Preprocessing
 from gdjax.plots.activation_maps import activation_maps
 from gdjax.plots.effective_filters import filter_sheet
-from gdjax_train import figures
+from gdjax_train import figures, insight
 from gdjax_train.errors import UserError
 from gdjax_train.evaluate import Request, checked_name, dense_sigmas
 from gdjax_train.recipe import Recipe
@@ -31,11 +31,13 @@ def candidate(request):
 
 def test_maps_of_every_image_and_channel_are_drawn(candidate):
     images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 1), np.uint8)
-    figure = figures.draw_maps(candidate, images, np.array([3, 5]))
+    figure = insight.draw_maps(candidate, images, np.array([3, 5]))
     pictures = [axes for axes in figure.axes if axes.images]
     # An image and three maps over it (grey below) in each of two rows.
     assert sum(len(axes.images) for axes in pictures) == 2 * (1 + 2 * 3)
     assert "class 3" in pictures[0].get_ylabel()
+    assert sum(axes.get_xlabel() == "selected" for axes in pictures) == 2
+    assert "last layer" in figure.get_suptitle()
 
 
 def test_maps_are_those_of_the_preprocessed_images(candidate):
@@ -45,7 +47,7 @@ def test_maps_are_those_of_the_preprocessed_images(candidate):
     )
     trial = dataclasses.replace(candidate.trial, recipe=recipe)
     images = np.random.default_rng(0).integers(0, 256, (1, 12, 12, 1), np.uint8)
-    shown = figures.draw_maps(
+    shown = insight.draw_maps(
         dataclasses.replace(candidate, trial=trial), images, np.array([3])
     )
     picture = next(axes for axes in shown.axes if axes.images).images[0].get_array()
@@ -53,13 +55,14 @@ def test_maps_are_those_of_the_preprocessed_images(candidate):
 
 
 def test_filters_of_every_layer_are_drawn(candidate):
-    figure = figures.draw_filters(candidate)
+    figure = insight.draw_filters(candidate)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     names = candidate.model.layer_names()
     assert len(texts) == 3 * len(names)
     assert all(any(text.startswith(name) for text in texts) for name in names)
     levels = candidate.model.levels(1.0)
     assert len(levels) == len(names)
+    assert figure.get_suptitle().endswith("in 3 of 3 scale channels")
 
 
 def test_both_are_written_into_the_run(
@@ -69,8 +72,8 @@ def test_both_are_written_into_the_run(
         def write_bytes(self, name, content):
             (tmp_path / name).write_bytes(content)
 
-    monkeypatch.setattr(figures, "load_test", lambda *_, **__: random_examples(30))
-    figures.write_insight(Run(), Recipe(), [candidate], prefix="x_")
+    monkeypatch.setattr(insight, "load_test", lambda *_, **__: random_examples(30))
+    insight.write_all(Run(), Recipe(), [candidate], prefix="x_")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
         "x_activation_maps_discrete-relu-3.png",
@@ -83,6 +86,27 @@ def test_colour_and_float_images_can_be_shown():
     images = np.random.default_rng(0).random((1, 5, 6, 3))
     figure = activation_maps(images, [np.zeros((1, 5, 6))], [1.0])
     assert len(figure.axes) == 3
+
+
+def test_channels_share_a_range_of_colours_and_the_selected_one_is_marked():
+    images = np.zeros((2, 5, 6, 1))
+    maps = [np.full((2, 5, 6), k) + np.array([0, 10])[:, None, None] for k in range(3)]
+    figure = activation_maps(images, maps, SIGMAS, selected=[2, 0])
+    grid = [axes for axes in figure.axes if len(axes.images) == 2]
+    limits = [axes.images[1].get_clim() for axes in grid]
+    assert limits == [(0, 2)] * 3 + [(10, 12)] * 3
+    assert [axes.get_xlabel() == "selected" for axes in grid] == [
+        False, False, True, True, False, False,
+    ]  # fmt: skip
+    frames = [axes.spines["left"].get_linewidth() for axes in grid]
+    assert frames[2] == frames[3] > frames[0]
+
+
+@pytest.mark.parametrize("selected", [[0], [0.0, 1.0], [0, 3], [-1, 0]])
+def test_selections_of_other_channels_are_refused(selected):
+    maps = [np.zeros((2, 5, 6))] * 3
+    with pytest.raises(ValueError, match="`selected`"):
+        activation_maps(np.zeros((2, 5, 6, 1)), maps, SIGMAS, selected=selected)
 
 
 def test_arrays_that_do_not_fit_are_refused():

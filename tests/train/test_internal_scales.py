@@ -98,10 +98,11 @@ def check_lines(session):
         for trial in trials(session.recipe)
         for network in trial.networks()
     ]
-    lines = scale_figures.training_lines(session.run, rows)
+    colours = {trial.group: "#123456" for trial in trials(session.recipe)}
+    lines = scale_figures.training_lines(session.run, rows, colours)
     assert list(lines) == ["2.0"] and len(lines["2.0"]) == 2  # realisations
     for line in lines["2.0"]:
-        assert list(line.epochs) == [0, 0.5, 1]
+        assert list(line.epochs) == [0, 0.5, 1] and line.colour == "#123456"
         assert (line.isr[0], line.sigma_basis[0]) == pytest.approx((3, 0.8))
         assert line.isr[1] != line.isr[0]
 

@@ -30,7 +30,9 @@ class Request:
         images; None: as the recipe says.
       test_images: the first so many of each factor; None: the recipe's.
       data_dir: where the data sets are, if they have moved.
-      figures: "all" also draws activation maps and effective filters.
+      figures: "all" also draws, of networks in scale channels, the last layer's
+        activation maps in every channel, and the effective filters of every layer in
+        the finest, the middle and the coarsest one.
       name: write NAME.json in place of evaluation.json, and figures with that prefix.
     """
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gdjax.models.network_loading import read_arrays
 
-from . import figures, scale_table, tables
+from . import figures, insight, scale_table, tables
 from .data import TrainingData, factors as test_factors, load_test, source
 from .drawn import has_drawn_sizes, load_drawn
 from .errors import UserError
@@ -36,7 +36,7 @@ class Choices:
       test_images: the first so many of each factor.
       weights: the last ones, or those that did best in validation.
       figures: "curves": accuracies and scale selection; "all": also activation maps
-        and effective filters.
+        and effective filters of networks in scale channels (`insight.write_all`).
       name: of the JSON file, and what the names of the figures begin with.
     """
 
@@ -87,8 +87,8 @@ def evaluate(
     figures.write_all(run, result, rows, prefix=prefix)
     if choices.figures == "all":
         if not any(candidate.network.sigmas for candidate in candidates):
-            say(console, "activation maps and filters are those of scale channels")
-        figures.write_insight(run, recipe, candidates, prefix=prefix)
+            say(console, "no activation maps, no filters: there are no scale channels")
+        insight.write_all(run, recipe, candidates, prefix=prefix)
     if text := scale_table.markdown(result):
         run.write_bytes(f"{prefix}internal_scales.md", text.encode())
     # Last: an evaluation that is there is a whole one.

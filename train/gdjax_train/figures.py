@@ -1,28 +1,21 @@
-"""Figures of an evaluation, and those that look into trained networks."""
+"""Figures of an evaluation."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gdjax.models.preprocessing import as_floats
-
 from . import scale_figures
-from .data import load_test, source
-from .placing import on_canvas
-from .recipe import Recipe
 from .run_folder import RunFolder
-from .tables import averaged
 from .trials import TrainedNetwork, Trial
 
 
-# Enough to see a trend, few enough to look at.
-IMAGES, SEGMENTED, FILTERS = 5, 4, 12
+# Few enough to look at.
+SEGMENTED = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +57,7 @@ def write_all(
     """
     models = [row.candidate.network.model for row in rows]
     names = dict.fromkeys(name for model in models for name in model.figures)
-    if len(result["factors"]) > 1:
+    if len(result["factors"]) > 1:  # of one factor, where a family asks for its bars
         names["generalisation"] = None
     for name in names:
         FIGURES[name](run, result, rows, prefix)
@@ -76,23 +69,20 @@ def _generalisation(
     from gdjax.plots.generalisation import generalisation_curve
 
     del rows
-    # What is called sigmas of learned scales are no channels.
-    shown = [
-        row | {"sigmas": row["sigmas"] if isinstance(row["sigmas"], list) else []}
-        for row in averaged(result)
-    ]
-    label = "test accuracy (%)"
-    if shown and "mean_iou" in shown[0]:
-        label = "mean IoU (%)"
-        shown = [_by_mean_iou(row) for row in shown]
-    figure = generalisation_curve(result["factors"], shown, label=label)
+    score = _score(result)
+    figure = generalisation_curve(result["factors"], result["rows"], score=score)
     write(run, f"{prefix}generalisation.png", figure)
 
 
-def _by_mean_iou(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose mean IoU takes the place of its accuracy."""
-    spread = {"std": row["mean_iou_std"]} if "mean_iou_std" in row else {}
-    return row | {"accuracy": row["mean_iou"]} | spread
+def _score(result: dict[str, Any]) -> str:
+    return "mean_iou" if "mean_iou" in result["rows"][0] else "accuracy"
+
+
+def _colours(result: dict[str, Any]) -> dict[str, str]:
+    """One for each network, the same in all figures, by the names of its rows."""
+    from gdjax.plots.colours import net_colours
+
+    return net_colours(result["rows"])
 
 
 def _scale_selection(
@@ -117,13 +107,14 @@ def _scores(
     from gdjax.plots.layers import scores
 
     del rows
-    kind = "mean_iou" if "mean_iou" in result["rows"][0] else "accuracy"
+    kind = _score(result)
     title = {"mean_iou": "mean IoU", "accuracy": "test accuracy"}[kind]
     bars = [
         (row["name"], 100 * float(np.mean(row[kind])))
         for row in (*result["rows"], *result.get("summary", ()))
     ]
-    write(run, f"{prefix}scores.png", scores(bars, title))
+    figure = scores(bars, title, colours=_colours(result))
+    write(run, f"{prefix}scores.png", figure)
 
 
 def _learned_sigmas(
@@ -131,7 +122,6 @@ def _learned_sigmas(
 ) -> None:
     from gdjax.plots.layers import learned_sigmas
 
-    del result
     learned = [
         (row.values["name"], row.values["sigmas"])
         for row in rows
@@ -139,14 +129,14 @@ def _learned_sigmas(
     ]
     if learned:
         bounds = rows[0].candidate.network.model.scale_bounds
-        figure = learned_sigmas(learned, bounds=bounds)
+        figure = learned_sigmas(learned, bounds=bounds, colours=_colours(result))
         write(run, f"{prefix}learned_sigmas.png", figure)
 
 
 def _internal_scales(
     run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
 ) -> None:
-    for name, figure in scale_figures.draw_all(run, result, rows):
+    for name, figure in scale_figures.draw_all(run, result, rows, _colours(result)):
         write(run, f"{prefix}{name}.png", figure)
 
 
@@ -158,7 +148,8 @@ def _feature_map_sizes(
     del rows
     sizes = [(row["name"], row["sizes"]) for row in result["rows"] if "sizes" in row]
     if sizes:
-        write(run, f"{prefix}feature_map_sizes.png", feature_map_sizes(sizes))
+        figure = feature_map_sizes(sizes, colours=_colours(result))
+        write(run, f"{prefix}feature_map_sizes.png", figure)
 
 
 def _segmentation(
@@ -193,107 +184,3 @@ FIGURES: dict[str, Callable[[RunFolder, dict[str, Any], list[Any], str], None]] 
     "feature_map_sizes": _feature_map_sizes,
     "segmentation": _segmentation,
 }
-
-
-def write_insight(
-    run: RunFolder, recipe: Recipe, candidates: list[Candidate], *, prefix: str = ""
-) -> None:
-    """Activation maps and effective filters of every network with scale channels.
-
-    Writes `activation_maps_<net>.png` and `effective_filters_<net>.png`.
-
-    Args:
-      run: folder of the run.
-      recipe: of the run; its test images at size factor 1 are shown.
-      candidates: the networks.
-      prefix: of the file names.
-    """
-    candidates = [each for each in candidates if each.network.sigmas]
-    load = functools.lru_cache(maxsize=1)(load_test)
-    for candidate in candidates:
-        own = source(candidate.trial, "test")
-        data = load(own, 1.0, data_dir=recipe.data_dir, limit=20 * IMAGES)
-        shown = _one_of_each_class(data.label)
-        name = f"{candidate.trial.slug}-{len(candidate.network.sigmas)}.png"
-        images, factors = as_floats(data.image[shown]), np.ones(len(shown), np.float32)
-        images = np.asarray(on_canvas(images, factors, own.canvas))
-        figure = draw_maps(candidate, images, data.label[shown])
-        write(run, f"{prefix}activation_maps_{name}", figure)
-        figure = draw_filters(candidate)
-        write(run, f"{prefix}effective_filters_{name}", figure)
-
-
-def _one_of_each_class(labels: np.ndarray) -> np.ndarray:
-    """Indices of the first image of each class, as many as are shown."""
-    _, first = np.unique(labels, return_index=True)
-    return np.sort(first)[:IMAGES]
-
-
-def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> Any:
-    """Activation maps of the predicted class, [gaussderresnet] Fig. 13.
-
-    Args:
-      candidate: the network.
-      images: uint8, or floats in 0..1, [N, H, W, C].
-      labels: int [N].
-
-    Returns:
-      The matplotlib figure.
-    """
-    import jax
-
-    from gdjax.plots.activation_maps import activation_maps
-
-    # The readout's windows would leave the centre pixel alone, a pyramid other grids.
-    model = candidate.model.clone(windowed=False, pyramid=None)
-    preprocess = candidate.trial.recipe.preprocessing
-    logits, aux = jax.jit(
-        lambda v, x: model.apply(v, preprocess(as_floats(x)), maps=True)
-    )(candidate.variables, images)
-    classes = np.asarray(logits).argmax(-1)
-    maps = [np.asarray(y)[np.arange(len(images)), ..., classes] for y in aux["maps"]]
-    pairs = zip(labels, classes, strict=True)
-    texts = [f"class {label},\nseen as {found}" for label, found in pairs]
-    # As the network sees them, but for the normalisation, which leaves 0..1.
-    seen = dataclasses.replace(preprocess, mean=(), std=())(as_floats(images))
-    shown = np.clip(np.asarray(seen), 0.0, 1.0)
-    return activation_maps(shown, maps, candidate.network.sigmas, labels=texts)
-
-
-def draw_filters(candidate: Candidate) -> Any:
-    """Effective filters per layer and scale channel, [gaussderresnet] Fig. 23.
-
-    The first input and output channels of every layer, in the finest, the middle and
-    the coarsest scale channel.
-    """
-    from gdjax.plots.effective_filters import filter_sheet
-
-    sigmas = candidate.network.sigmas
-    chosen = sorted({0, len(sigmas) // 2, len(sigmas) - 1})
-    rows = {}
-    for k, name in enumerate(candidate.model.layer_names()):
-        kernel = candidate.variables["params"]
-        for part in name.split("/"):
-            kernel = kernel[part]
-        for s in chosen:
-            label = rf"{name}, $\sigma_0$ = {sigmas[s]:.3g}"
-            level = candidate.model.levels(sigmas[s])[k]
-            rows[label] = _filters(candidate.model, np.asarray(kernel["kernel"]), level)
-    return filter_sheet(rows)
-
-
-def _filters(model: Any, kernel: np.ndarray, sigma: float) -> list[np.ndarray]:
-    """The first filters of a layer, [h, w] each."""
-    from gdjax.scalespace import derivative_orders, effective_filters
-
-    without = derivative_orders(model.order, ndim=model.ndim)
-    dense = effective_filters(
-        kernel[:, :FILTERS] if kernel.ndim == 2 else kernel[:, :1, :FILTERS],
-        sigma,
-        radius=int(np.ceil(3 * sigma)) + 1,
-        order=model.order,
-        zero_order=len(kernel) > len(without),
-        discretisation=model.discretisation,
-    )
-    flat = np.asarray(dense).reshape(*dense.shape[:2], -1)
-    return list(np.moveaxis(flat, -1, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .internal_scales import error_of, ranged
@@ -11,7 +11,10 @@ from .tables import averaged
 
 
 def draw_all(
-    run: RunFolder, result: dict[str, Any], rows: list[Any]
+    run: RunFolder,
+    result: dict[str, Any],
+    rows: list[Any],
+    colours: Mapping[str, str],
 ) -> Iterator[tuple[str, Any]]:
     """The figures that the networks of a run have, by their names.
 
@@ -19,6 +22,7 @@ def draw_all(
       run: folder of the run, whose metrics.jsonl has the learned scales.
       result: what evaluation.json holds.
       rows: `scoring.Row`s of it.
+      colours: of the networks, by the names of rows and groups.
 
     Yields:
       "error_over_isr", where networks of one distribution differ in their ISR (Fig. 3);
@@ -33,13 +37,15 @@ def draw_all(
         learned: range_points(shown, learned=learned) for learned in (False, True)
     }
     if any(len(curve) > 1 for curve in points[False].values()):
-        yield "error_over_isr", error_over_range(points[False], points[True])
+        yield "error_over_isr", error_over_range(points[False], learned=points[True])
     drawn = [row for row in shown if "drawn" in row]
     if drawn and len(result["factors"]) > 1:
+        drawn = [row | {"colour": colours[row["name"]]} for row in drawn]
         panels = list(by_sizes(drawn).items())
         yield "errors", error_panels(result["factors"], panels)
-    if lines := training_lines(run, rows):
-        yield "scales_over_training", scales_over_training(lines, best_fixed(shown))
+    if lines := training_lines(run, rows, colours):
+        figure = scales_over_training(lines, best=best_fixed(shown))
+        yield "scales_over_training", figure
 
 
 def sizes_of(row: dict[str, Any]) -> str:
@@ -99,12 +105,15 @@ def best_fixed(rows: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def training_lines(run: RunFolder, rows: list[Any]) -> dict[str, list[Any]]:
+def training_lines(
+    run: RunFolder, rows: list[Any], colours: Mapping[str, str]
+) -> dict[str, list[Any]]:
     """Learned scales over the epochs, from their start on, by the distribution.
 
     Args:
       run: folder of the run.
       rows: `scoring.Row`s.
+      colours: of the networks, by the names of rows and groups.
     """
     from gdjax.plots.scale_ranges import ScaleLine
 
@@ -123,9 +132,13 @@ def training_lines(run: RunFolder, rows: list[Any]) -> dict[str, list[Any]]:
             scales = [start, *(next(iter(line["scales"].values())) for line in lines)]
             each = [ranged(values) for values in scales]
             ends = ([own[name] for own in each] for name in ("isr", "sigma_basis"))
-            line = ScaleLine(candidate.trial.group, epochs, *ends)
+            group = candidate.trial.group
+            line = ScaleLine(group, epochs, *ends, colour=colours.get(group))
             found.setdefault(sizes_of(row.values), []).append(line)
-    for same in found.values():
-        pairs = zip(same, short_names([line.label for line in same]), strict=True)
-        same[:] = [line._replace(label=name) for line, name in pairs]
-    return found
+    # They share a legend: equal names of other networks would be lost in it.
+    labels = [line.label for same in found.values() for line in same]
+    names = iter(short_names(labels))
+    return {
+        sizes: [line._replace(label=next(names)) for line in same]
+        for sizes, same in found.items()
+    }

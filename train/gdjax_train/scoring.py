@@ -48,6 +48,7 @@ class Row:
         values = {
             "name": trial.name + suffix,
             "group": trial.group + suffix,
+            "net": trial.net,
             "sigmas": list(network.sigmas)
             or {layer: sigma.tolist() for layer, sigma in learned.items()},
             "pooling": pooling,

@@ -43,7 +43,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 values = np.array([row[score] for row in same], float)
                 mean[score] = values.mean(0).tolist()
                 mean[spread] = values.std(0).tolist()
-        mean |= {key: same[0][key] for key in kept}
+        mean |= {key: same[0][key] for key in (*kept, "net") if key in same[0]}
         if isinstance(mean["sigmas"], dict):
             layers = [list(row["sigmas"].values()) for row in same]
             means = [
