@@ -1,22 +1,30 @@
 """Figures that look into a network, drawn from random weights."""
 
 import dataclasses
+import types
 
 import jax
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from gdjax.models import FAMILIES, Preprocessing
 from gdjax.plots.activation_maps import activation_maps
+from gdjax.plots.colours import COLOURS
 from gdjax.plots.effective_filters import filter_sheet
 from gdjax_train import figures, insight
 from gdjax_train.errors import UserError
 from gdjax_train.evaluate import Request, checked_name, dense_sigmas
 from gdjax_train.recipe import Recipe
+from gdjax_train.tables import summary
 from gdjax_train.trials import TrainedNetwork, build, trials
 
 
 SIGMAS = (0.7, 1.0, 1.4)
+# What figures of N-Jet networks ask a row's network for.
+ASKED = "scores", "learned_sigmas", "feature_map_sizes"
+MODEL = types.SimpleNamespace(figures=ASKED, scale_bounds=(0.25, 16.0))
+CANDIDATE = types.SimpleNamespace(network=types.SimpleNamespace(model=MODEL))
 
 
 @pytest.fixture(params=["gaussdernet", "gaussderresnet"])
@@ -121,6 +129,39 @@ def test_arrays_that_do_not_fit_are_refused():
         filter_sheet({})
     with pytest.raises(ValueError, match="2-D"):
         filter_sheet({"a": [np.zeros(3)]})
+
+
+def test_a_network_has_one_colour_in_all_figures_of_a_run(monkeypatch):
+    shared = {"discretisation": "njet", "train_size": 1.0, "accuracy": [0.5, 0.6]}
+    shared["sizes"] = [[8, 8], [4, 4]]
+    rows = [
+        shared | {"name": f"{net}, seed {k}", "group": net, "net": net}
+        for k in (0, 1)
+        for net in ("njet+relu", "njet+relu+order2")
+    ]
+    for row in rows:
+        row["sigmas"] = {"conv_1": 1.0, "conv_2": 2.0}
+    result = {"factors": [1.0, 2.0], "rows": rows, "summary": summary(rows)}
+    given = [types.SimpleNamespace(values=row, candidate=CANDIDATE) for row in rows]
+    drawn = {}
+    monkeypatch.setattr(
+        figures, "write", lambda _, name, each: drawn.update({name: each})
+    )
+    figures.write_all(None, result, given)
+    assert len(drawn) == 4
+    for name, figure in drawn.items():
+        (axes,) = figure.axes
+        if name == "scores.png":
+            texts = [text.get_text() for text in axes.get_yticklabels()]
+            colours = [bar.get_facecolor() for bar in axes.patches]
+        else:
+            handles, texts = axes.get_legend_handles_labels()
+            lines = [getattr(handle, "lines", [handle])[0] for handle in handles]
+            colours = [line.get_color() for line in lines]
+        assert len(texts) >= 2
+        for text, colour in zip(texts, colours, strict=True):
+            expected = COLOURS[int("order2" in text)]
+            assert to_hex(colour).upper() == expected, (name, text)
 
 
 def test_dense_transfer_halves_the_spacing():
