@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from gdjax.plots.colours import COLOURS
 from gdjax.plots.notebook import NotebookFigure
 
 
@@ -48,12 +47,19 @@ def scale_selection_map(
     return scale_selection_maps([(title or "", np.asarray(histogram), sigmas)], factors)
 
 
-def scale_selection_maps(panels: Sequence[Panel], factors: Sequence[float]) -> Figure:
+def scale_selection_maps(
+    panels: Sequence[Panel],
+    factors: Sequence[float],
+    *,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
     """Several heat maps with one colour scale; over a single factor, bars.
 
     Args:
       panels: (title, histogram [F, S], sigmas [S]) of each network.
       factors: size factors of the test images, the same for all, [F].
+      colours: of the bars by the titles, as from `net_colours`; None: grey. Maps share
+        their colours.
 
     Returns:
       The figure, at most two panels wide.
@@ -73,7 +79,8 @@ def scale_selection_maps(panels: Sequence[Panel], factors: Sequence[float]) -> F
     for axes, (title, histogram, sigmas) in zip(grid.flat, panels, strict=False):
         histogram = _checked(histogram, factors, sigmas)
         if len(factors) == 1:
-            _draw_bars(axes, histogram[0], factors[0], sigmas)
+            colour = (colours or {}).get(title, "0.5")
+            _draw_bars(axes, histogram[0], factors[0], sigmas, colour)
         else:
             image = _draw(axes, histogram, factors, sigmas)
         axes.set_title(title, fontsize=9)
@@ -98,10 +105,14 @@ def _checked(
 
 
 def _draw_bars(
-    axes: Axes, fractions: np.ndarray, factor: float, sigmas: Sequence[float]
+    axes: Axes,
+    fractions: np.ndarray,
+    factor: float,
+    sigmas: Sequence[float],
+    colour: str,
 ) -> None:
     """A map of one column would have nothing beside it to be compared with."""
-    axes.barh(range(len(sigmas)), fractions, color=COLOURS[0])
+    axes.barh(range(len(sigmas)), fractions, color=colour)
     axes.set_xlim(0, 1)
     axes.set_xlabel(f"fraction of the test images, size factor {factor:.3g}")
     _label_sigmas(axes, sigmas)

@@ -140,6 +140,9 @@ def test_the_choice_of_scale_channels_at_one_size_is_drawn_as_bars():
     assert [bar.get_width() for bar in axes.patches] == [0.25, 0.75]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["1", "4"]
     assert "size factor 2" in axes.get_xlabel() and axes.get_xlim() == (0, 1)
+    panels = [("net", [[0.25, 0.75]], (1.0, 4.0))]
+    (axes,) = scale_selection_maps(panels, (2.0,), colours={"net": "red"}).axes
+    assert axes.patches[0].get_facecolor() == (1, 0, 0, 1)
 
 
 def test_scale_selection_map_refuses_another_shape():

@@ -97,7 +97,8 @@ def _scale_selection(
         if len(row["sigmas"]) > 1
     ]
     if panels:
-        figure = scale_selection_maps(panels, result["factors"])
+        colours = _colours(result)
+        figure = scale_selection_maps(panels, result["factors"], colours=colours)
         write(run, f"{prefix}scale_selection.png", figure)
 
 

@@ -85,10 +85,12 @@ def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> A
     texts = [f"class {label},\nseen as {found}" for label, found in pairs]
     # As the network sees them, but for the normalisation, which leaves 0..1.
     seen = dataclasses.replace(preprocess, mean=(), std=())(as_floats(images))
+    # Of one channel there is no choice.
+    selected = np.asarray(aux["selected_scale"]) if len(maps) > 1 else None
     title = "last layer's response for the predicted class, in every scale channel"
     return activation_maps(
         np.clip(np.asarray(seen), 0.0, 1.0), maps, candidate.network.sigmas,
-        labels=texts, selected=np.asarray(aux["selected_scale"]), title=title,
+        labels=texts, selected=selected, title=title,
     )  # fmt: skip
 
 
