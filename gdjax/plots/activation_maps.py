@@ -57,8 +57,8 @@ def activation_maps(
         grid[i, 0].set_ylabel(label, fontsize=8)
         responses = [np.asarray(each[i], float) for each in maps]
         _draw_row(grid[i, 1:], image, responses)
-        if marked[i] is not None:
-            _mark(grid[i, 1 + marked[i]])
+        if (channel := marked[i]) is not None:
+            _mark(grid[i, 1 + channel])
     for axes, sigma in zip(grid[0, 1:], sigmas, strict=True):
         axes.set_title(rf"$\sigma_0$ = {sigma:.3g} px", fontsize=8)
     if title:

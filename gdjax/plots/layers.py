@@ -41,7 +41,7 @@ def learned_sigmas(
     figure, axes = _layer_axes(names)
     colours = colours or net_colours({"name": name} for name, _ in rows)
     for number, (name, sigmas) in enumerate(rows):
-        style = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
+        style: Any = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
         values = [np.ravel(np.asarray(sigma, float)) for sigma in sigmas.values()]
         middle = np.array([np.median(value) for value in values])
         low = middle - [value.min() for value in values]
@@ -81,7 +81,7 @@ def feature_map_sizes(
     figure, axes = _layer_axes([str(k + 1) for k in range(deepest)])
     colours = colours or net_colours({"name": name} for name, _ in rows)
     for number, (name, sizes) in enumerate(rows):
-        style = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
+        style: Any = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
         sides = [max(size) for size in sizes]
         axes.step(range(len(sides)), sides, where="mid", label=name, **style)
     axes.set_ylim(bottom=0)

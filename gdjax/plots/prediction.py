@@ -88,10 +88,11 @@ def _draw_channels(
 ) -> None:
     """Scores [S, classes] of the channels; the best class's largest one is marked."""
     for k, name in enumerate(names):
-        style = {"linewidth": 2.0 if k == 0 else 1.0, "marker": "o", "markersize": 3}
-        axes.plot(sigmas, values[:, k], color=COLOURS[k], label=name, **style)
+        style: Any = {"color": COLOURS[k], "marker": "o", "markersize": 3}
+        width = 2.0 if k == 0 else 1.0
+        axes.plot(sigmas, values[:, k], label=name, linewidth=width, **style)
     chosen = int(values[:, 0].argmax())
-    mark = {"color": COLOURS[0], "linestyle": "--", "linewidth": 1.0}
+    mark: Any = {"color": COLOURS[0], "linestyle": "--", "linewidth": 1.0}
     axes.axvline(sigmas[chosen], **mark)
     axes.plot(
         sigmas[chosen], values[chosen, 0], "o", color=COLOURS[0], markersize=10,
