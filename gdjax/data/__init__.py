@@ -13,12 +13,12 @@ from gdjax.data.cifar import GdjaxCifar10, GdjaxCifar100, RescaledCifar10
 from gdjax.data.cityscapes import GdjaxCityscapes
 from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import DataError
+from gdjax.data.examples import Examples
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
 from gdjax.data.formats import read_images, read_labels
 from gdjax.data.garments import GarmentsOnTextures
 from gdjax.data.lazy import LazyArray
 from gdjax.data.loading import (
-    Examples,
     class_names,
     load,
     load_at_factor,

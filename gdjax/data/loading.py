@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from gdjax.data import sources
 from gdjax.data.builder import ScaleBuilder
 from gdjax.data.errors import unknown
+from gdjax.data.examples import Examples
 from gdjax.data.lazy import Feature, LazyArray, SplitReader
 from gdjax.data.preparing import (
     BUILDERS,
@@ -20,22 +21,6 @@ from gdjax.data.preparing import (
     prepared_root,
 )
 from gdjax.data.rescaling import factor_tag, find_factor
-
-
-Array = TypeVar("Array", bound=np.ndarray | LazyArray)
-
-
-class Examples(NamedTuple, Generic[Array]):
-    """Images with their labels.
-
-    Attributes:
-      image: uint8 [N, H, W, C].
-      label: int32 [N]; in sets for segmentation uint8 [N, H, W], the class of every
-        pixel, 255 where it is not to count.
-    """
-
-    image: Array
-    label: Array
 
 
 @overload
@@ -187,10 +172,11 @@ def _resample(
         made = builder.part(originals, "test", factor).examples()
         chosen = zip(*itertools.islice(made, limit), strict=True)
         image, mask = (np.stack(arrays) for arrays in chosen)
-        return Examples(image, mask[..., 0])
+        return Examples(image, mask[..., 0], classes=builder.classes)
     part = builder.rescaled_part(originals, "test", factor)
     part = part._replace(images=part.images[:limit], labels=part.labels[:limit])
-    return Examples(part.stack(), part.labels.astype(np.int32))
+    labels = part.labels.astype(np.int32)
+    return Examples(part.stack(), labels, classes=builder.classes)
 
 
 def _other_sizes(builder_class: type[ScaleBuilder]) -> str:
@@ -245,7 +231,8 @@ def _read(
     """Decodes every record once, into one array each for images and labels."""
     reader = SplitReader(builder, split, _features(builder, shape))
     count = len(reader) if limit is None else min(limit, len(reader))
-    return Examples(*reader.read(range(count)))
+    image, label = reader.read(range(count))
+    return Examples(image, label, classes=builder.classes)
 
 
 def _open(
@@ -258,4 +245,4 @@ def _open(
         )
         for feature in _features(builder, shape)
     )
-    return Examples(image, label)
+    return Examples(image, label, classes=builder.classes)
