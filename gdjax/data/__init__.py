@@ -15,6 +15,7 @@ from gdjax.data.digits import GdjaxMnist, MnistLargeScale, RescaledDigits
 from gdjax.data.errors import DataError
 from gdjax.data.examples import Examples
 from gdjax.data.fashion_mnist import GdjaxFashionMnist, RescaledFashionMnist
+from gdjax.data.folders import folder_classes, from_folder
 from gdjax.data.formats import read_images, read_labels
 from gdjax.data.garments import GarmentsOnTextures
 from gdjax.data.lazy import LazyArray
@@ -67,6 +68,8 @@ __all__ = [
     "Textures",
     "class_names",
     "factor_tag",
+    "folder_classes",
+    "from_folder",
     "load",
     "load_at_factor",
     "mnist_scale_factors",

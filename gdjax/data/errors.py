@@ -28,3 +28,9 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> ValueError:
     near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return ValueError(f"unknown {kind} {given!r}: {hint}known: {', '.join(known)}")
+
+
+def check_limit(limit: int | None) -> None:
+    """Refuses a number of images below 1; None stands for all."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"`limit={limit}` must be at least 1, or None for all.")

@@ -1,11 +1,11 @@
-"""The records of a prepared split, decoded all at once or when they are asked for."""
+"""The records of a split, decoded all at once or when they are asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -29,6 +29,24 @@ class Feature(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: type[np.generic]
+
+
+class Reader(Protocol):
+    """What a `LazyArray` reads from.
+
+    Attributes:
+      features: what it reads of every record.
+    """
+
+    features: tuple[Feature, ...]
+
+    def __len__(self) -> int:
+        """Number of records."""
+        ...
+
+    def read(self, rows: Sequence[int] | np.ndarray, /) -> list[np.ndarray]:
+        """For each of the features, its values [len(rows), ...]."""
+        ...
 
 
 class SplitReader:
@@ -112,7 +130,7 @@ class LazyArray:
     gdjax.
     """
 
-    def __init__(self, reader: SplitReader, *, limit: int | None, keep: bool = False):
+    def __init__(self, reader: Reader, *, limit: int | None = None, keep: bool = False):
         """An array of the first feature of a reader.
 
         Args:
@@ -149,7 +167,7 @@ class LazyArray:
 
         Raises:
           IndexError: if there is no such record, or `index` is none of these.
-          DataError: if a record can't be read; names the folder to be deleted.
+          DataError: if a record can't be read; names its file or folder.
         """
         rows = self._rows(index)
         flat = rows.ravel()

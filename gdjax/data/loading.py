@@ -11,7 +11,7 @@ import numpy as np
 
 from gdjax.data import sources
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.errors import unknown
+from gdjax.data.errors import check_limit, unknown
 from gdjax.data.examples import Examples
 from gdjax.data.lazy import Feature, LazyArray, SplitReader
 from gdjax.data.preparing import (
@@ -74,7 +74,7 @@ def load(
       OSError: if files are missing, no source works, or the disk is full.
     """
     shape = _image_shape(name, split)
-    _check_limit(limit)
+    check_limit(limit)
     builder = prepare(name, data_dir=data_dir)
     return (_open if lazy else _read)(builder, split, limit, shape)
 
@@ -163,7 +163,7 @@ def _resample(
     name: str, factor: float, data_dir: str | Path | None, limit: int | None
 ) -> Examples[np.ndarray]:
     """Test images at a factor of which there is no prepared split."""
-    _check_limit(limit)
+    check_limit(limit)
     builder_class, config = parse_name(name)
     builder = builder_class(data_dir=prepared_root(), config=config)
     folder = None if data_dir is None else sources.check_folder(data_dir)
@@ -208,11 +208,6 @@ def _image_shape(name: str, split: str) -> tuple[int, int, int]:
             "load them one by one"
         )
     return next(iter(shapes))
-
-
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise ValueError(f"`limit={limit}` must be at least 1, or None for all.")
 
 
 def _features(

@@ -32,7 +32,7 @@ _WORDS = {"L": "grey", "RGB": "RGB", "I;16": "16-bit grey"}
 # By these orientations of EXIF, rows are columns.
 _LYING = (5, 6, 7, 8)
 
-_MASK_MODES = ("P", "L")
+_MASK_MODES, _MASK_FORMATS = ("P", "L"), ("PNG", "BMP", "TIFF")
 
 
 class Kind(NamedTuple):
@@ -74,15 +74,7 @@ def picture_kind(path: Path) -> Kind:
       DataError: if it is no picture, one of several, or of a mode that isn't read.
     """
     with _opened(path) as image:
-        height, width = image.height, image.width
-        # Pillow turns TIFF by itself; of PNG, `getexif` would decode all pixels.
-        exif = image.getexif() if image.format in ("JPEG", "MPO", "WEBP") else {}
-        if image.format == "PNG" and "exif" in image.info:
-            exif = Image.Exif()
-            exif.load(image.info["exif"])
-        if exif.get(ExifTags.Base.Orientation) in _LYING:
-            height, width = width, height
-        return Kind((height, width), _MODES[image.mode])
+        return Kind(_upright_size(image), _MODES[image.mode])
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -131,9 +123,28 @@ def read_class_mask(path: Path) -> np.ndarray:
       OSError: if the file can't be opened.
       DataError: if it is broken, has several channels, or is a JPEG; names the file.
     """
-    with _opened(path, modes=_MASK_MODES, formats=("PNG", "BMP", "TIFF")) as image:
+    with _opened(path, modes=_MASK_MODES, formats=_MASK_FORMATS) as image:
         # Turned like its image: both come from one program.
         return np.array(ImageOps.exif_transpose(image))
+
+
+def mask_size(path: Path) -> tuple[int, int]:
+    """Size of a mask, (H, W) in px, from its header alone; see `read_class_mask`."""
+    with _opened(path, modes=_MASK_MODES, formats=_MASK_FORMATS) as image:
+        return _upright_size(image)
+
+
+def _upright_size(image: Any) -> tuple[int, int]:
+    """(H, W) of an open file, once it is turned."""
+    # Pillow turns TIFF by itself; of PNG, `getexif` would decode all pixels.
+    exif: Any = {}
+    if image.format in ("JPEG", "MPO", "WEBP"):
+        exif = image.getexif()
+    elif image.format == "PNG" and "exif" in image.info:
+        exif = Image.Exif()
+        exif.load(image.info["exif"])
+    lying = exif.get(ExifTags.Base.Orientation) in _LYING
+    return (image.width, image.height) if lying else (image.height, image.width)
 
 
 @contextlib.contextmanager
