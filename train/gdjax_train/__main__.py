@@ -14,6 +14,7 @@ from gdjax.models.names import unknown
 from . import recipes, require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
+from .folders import with_absolute_folder
 from .recipe import Recipe
 
 
@@ -159,13 +160,14 @@ def parse(recipe: Recipe, flags: list[str], *, name: str, description: str) -> R
     flags, family = split_option(flags, "--model.family", "a family of networks")
     if family is not None:
         recipe = in_family(recipe, family)
-    return tyro.cli(
+    parsed = tyro.cli(
         Recipe,
         default=recipe,
         args=flags,
         prog=f"gdjax-train {name}",
         description=f"{description}\n\n{FAMILY}",
     )
+    return with_absolute_folder(parsed)
 
 
 def in_family(recipe: Recipe, family: str) -> Recipe:

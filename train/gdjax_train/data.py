@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gdjax.models.preprocessing import as_floats
-
-from .augment import augment
-from .batch import IGNORED, Batch
+from . import folders
+from .data_checks import check_fit, digest
 from .errors import UserError
-from .placing import canvas_shape, on_canvas, with_factors
+from .placing import canvas_shape, with_factors
 from .recipe import Recipe
 from .resizing import enlarged
 from .run_folder import RunFolder
@@ -25,15 +20,11 @@ from .scale_distribution import ScaleDistribution, draw_factors
 from .trials import Trial, trials
 
 
-# Images that are read at a time where all of them are looked at.
-_BLOCK = 1000
-
-
 class Source(NamedTuple):
     """Where a trial's images come from.
 
     Attributes:
-      name: of the data set.
+      name: of the data set, or the path of a folder.
       split: of it, such as "train" or "train_scale_2p000".
       enlarged: factor by which its images are enlarged.
       key: for data.json.
@@ -41,6 +32,8 @@ class Source(NamedTuple):
       canvas: side of the canvas on which they are placed, px; None: they aren't.
       scales: their size factors on it; of test images, where they are drawn.
       realisation: of these factors.
+      folder: whether it is a user's folder.
+      part: of the split, as in `gdjax.data.from_folder`.
     """
 
     name: str
@@ -51,12 +44,15 @@ class Source(NamedTuple):
     canvas: int | None = None
     scales: ScaleDistribution = ScaleDistribution()
     realisation: int = 0
+    folder: bool = False
+    part: Literal["all", "training", "validation"] = "all"
 
 
 def source(trial: Trial, kind: str) -> Source:
     """The images of a kind ("train", "validation", "test") that a trial uses."""
     data = trial.recipe.data
-    name, split, enlarged = data.name, kind, 1.0
+    folder = None if data.folder is None else trial.recipe.data_dir or data.folder
+    name, split, enlarged = folder or data.name, kind, 1.0
     several = trial.realisation is not None or "{size}" in name
     if trial.train_size is None:
         pass
@@ -72,23 +68,31 @@ def source(trial: Trial, kind: str) -> Source:
     # Data sets of other names have other images in a split of the same name.
     key = f"{name}/{key}" if several else key
     draws = data.canvas, data.scales, trial.realisation or 0
-    return Source(name, split, enlarged, key, data.lazy, *draws)
+    own = Source(name, split, enlarged, key, data.lazy, *draws)
+    if folder is None:
+        return own
+    with _readable(name):
+        split, part = folders.place(name, split, data)
+    return own._replace(split=split, folder=True, part=part)
 
 
 def load_split(
     source: Source, *, data_dir: str | None, limit: int | None = None
 ) -> Any:
-    """`gdjax.data.load`, with missing data as an error for the user."""
+    """Images of a split, with missing data as an error for the user."""
     import gdjax.data
 
     with _readable(source.name):
-        examples = gdjax.data.load(
-            source.name, source.split, data_dir=data_dir, limit=limit, lazy=source.lazy
-        )
+        if source.folder:
+            examples = folders.load_folder(source, limit=limit)
+        else:
+            places = {"data_dir": data_dir, "limit": limit, "lazy": source.lazy}
+            examples = gdjax.data.load(source.name, source.split, **places)
     examples = enlarged(examples, source.enlarged)
     if source.canvas is None:
         return examples
-    seed = source.realisation, int(source.split.startswith("validation"))
+    validation = "validation" in (source.part, source.split.partition("_")[0])
+    seed = source.realisation, int(validation)
     factors = draw_factors(source.scales, len(examples.label), seed=seed)
     return with_factors(examples, factors)
 
@@ -101,9 +105,12 @@ def load_test(
 
     own = factor if source.canvas is None else 1.0
     with _readable(source.name):
-        examples = gdjax.data.load_at_factor(
-            source.name, own, data_dir=data_dir, limit=limit
-        )
+        if source.folder:
+            examples = folders.load_folder_at(source, own, limit=limit)
+        else:
+            examples = gdjax.data.load_at_factor(
+                source.name, own, data_dir=data_dir, limit=limit
+            )
     examples = enlarged(examples, source.enlarged)
     if source.canvas is None:
         return examples
@@ -121,49 +128,31 @@ def require(recipe: Recipe) -> None:
     for trial in trials(recipe):
         for kind in kinds:
             examples = load_split(source(trial, kind), data_dir=folder, limit=1)
-            _check_fit(trial.recipe, examples)
+            check_fit(trial.recipe, examples)
         test = source(trial, "test")
         load_test(test, (factors(test) or (1.0,))[0], data_dir=folder, limit=1)
-
-
-def _check_fit(recipe: Recipe, examples: Any) -> None:
-    """Refuse what no image like these can go through."""
-    segmented = np.ndim(examples.label) > 1
-    if segmented != recipe.model.segments:
-        words = ["one class for each image", "a class for each pixel"]
-        raise UserError(
-            f"`data.name={recipe.data.name}` has {words[segmented]}, but the network "
-            f"finds {words[not segmented]}: take another set, or another --model.family"
-        )
-    factor = getattr(examples, "factor", None)
-    batch = Batch(np.asarray(examples.image), np.asarray(examples.label), factor=factor)
-
-    def seen(key: jax.Array, batch: Batch) -> jax.Array:
-        images = on_canvas(as_floats(batch.image), batch.factor, recipe.data.canvas)
-        changed = augment(key, batch._replace(image=images), recipe.augment)
-        return recipe.preprocessing(jnp.asarray(changed.image))
-
-    try:
-        jax.eval_shape(seen, jax.random.key(0), batch)
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from error
+        if test.folder:
+            own = {kind: source(trial, kind) for kind in (*kinds, "test")}
+            folders.check(recipe, own, class_names(test))
 
 
 def factors(source: Source) -> tuple[float, ...]:
-    """Size factors of the test splits; empty for a plain data set, and on a canvas."""
+    """Size factors of the test splits; () of a plain set, a folder, and on a canvas."""
     import gdjax.data
 
-    if source.canvas is not None:
+    if source.canvas is not None or source.folder:
         return ()
     with _readable(source.name):
         return tuple(gdjax.data.test_factors(source.name))
 
 
 def class_names(source: Source) -> tuple[str, ...]:
-    """Of a data set of gdjax; () for others."""
+    """Of a data set of gdjax, or of class folders; () for others."""
     import gdjax.data
 
     try:
+        if source.folder:
+            return gdjax.data.folder_classes(source.name, split=source.split)
         return gdjax.data.class_names(source.name)
     except ValueError:
         return ()
@@ -228,12 +217,15 @@ class TrainingData:
     def _load_train(self, own: Source, classes: int) -> Any:
         data = self._recipe.data
         folder, limit = self._recipe.data_dir, data.train_images
-        validation = own.split.replace("train", "validation", 1)
-        if own.lazy and data.with_validation:
+        validation = folders.validation_of(own.split)
+        joins = data.with_validation
+        if own.folder and joins:  # without a folder for it, it is in the training
+            joins = folders.has_validation(own.name, own.split)
+        if own.lazy and joins:
             own = own._replace(split=f"{own.split}+{validation}")
         examples = load_split(own, data_dir=folder, limit=limit)
         more = None if limit is None else limit - len(examples.label)
-        if data.with_validation and more != 0 and not own.lazy:
+        if joins and more != 0 and not own.lazy:
             rest = load_split(
                 own._replace(split=validation), data_dir=folder, limit=more
             )
@@ -250,48 +242,30 @@ class TrainingData:
         found = {
             "images": len(examples.label),
             "shape": list(examples.image.shape[1:]),
-            "sha256": _digest(examples, own.key, classes),
+            "sha256": digest(
+                examples,
+                own.key,
+                classes,
+                names=class_names(own) if own.folder else (),
+            ),
         }
         before = self._noted(own)
         if before is not None and before != found:
+            remedy = "give the --data-dir that the run was started with"
+            if own.folder:
+                remedy = "put its files back as they were, or start a new run"
+            name = own.name if own.folder else self._recipe.data.name
             raise UserError(
-                f"the data set {self._recipe.data.name!r} has changed since the run "
-                f"began: split {own.key!r} was {before}, is {found}; "
-                "give the --data-dir that the run was started with"
+                f"the data set {name!r} has changed since the run began: split "
+                f"{own.key!r} was {before}, is {found}; {remedy}"
             )
         notes = self._run.read_json("data.json") or {}
         self._run.write_json("data.json", notes | {own.key: found})
 
 
-def _digest(examples: Any, key: str, classes: int) -> str:
-    """SHA-256 of images and labels, block by block; refuses unknown labels."""
-    images, labels = hashlib.sha256(), []
-    for start in range(0, len(examples.label), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        images.update(np.ascontiguousarray(examples.image[rows]).data)
-        label = np.ascontiguousarray(examples.label[rows])
-        _check_labels(key, label, classes, first=start)
-        labels.append(label)
-    for label in labels:
-        images.update(label.data)
-    return images.hexdigest()
-
-
-def _check_labels(split: str, labels: np.ndarray, classes: int, *, first: int) -> None:
-    unknown = (labels < 0) | (labels >= classes)
-    if labels.ndim > 1:
-        unknown &= labels != IGNORED
-    if unknown.any():
-        place = np.argwhere(unknown)[0]
-        raise UserError(
-            f"`num_classes={classes}`, but split {split!r} has the label "
-            f"{labels[tuple(place)]} (image {first + place[0]}): give "
-            f"--model.num-classes {labels[unknown].max() + 1}"
-        )
-
-
 def _joined(first: Any, second: Any) -> Any:
     pairs = zip(first, second, strict=True)
-    return type(first)(
-        *(None if one is None else np.concatenate([one, other]) for one, other in pairs)
-    )
+    joined = [
+        None if one is None else np.concatenate([one, other]) for one, other in pairs
+    ]
+    return first._replace(**dict(zip(first._fields, joined, strict=True)))

@@ -80,7 +80,7 @@ def evaluate(
         "summary": tables.summary([row.values for row in rows]),
         "command": command,
         "seed": recipe.seed,
-        "data": recipe.data.name,
+        "data": recipe.data.folder or recipe.data.name,
         **versions(recipe.precision),
     }
     prefix = "" if choices.name == "evaluation" else f"{choices.name}_"

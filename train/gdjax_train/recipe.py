@@ -27,6 +27,12 @@ class DataConfig:
     Attributes:
       name: a data set of `gdjax.data`, such as "rescaled_digits"; "{size}" in it
         becomes the training size, "{realisation}" the realisation.
+      folder: a user's own folder in place of the data set, with train/ and test/, and
+        in each a folder for each class, or images/ beside masks/, as
+        `gdjax.data.from_folder` reads them. Without validation/, every tenth training
+        image of each class is validated on, and not trained on, if there is a
+        validation. The first so many images are of all classes. At size factors other
+        than 1, test images are rescaled on canvases of their own side.
       train_images: train on the first so many images; None: on all.
       with_validation: train on the training and the validation images together.
       validation_images: images of the validation split that are classified after
@@ -48,6 +54,7 @@ class DataConfig:
     """
 
     name: str = "rescaled_digits"
+    folder: str | None = None
     train_images: int | None = None
     with_validation: bool = False
     validation_images: int | None = 0
@@ -148,7 +155,8 @@ class Recipe:
       epochs: epochs with one scale channel, the first phase; 0: skip that phase.
       batch_size: images per step of the first phase.
       out: folder of the run; None: runs/<recipe>-<date-time>.
-      data_dir: where the data sets are; None: the default of gdjax.data.
+      data_dir: where the data sets are; None: the default of gdjax.data. Of a run on a
+        `data.folder`, where that is, if it has moved.
       nets: flavours, "discretisation+activation", each trained and compared; more
         names after another "+" are ablations of the recipe, such as "+separable"
         (`gdjax_train.ablations`). Networks of [njet] also know "njet", as published,

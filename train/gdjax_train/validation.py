@@ -103,6 +103,11 @@ def _validate_data(recipe: Recipe) -> None:
         )
     if len(set(data.realisations)) != len(data.realisations):
         raise UserError(f"`data.realisations={data.realisations}`: give each once")
+    if data.folder is not None and recipe.data_dir is not None:
+        raise UserError(
+            f"`data.folder={data.folder}` and `data_dir={recipe.data_dir}`: give the "
+            "folder alone"
+        )
     validate_scales(data.scales)
     if data.canvas is None and data.scales != ScaleDistribution():
         raise UserError(

@@ -1,0 +1,154 @@
+"""A user's folder of pictures in the place of a data set (`--data.folder`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import UserError
+from .recipe import DataConfig, Recipe
+
+
+Place = tuple[str, Literal["all", "training", "validation"]]
+
+
+def with_absolute_folder(recipe: Recipe) -> Recipe:
+    """The recipe with the folder as it is found from anywhere."""
+    if recipe.data.folder is None:
+        return recipe
+    folder = os.path.abspath(os.path.expanduser(recipe.data.folder))
+    data = dataclasses.replace(recipe.data, folder=folder)
+    return dataclasses.replace(recipe, data=data)
+
+
+def validation_of(split: str) -> str:
+    """The validation split beside a training split, such as "train_scale_2p000"."""
+    return split.replace("train", "validation", 1)
+
+
+def has_validation(folder: str, split: str) -> bool:
+    """Whether there is a validation split beside a training split."""
+    from gdjax.data.folder_layout import has_split
+
+    return has_split(folder, validation_of(split))
+
+
+def place(folder: str, split: str, data: DataConfig) -> Place:
+    """The sub-folder of a split, and which part of it is meant.
+
+    Without `validation/`, every tenth training image of each class is validated on,
+    and isn't trained on, where the recipe validates at all.
+
+    Args:
+      folder: path.
+      split: "train", "validation", "test", or one of these and a size.
+      data: of the recipe.
+
+    Returns:
+      For `gdjax.data.from_folder`.
+
+    Raises:
+      DataError: if the folder is missing.
+    """
+    train = split.replace("validation", "train", 1)
+    if split.startswith("test") or has_validation(folder, train):
+        return split, "all"
+    if split != train:
+        return train, "validation"
+    return split, "all" if data.validation_images == 0 else "training"
+
+
+def load_folder(source: Any, *, limit: int | None = None) -> Any:
+    """The images of a source that is a folder.
+
+    Args:
+      source: of them.
+      limit: the first so many, of all classes; None: all.
+
+    Returns:
+      Images, read or to be read when they are needed, and labels.
+
+    Raises:
+      DataError: for what is wrong with the folder.
+      UserError: if it has no such split.
+    """
+    import gdjax.data
+    from gdjax.data.folder_layout import has_split
+
+    for split in source.split.split("+"):
+        if not has_split(source.name, split):
+            raise UserError(
+                f"`data.folder={source.name}` has no folder {split}/: sort the pictures"
+                " into train/ and test/ (and validation/), in a folder for each class"
+            )
+    examples = gdjax.data.from_folder(
+        source.name, split=source.split, part=source.part, limit=limit
+    )
+    if source.lazy:
+        return examples
+    image, label = (np.asarray(array) for array in examples)
+    return examples._replace(image=image, label=label)
+
+
+def load_folder_at(source: Any, factor: float, *, limit: int | None = None) -> Any:
+    """Test images of a folder, rescaled about their centres by exactly a factor.
+
+    They keep their side: larger ones are cut off.
+
+    Choice: around smaller ones the image is mirrored, as in `rescaled_cifar10`.
+
+    Args:
+      source: of them.
+      factor: dimensionless.
+      limit: the first so many, of all classes; None: all.
+
+    Raises:
+      DataError: for what is wrong with the folder.
+      UserError: if it has no such split, or its images can't be rescaled.
+    """
+    from gdjax.data.rescaling import RescaledPart
+
+    examples = load_folder(source._replace(lazy=False), limit=limit)
+    if factor == 1:
+        return examples
+    image, label = examples
+    height, width = image.shape[1:3]
+    if image.dtype != np.uint8 or height != width or label.ndim > 1:
+        kind = "masks" if label.ndim > 1 else f"{image.dtype} {image.shape[1:]}"
+        raise UserError(
+            f"`data.folder={source.name}` has {kind}: square images of 8 bits with a "
+            f"class each are rescaled, so evaluate at size factor 1, not {factor:g} "
+            "(--eval-factors 1, or --factors 1 of gdjax-evaluate)"
+        )
+    part = RescaledPart(image, label, factor, side=height, background="mirror")
+    return examples._replace(image=part.stack())
+
+
+def check(recipe: Recipe, sources: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Look at the headers of all files, and at an image at every size factor.
+
+    Args:
+      recipe: of the run.
+      sources: of "train", "validation" and "test", those that are used.
+      names: of the classes; () where they are not known.
+
+    Raises:
+      DataError: for what is wrong with the folder.
+      UserError: if the network has another number of classes, or test images can't be
+        rescaled.
+    """
+    classes, data = recipe.model.num_classes, recipe.data
+    if names and len(names) != classes:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise UserError(
+            f"`num_classes={classes}`, but `data.folder={recipe.data.folder}` has "
+            f"{len(names)} ({shown}): give --model.num-classes {len(names)}"
+        )
+    for kind, source in sources.items():
+        limit = getattr(data, f"{kind}_images")
+        load_folder(source._replace(lazy=True), limit=limit)
+    for factor in recipe.eval_factors if data.canvas is None else ():
+        load_folder_at(sources["test"], factor, limit=1)
