@@ -133,7 +133,8 @@ def require(recipe: Recipe) -> None:
         load_test(test, (factors(test) or (1.0,))[0], data_dir=folder, limit=1)
         if test.folder:
             own = {kind: source(trial, kind) for kind in (*kinds, "test")}
-            folders.check(recipe, own, class_names(test))
+            with _readable(test.name):
+                folders.check(recipe, own, class_names(test))
 
 
 def factors(source: Source) -> tuple[float, ...]:
