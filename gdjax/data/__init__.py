@@ -40,6 +40,7 @@ from gdjax.data.segmentation_folders import (
 from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
 from gdjax.data.textures import Textures
+from gdjax.data.tfds_sets import from_tfds
 
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "factor_tag",
     "folder_classes",
     "from_folder",
+    "from_tfds",
     "load",
     "load_at_factor",
     "mnist_scale_factors",

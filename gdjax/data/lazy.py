@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gdjax.data.builder import ScaleBuilder
 from gdjax.data.errors import DataError
 
 
@@ -54,10 +53,21 @@ class SplitReader:
 
     It may be used from several threads at once.
 
+    Attributes:
+      features: what it reads of every record.
+      REMEDY: what helps if the records are damaged, for error messages.
+
     gdjax.
     """
 
-    def __init__(self, builder: ScaleBuilder, split: str, features: Sequence[Feature]):
+    REMEDY: ClassVar[str] = "delete that folder: it is then made again at the next use"
+
+    def __init__(
+        self,
+        builder: tfds.core.DatasetBuilder,
+        split: str,
+        features: Sequence[Feature],
+    ):
         """Opens a split, without reading a record.
 
         Args:
@@ -71,7 +81,13 @@ class SplitReader:
         self._place = f"{split} of the prepared set {builder.data_path}"
         self.features = tuple(features)
         names = {feature.name for feature in features}
-        skipped = [name for name in ("image", "label") if name not in names]
+        stored: Any = builder.info.features
+        nested = tfds.features.FeaturesDict, tfds.features.Sequence
+        skipped = [
+            name
+            for name, feature in stored.items()
+            if name not in names and not isinstance(feature, nested)
+        ]
         decoders = {name: tfds.decode.SkipDecoding() for name in skipped}
         with self._clear_errors():
             options: Any = {"split": split, "decoders": decoders or None}
@@ -99,19 +115,25 @@ class SplitReader:
                 examples = self._source.__getitems__(block)
                 for i, example in enumerate(examples, start):
                     for array, feature in zip(arrays, self.features, strict=True):
-                        array[i] = np.reshape(example[feature.name], feature.shape)
+                        array[i] = self._fitted(example[feature.name], feature)
         return arrays
+
+    def _fitted(self, value: Any, feature: Feature) -> Any:
+        """A value in the shape of its feature: masks are stored with a channel."""
+        return np.reshape(value, feature.shape)
 
     @contextlib.contextmanager
     def _clear_errors(self) -> Iterator[None]:
         """Says which folder is damaged."""
         try:
             yield
+        except DataError:
+            raise
         except (OSError, RuntimeError, ValueError) as error:
             first_line = str(error).partition("\n")[0]
             raise DataError(
-                f"can't read {self._place} ({first_line}); if it is damaged, delete "
-                "that folder: it is then made again at the next use"
+                f"can't read {self._place} ({first_line}); if it is damaged, "
+                f"{self.REMEDY}"
             ) from error
 
 
