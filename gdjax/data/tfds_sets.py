@@ -146,7 +146,8 @@ def _record(name: str, builder: tfds.core.DatasetBuilder, split: str) -> np.ndar
     """The first image of a split."""
     with _clear_errors(f"`name={name}`", "prepare it with --file_format=array_record"):
         options: Any = {"split": split}
-        return np.asarray(builder.as_data_source(**options)[0]["image"])
+        source: Any = builder.as_data_source(**options)
+        return np.asarray(source[0]["image"])
 
 
 @contextlib.contextmanager

@@ -194,6 +194,8 @@ def test_what_is_said_before_anything_is_written(on_pets, pets):
     words = r"00\.png is 8x8 px, grey, but .*dog/07\.png is 8x6 px, grey: all pictures"
     refused(on_pets(), words)
     require(on_pets(train_images=8))  # of which it is not one
+    words = r"has no folder train_scale_2p000/: for pictures of one size, give --data"
+    refused(on_pets(train_images=8, train_sizes=(2.0,)), words)
     (pets / "test").rename(pets / "tests")
     words = f"`data.folder={pets}` has no folder test/: sort the pictures into train/"
     refused(on_pets(train_images=8), words)

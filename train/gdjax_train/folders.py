@@ -80,9 +80,14 @@ def load_folder(source: Any, *, limit: int | None = None) -> Any:
 
     for split in source.split.split("+"):
         if not has_split(source.name, split):
+            remedy = (
+                "sort the pictures into train/ and test/ (and validation/), in a folder"
+                " for each class"
+            )
+            if "_scale_" in split:
+                remedy = "for pictures of one size, give --data.train-sizes no values"
             raise UserError(
-                f"`data.folder={source.name}` has no folder {split}/: sort the pictures"
-                " into train/ and test/ (and validation/), in a folder for each class"
+                f"`data.folder={source.name}` has no folder {split}/: {remedy}"
             )
     examples = gdjax.data.from_folder(
         source.name, split=source.split, part=source.part, limit=limit
