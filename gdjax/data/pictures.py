@@ -110,6 +110,26 @@ def read_picture(path: Path) -> np.ndarray:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
+@contextlib.contextmanager
+def open_picture(path: Path) -> Iterator[Any]:
+    """A picture of any of the modes that are read, upright, as Pillow has it.
+
+    Transparent ones as well: what is behind them is for the caller to say.
+
+    Args:
+      path: the file.
+
+    Raises:
+      OSError: if the file can't be opened.
+      DataError: if it is no picture, cut short or damaged, one of several, or of
+        another mode; names the file.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        upright.load()
+        yield upright
+
+
 def read_class_mask(path: Path) -> np.ndarray:
     """A mask whose stored values are classes: grey of 8 bits, or palette indices.
 

@@ -62,7 +62,7 @@ class FitTraining:
     @classmethod
     def of(
         cls, model, data, *, epochs, batch_size, seed, loss, preprocessing, optimizer,
-        augment, names,
+        augment, names, known,
     ) -> FitTraining:  # fmt: skip
         """Checks the arguments, before anything is traced for long."""
         check_order(epochs, name="epochs", lowest=1)
@@ -86,10 +86,10 @@ class FitTraining:
         found = cls(
             module, data, settings, cross_entropy if loss is None else loss, optimizer,
             AugmentConfig() if augment is None else augment, preprocessing,
-            tuple(names), rhythm,
+            (), rhythm,
         )  # fmt: skip
         found.check(data, "train")
-        return found
+        return dataclasses.replace(found, names=found.checked_names(names, known))
 
     @property
     def digest(self) -> str:
@@ -123,11 +123,18 @@ class FitTraining:
                 f" {list(self.shape)}, but `model` gives {list(logits)}."
             )
         check_classes(data, logits[-1], name)
-        if self.names and len(self.names) != logits[-1]:
+
+    def checked_names(self, names: Any, known: Any) -> tuple[str, ...]:
+        """The names of the classes: given ones, or those of the data, if they fit."""
+        classes = self._logits()[-1]
+        if names is None:
+            return tuple(known) if len(known) == classes else ()
+        if len(names) not in (0, classes):
             raise ValueError(
-                f"`class_names` are {len(self.names)}, but `model` gives {logits[-1]}"
-                " scores: give as many."
+                f"`class_names` are {len(names)}, but `model` gives {classes} scores:"
+                " give as many."
             )
+        return tuple(names)
 
     def _logits(self) -> tuple[int, ...]:
         blank = jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)

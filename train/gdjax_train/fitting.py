@@ -89,7 +89,7 @@ def fit(
     training = FitTraining.of(
         model, check_data(train), epochs=epochs, batch_size=batch_size, seed=seed,
         loss=loss, preprocessing=preprocessing, optimizer=optimizer, augment=augment,
-        names=getattr(train, "class_names", ()) if class_names is None else class_names,
+        names=class_names, known=getattr(train, "classes", ()),
     )  # fmt: skip
     checked = None if validation is None else check_data(validation, "validation")
     if checked is not None:

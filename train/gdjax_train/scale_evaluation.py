@@ -89,6 +89,11 @@ def evaluate_scales(
         logits, per_scale = scores_of(
             module, variables, small, preprocessing, batch_size
         )
+        if logits.ndim != 2:
+            raise ValueError(
+                f"`model` gives logits of shape {logits.shape}: give a network that has"
+                " one class for each image."
+            )
         check_classes(data, logits.shape[-1], "images, labels")
         row["images"].append(len(small))
         row["accuracy"].append(float((logits.argmax(-1) == data.label).mean()))
@@ -130,7 +135,10 @@ def scores_of(
     preprocessing: Preprocessing,
     batch_size: int,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Logits [N, K] of images, and those of scale channels, [N, S, K], if any."""
+    """Logits [N, K] of images, and those of scale channels, [N, S, K], if any.
+
+    Of segmentations [N, H, W, K].
+    """
     variables = jax.device_put(variables)
     size = min(batch_size, len(images))
     found = []
@@ -151,11 +159,6 @@ def scores_of(
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _scores(module: AnyModule, preprocessing: Any, variables: Any, images: Any) -> Any:
     logits, aux = module.apply(variables, preprocessing(as_floats(images)))
-    if logits.ndim != 2:
-        raise ValueError(
-            f"`model` gives logits of shape {logits.shape}: give a network that has one"
-            " class for each image."
-        )
     per_scale = aux.get("per_scale") if isinstance(aux, dict) else None
     found = logits, per_scale
     return jax.tree.map(lambda y: y.astype(jnp.float32), found)
