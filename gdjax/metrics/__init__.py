@@ -1,16 +1,23 @@
-"""Measurement: scale covariance, generalisation over size factors, internal scales."""
+"""Measurement: covariance, generalisation over size factors, internal scales."""
 
 from gdjax.metrics.covariance import (
     assert_scale_covariant as assert_scale_covariant,
-    enlarge as enlarge,
-    fourier_resample as fourier_resample,
     scale_covariance_error as scale_covariance_error,
     scale_covariance_maps as scale_covariance_maps,
+)
+from gdjax.metrics.enlargement import (
+    enlarge as enlarge,
+    fourier_resample as fourier_resample,
 )
 from gdjax.metrics.generalisation import (
     accuracy_per_factor as accuracy_per_factor,
     scale_contributions as scale_contributions,
     scale_selection_histogram as scale_selection_histogram,
+)
+from gdjax.metrics.networks import (
+    assert_scale_invariant as assert_scale_invariant,
+    scale_channel_error as scale_channel_error,
+    scale_invariance_error as scale_invariance_error,
 )
 from gdjax.metrics.scale_density import (
     ScaleDensity as ScaleDensity,
@@ -39,4 +46,9 @@ from gdjax.metrics.tolerance import (
 from gdjax.metrics.tolerance_fit import (
     ToleranceFit as ToleranceFit,
     fit_tolerance as fit_tolerance,
+)
+from gdjax.metrics.translation import (
+    assert_translation_covariant as assert_translation_covariant,
+    assert_translation_invariant as assert_translation_invariant,
+    translation_covariance_error as translation_covariance_error,
 )

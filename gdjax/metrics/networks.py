@@ -1,0 +1,158 @@
+"""Are whole networks scale covariant and invariant? For their users' test suites.
+
+What a network of random weights attains (`benchmarks/network_covariance.py`) stands at
+`scale_channel_error`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from gdjax.metrics.covariance import worst_of
+from gdjax.metrics.enlargement import enlarge, floating_image, relative_l2
+
+
+def scale_channel_error(
+    net: Any, variables: Any, image: Any, *, factor: float
+) -> np.ndarray:
+    """Relative L2 difference, over the classes, of every scale channel's scores.
+
+      || F(E f; S sigma) - F(f; sigma) ||_2 / || F(f; sigma) ||_2
+
+    with E the enlargement of the image by S about its middle, and F(.; sigma) the
+    scores of the scale channel with base scale sigma. 0 for a scale covariant network.
+
+    Args:
+      net: `GaussDerNet` or `GaussDerResNet`, with any readout over space; or another
+        network with fields `sigmas` (px) and `ndim`, that `clone(sigmas=...)` takes to
+        other scales, and `per_scale` [B, S, K] in its second output.
+      variables: parameters and statistics, as for `net.apply`.
+      image: [(D,) (H,) W, C], floating point, best periodic (with `padding="wrap"`) or
+        windowed, and band-limited.
+      factor: S, > 0, finite; the sizes are rounded to whole pixels, and S with them.
+
+    Returns:
+      [S], float64: one error per scale channel, in the order of `net.sigmas`.
+
+    Raises:
+      TypeError: if `net` has no scale channels, or the image is not floating point.
+      ValueError: for an image that is empty or has other axes, or a factor that is not
+        positive and finite, leaves nothing, or differs between the axes.
+
+    The network runs in evaluation mode, compiled, with precision "highest". Large
+    biases of the last layer hide errors, as they are part of the scores.
+
+    [gaussdernet] (7)-(9) for the last layer; [gaussderresnet] (49).
+    """
+    if not all(hasattr(net, name) for name in ("sigmas", "ndim", "clone", "apply")):
+        raise TypeError(
+            f"`net` is of type {type(net).__name__}, without the fields `sigmas` and"
+            " `ndim` of a network of scale channels; `scale_covariance_error` takes any"
+            " function of image and sigma."
+        )
+    image = floating_image(image, net.ndim, others="DHW"[-net.ndim :] + "C")
+    large = enlarge(image, factor, ndim=net.ndim, centred=True)
+    ratio = large.shape[0] / image.shape[0]
+    at_large = net.clone(sigmas=tuple(ratio * sigma for sigma in net.sigmas))
+    found = _per_scale(at_large, variables, large.astype(image.dtype))
+    return relative_l2(found, _per_scale(net, variables, image), -1)
+
+
+def _per_scale(net: Any, variables: Any, image: np.ndarray) -> np.ndarray:
+    with jax.default_matmul_precision("highest"):
+        _, found = jax.jit(net.apply)(variables, image[None])
+    return np.asarray(found["per_scale"][0], np.float64)
+
+
+def scale_invariance_error(
+    predict: Callable[[np.ndarray], Any],
+    images: Any,
+    *,
+    factors: Sequence[float],
+    ndim: int = 2,
+) -> np.ndarray:
+    """Relative L2 change of pooled scores, over the classes, when images are rescaled.
+
+      || P(E f) - P(f) ||_2 / || P(f) ||_2
+
+    with E the enlargement by Fourier interpolation about the middle of the image.
+
+    Args:
+      predict: images [B, (D,) (H,) W, C] -> scores [B, K], of any framework; it gets
+        images of the dtype of `images`, and of other sizes.
+      images: [B, (D,) (H,) W, C], floating point, best periodic or windowed, and
+        band-limited: for factors below 1, at the reduced size.
+      factors: S, > 0, finite; the sizes are rounded to whole pixels.
+      ndim: spatial dimensions, 1 to 3.
+
+    Returns:
+      [F, B], float64: one error per factor and image.
+
+    Raises:
+      TypeError: if the images are not floating point, or a factor is not a number.
+      ValueError: if there are no factors, or one is not positive and finite, leaves
+        nothing, or differs between the axes; for images that are empty or have other
+        axes; if `predict` gives another shape than [B, K].
+
+    [gaussdernet] (10)-(12), [gaussderresnet] (47)-(48), measured.
+    """
+    images = batch_of(images, ndim)
+    if not np.size(factors):
+        raise ValueError(f"`factors={factors}` is empty; give at least one.")
+    many = np.moveaxis(images, 0, ndim)
+    large = []
+    for factor in np.ravel(factors).tolist():
+        one = enlarge(many, factor, ndim=ndim, centred=True)
+        large.append(np.moveaxis(one, ndim, 0).astype(images.dtype))
+    expected = scores_of(predict, images)
+    return np.stack([relative_l2(scores_of(predict, x), expected, -1) for x in large])
+
+
+def assert_scale_invariant(
+    predict: Callable[[np.ndarray], Any],
+    images: Any,
+    *,
+    factors: Sequence[float],
+    tolerance: float,
+    ndim: int = 2,
+) -> None:
+    """Asserts that every `scale_invariance_error` is at most `tolerance`.
+
+    For tests of your own networks; arguments as there. A network with finitely many
+    scale channels is invariant for images whose decisive channels are neither among the
+    first nor among the last: [gaussdernet] sec. 3.2.
+
+    Raises:
+      AssertionError: naming the worst factor, image and error.
+      TypeError, ValueError: as `scale_invariance_error`.
+
+    [gaussdernet] (10)-(12), [gaussderresnet] (47)-(48).
+    """
+    errors = scale_invariance_error(predict, images, factors=factors, ndim=ndim)
+    if not np.all(errors <= tolerance):
+        factor, image = worst_of(errors)
+        raise AssertionError(
+            f"the scores change by {errors[factor, image]:.2e} at factor"
+            f" {np.ravel(factors)[factor]:g} (image {image}), more than the tolerance"
+            f" {tolerance:.2e}."
+        )
+
+
+def batch_of(images: Any, ndim: int) -> np.ndarray:
+    """Returns `images` as an array if it is [B, (D,) (H,) W, C] of floats. gdjax."""
+    others = "B" + "DHW"[-ndim:] + "C" if ndim in (1, 2, 3) else None
+    return floating_image(images, ndim, others=others, name="images")
+
+
+def scores_of(predict: Any, images: np.ndarray) -> np.ndarray:
+    """Returns what `predict` says, [B, K] float64; ValueError otherwise. gdjax."""
+    found = predict(images)
+    shape = "a tuple" if isinstance(found, tuple) else f"shape {np.shape(found)}"
+    if isinstance(found, tuple) or np.ndim(found) != 2 or len(found) != len(images):
+        raise ValueError(
+            f"`predict` returned {shape} for {len(images)} images; it must return the"
+            " scores [B, K] alone, such as `lambda x: net.apply(variables, x)[0]`."
+        )
+    return np.asarray(found, np.float64)
