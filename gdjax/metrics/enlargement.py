@@ -47,7 +47,8 @@ def fourier_resample(
     # All but the mean and Nyquist's frequency stand for two, +f and -f.
     twice = 2 - np.isin(frequency, (0, old / 2))
     waves = twice * np.exp(2j * np.pi / old * np.outer(position, frequency))
-    return np.moveaxis(np.tensordot(waves, spectrum, axes=(1, 0)).real, 0, axis)
+    found = np.real(np.tensordot(waves, spectrum, axes=(1, 0)))
+    return np.moveaxis(found, 0, axis)
 
 
 def enlarge(

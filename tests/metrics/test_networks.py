@@ -108,6 +108,17 @@ def test_every_scale_channel_is_covariant(x64, name, fields):
     assert errors.shape == (2,) and 0 < errors.max() <= ROUNDING
 
 
+class Halfway(GaussDerNet):
+    def levels(self, sigma):
+        return [sigma, sigma, 1.0]
+
+
+def test_a_layer_whose_scale_does_not_follow_is_found(x64):
+    net = Halfway(widths=(4, 4), **EXACT | {"sigmas": (1.0,)})
+    errors = scale_channel_error(net, variables_of(net), waves(35, 35)[0], factor=STEP)
+    assert errors[0] > 0.01
+
+
 def test_scores_move_by_one_scale_channel_when_images_grow_by_one_step(scores):
     # [gaussdernet] (11)-(12), [gaussderresnet] (49): M' = M.
     small, large = scores
