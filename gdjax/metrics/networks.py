@@ -148,8 +148,9 @@ def assert_scale_invariant(
     """Asserts that every `scale_invariance_error` is at most `tolerance`.
 
     For tests of your own networks; arguments as there. A network with finitely many
-    scale channels is invariant for images whose decisive channels are neither among the
-    first nor among the last: [gaussdernet] sec. 3.2.
+    scale channels, at the ratio of `factors` or a root of it, is invariant for images
+    whose decisive channels are not among those at the ends ([gaussdernet] sec. 3.2), up
+    to what the table at `scale_channel_error` says.
 
     Raises:
       AssertionError: naming the worst factor, image and error.
