@@ -11,16 +11,13 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.console import Console
-from rich.table import Table
 
-from gdjax.data.builder import ScaleBuilder
+import gdjax
+from gdjax.data.listing import print_sets, where
 from gdjax.data.loading import class_names, load_at_factor, test_factors
-from gdjax.data.preparing import BUILDERS, find_prepared, prepare
+from gdjax.data.preparing import prepare
 from gdjax.extras import MissingExtra
 
-
-_FILE_WIDTH = 150
 
 Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
@@ -32,16 +29,7 @@ class List:
 
     def run(self) -> None:
         """Prints the table."""
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=_FILE_WIDTH)
-        table = Table(
-            "name", "image", "splits", "factors", "source", "prepared", show_lines=True
-        )
-        for name, builder in BUILDERS.items():
-            configs = [f"/{c}" for c in builder.builder_configs if c != "default"]
-            table.add_row(f"{name}\n{' '.join(configs)}", *_cells(builder))
-        console.print(table)
+        print_sets()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,10 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
       SystemExit: from the parser, with code 2 for wrong arguments and 0 for --help.
     """
+    if "--version" in (sys.argv[1:] if argv is None else argv):
+        print(f"gdjax-data {gdjax.__version__}")
+        return 0
     command = tyro.cli(
         Command,  # type: ignore
         prog="gdjax-data",
-        description="Rescaled image data sets.",
+        description=f"Rescaled image data sets; {where()}.",
         args=argv,
     )
     try:
@@ -152,36 +143,10 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error.strerror if ours else error).split())  # type: ignore
 
 
-def _cells(builder: type[ScaleBuilder]) -> tuple[str, ...]:
-    """Image size, splits, factors, source, prepared configs."""
-    factors = builder.test_factors()
-    plain = [name for name in builder.SPLITS if not name.startswith("test_scale_")]
-    if factors:
-        plain.append(f"test_scale_* ({len(factors)})")
-    ladder = f"{factors[0]:g} ... {factors[-1]:g}" if factors else "1"
-    prepared = [c for c in builder.builder_configs if find_prepared(builder, c)]
-    ready = ", ".join(prepared) or "no"
-    return _image_sizes(builder), ", ".join(plain), ladder, builder.SOURCE, ready
-
-
 def _grey(masks: np.ndarray, classes: int) -> np.ndarray:
     """Masks [N, H, W] as images [N, H, W, 1]: the higher the class, the lighter."""
     shades = masks * np.uint8(min(20, 240 // max(1, classes - 1)))
     return np.where(masks == 255, np.uint8(255), shades)[..., None]
-
-
-def _image_sizes(builder: type[ScaleBuilder]) -> str:
-    """Such as "28x28" or "64x64 RGB"; a line for each size of subsets or configs."""
-    colour = " RGB" if builder.CHANNELS == 3 else ""
-    subsets = dict.fromkeys(subset for subset, _ in builder.SPLITS.values())
-    sizes = {sub: "{}x{}".format(*builder.image_shape(sub)) for sub in subsets}
-    if len(set(sizes.values())) == 1:
-        subset, *_ = subsets
-        configs = builder.builder_configs
-        shapes = [builder.image_shape(subset, config=config) for config in configs]
-        sides = dict.fromkeys("{}x{}".format(*shape) for shape in shapes)
-        return "\n".join(side + colour for side in sides)
-    return "\n".join(f"{subset} {size}{colour}" for subset, size in sizes.items())
 
 
 if __name__ == "__main__":

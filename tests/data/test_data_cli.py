@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from rich.console import Console
 
+import gdjax
 from gdjax.data import BUILDERS
 from gdjax.data.cli import _grey, main
+from gdjax.data.listing import print_sets
+from gdjax.data.preparing import prepared_root
 
 
 def test_list_names_all_sets_and_what_is_prepared(capsys):
@@ -19,6 +25,32 @@ def test_list_names_all_sets_and_what_is_prepared(capsys):
     assert "rescaled_digits/tiny/1.0.0" in capsys.readouterr().out
     main(["list"])
     assert capsys.readouterr().out.count(" no ") == len(BUILDERS) - 1
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 139, 140, 200])
+def test_names_are_never_cut(width):
+    console = Console(file=io.StringIO(), width=width)
+    print_sets(console)
+    words = console.file.getvalue().split()
+    for name, builder in BUILDERS.items():
+        assert name in words
+        configs = [f"/{c}" for c in builder.builder_configs if c != "default"]
+        assert set(configs) <= set(words)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", ["40", "80"])
+def test_list_is_as_narrow_as_asked_for(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", width)
+    assert main(["list"]) == 0
+    *lines, where = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    assert "TFDS_DATA_DIR" in where and str(prepared_root()) in where
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"gdjax-data {gdjax.__version__}\n"
 
 
 def test_show_writes_a_sheet_and_leaves_nothing_else(tmp_path, capsys, write_idx):

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+import gdjax
 from gdjax_train import __main__ as command, evaluate, run_folder
 from gdjax_train.recipe import Recipe
 
@@ -31,7 +32,6 @@ def test_help_lists_the_recipes_without_importing_all():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "rescaled_digits [default]" in done.stdout
-    assert "gaussdernet_mnist_large_scale" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,13 @@ def test_help_names_the_families(capsys):
         command.main(["rescaled_digits", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "--model.family" in text and "njet_allcnn" in text
+
+
+@pytest.mark.parametrize("script", [command, evaluate], ids=["train", "evaluate"])
+def test_the_version(script, capsys):
+    assert script.main(["--version"]) == 0
+    name, version = capsys.readouterr().out.split()
+    assert name.startswith("gdjax-") and version == gdjax.__version__
 
 
 def test_a_mistyped_flag_gets_a_hint(capsys):
@@ -165,7 +172,9 @@ def test_ctrl_c_says_how_to_continue(run, capsys, monkeypatch):
 
     monkeypatch.setattr(command, "_train_and_evaluate", interrupt)
     assert command.main(["--resume", run[0]]) == 130
-    assert "--resume" in lines(capsys)[-1]
+    assert lines(capsys)[-1] == f"  gdjax-train --resume {run[0]}"
+    assert command.main(["--resume", run[0], "--data-dir", "elsewhere"]) == 130
+    assert lines(capsys)[-1].endswith(f"--resume {run[0]} --data-dir elsewhere")
 
 
 def test_evaluate_takes_choices(stand_in, one_net, open_run, capsys):
@@ -173,5 +182,10 @@ def test_evaluate_takes_choices(stand_in, one_net, open_run, capsys):
     session.train()
     path = str(session.run.path)
     assert evaluate.main([path, "--factors", "1", "2", "--sigmas", "1", "2", "4"]) == 0
-    assert "3 channels, max" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"gdjax {gdjax.__version__} on cpu x ")
+    assert "3 channels, max" in said
+    _, _, names = said.partition(f"written in {path}:\n")
+    assert "evaluation.json" in names.split() and len(names.split()) > 1
+    assert all((session.run.path / name).exists() for name in names.split())
     assert session.run.read_json("evaluation.json")["factors"] == [1.0, 2.0]

@@ -6,12 +6,14 @@ import dataclasses
 import sys
 import typing
 from collections.abc import Sequence
+from typing import Any
 
+import gdjax
 from gdjax.models import FAMILIES
 from gdjax.models.families import family_of
 from gdjax.models.names import unknown
 
-from . import recipes, require_packages
+from . import help_texts, recipes, require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
 from .folders import with_absolute_folder
@@ -22,17 +24,6 @@ if typing.TYPE_CHECKING:
     from .run_folder import RunFolder
 
 
-USAGE = """usage: gdjax-train [RECIPE] [--seed S] [--epochs N] [--out DIR] ...
-       gdjax-train --resume RUN_DIR
-
-Train the networks of a recipe, evaluate them at every size factor and draw the
-curves. The flags of a recipe: gdjax-train RECIPE --help
-
-recipes:"""
-FAMILY = f"""Another family of networks, whose fields are then those of --model:
---model.family, one of {", ".join(FAMILIES)}."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script gdjax-train; returns the exit code."""
     return run_script("gdjax-train", _main, argv)
@@ -41,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> None:
     rest, resume = split_option(arguments, "--resume", "the folder of a run")
     if resume is None and rest[:1] in (["-h"], ["--help"]):
-        print(overview())
+        print(help_texts.overview())
+        return
+    if "--list-ablations" in rest:
+        print(help_texts.list_ablations(split_name(rest)[0]))
         return
     require_packages()
     name, flags = split_name(rest)
@@ -51,21 +45,23 @@ def _main(arguments: list[str]) -> None:
         return
     name = name or recipes.DEFAULT
     entry = recipes.find(name)
-    recipe = parse(entry.recipe, flags, name=name, description=entry.description)
+    description = help_texts.description(name)
+    recipe = parse(entry.recipe, flags, name=name, description=description)
 
     # Only now: a mistyped flag should not wait for all of it.
-    from . import data, run_folder
+    from . import data, interruption, run_folder
     from .validation import validate
 
     validate(recipe)
     run_folder.require_new(recipe.out)
     data.require(recipe)
     run = run_folder.create(name, recipe, command=command, out=recipe.out)
-    _train_and_evaluate(run, recipe, command)
+    with interruption.resumable(run, recipe):
+        _train_and_evaluate(run, recipe, command)
 
 
 def _resume(path: str, name: str | None, flags: list[str], command: str) -> None:
-    from . import run_folder
+    from . import interruption, run_folder
     from .recipe_files import differences
 
     run, own_name, recipe = run_folder.open_run(path)
@@ -75,13 +71,15 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
             f"{path} is a run of {own_name!r}, not of {name!r}: "
             "leave the recipe out, or start a new run"
         )
-    wanted = parse(recipe, flags, name=own_name, description="")
+    description = help_texts.description(own_name)
+    wanted = parse(recipe, flags, name=own_name, description=description)
     if type(wanted.model) is not type(recipe.model):
         raise UserError(
             f"a resumed run keeps its family of networks, {family_of(recipe.model)}: "
             "leave --model.family out, or start a new run"
         )
     # The data may have moved; whether they are the same is checked by digest.
+    moved = wanted.data_dir if wanted.data_dir != recipe.data_dir else None
     recipe = dataclasses.replace(recipe, data_dir=wanted.data_dir)
     changed = differences(recipe, wanted)
     if changed:
@@ -91,18 +89,21 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
         )
     for change in run_folder.compare_versions(run, recipe.precision):
         print(f"since the run began: {change}; its bits may come out differently")
-    _train_and_evaluate(run, recipe, command)
+    with interruption.resumable(run, recipe, data_dir=moved):
+        _train_and_evaluate(run, recipe, command)
 
 
 def _train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
-    from rich.console import Console
+    from . import alarms, evaluation, loop, run_folder, scale_table, tables
+    from .progress import open_console, say
+    from .trials import trials
 
-    from . import evaluation, loop, run_folder, scale_table, tables
-    from .log import say
-
-    console = Console()
-    say(console, f"run folder {run.path}")
-    with run_folder.locked(run):
+    console = open_console()
+    say(console, f"gdjax {gdjax.__version__} on {run_folder.devices()}")
+    phases = sum(len(trial.phases) for trial in trials(recipe))
+    count = f"{phases} training{'' if phases == 1 else 's'} and the evaluation"
+    say(console, f"run folder {run.path}: {count}")
+    with run_folder.locked(run), alarms.quiet():
         loop.train(run, recipe, console)
         result = run.read_json("evaluation.json")
         # Older results of networks without scale channels had other fields.
@@ -160,12 +161,16 @@ def parse(recipe: Recipe, flags: list[str], *, name: str, description: str) -> R
     flags, family = split_option(flags, "--model.family", "a family of networks")
     if family is not None:
         recipe = in_family(recipe, family)
+    prog = f"gdjax-train {name}"
+    if {"-h", "--help"} & set(flags):
+        common = help_texts.common_options(recipe)
+        kind: Any = type(common)
+        tyro.cli(
+            kind, default=common, args=["--help"], prog=prog, description=description
+        )
+    flags = ["--help" if flag == "--help-all" else flag for flag in flags]
     parsed = tyro.cli(
-        Recipe,
-        default=recipe,
-        args=flags,
-        prog=f"gdjax-train {name}",
-        description=f"{description}\n\n{FAMILY}",
+        Recipe, default=recipe, args=flags, prog=prog, description=description
     )
     return with_absolute_folder(parsed)
 
@@ -178,16 +183,6 @@ def in_family(recipe: Recipe, family: str) -> Recipe:
         raise unknown("family in `model.family`", family, FAMILIES, error=UserError)
     model = as_family(recipe.model, FAMILIES[family])
     return dataclasses.replace(recipe, model=model)
-
-
-def overview() -> str:
-    """What `gdjax-train --help` prints."""
-    lines = [USAGE]
-    for name, entry in recipes.RECIPES.items():
-        summary = entry.description.splitlines()[0]
-        default = " [default]" if name == recipes.DEFAULT else ""
-        lines.append(f"  {name}{default}\n      {summary}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

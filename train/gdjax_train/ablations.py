@@ -124,22 +124,20 @@ def _rate(rate: float) -> Ablation:
     return ablation
 
 
-def _njet(**values: Any) -> Ablation:
+def _njet(words: str, **values: Any) -> Ablation:
     def ablation(recipe: Recipe) -> Recipe:
         njet = with_fields(vars(recipe.model)["njet"], **values)
         return _replace(recipe, "model", njet=njet)
 
-    ablation.__doc__ = "N-Jet layers with " + ", ".join(
-        f"{name}={value}" for name, value in values.items()
-    )
+    ablation.__doc__ = words
     return ablation
 
 
-def _model(**values: Any) -> Ablation:
+def _model(words: str, **values: Any) -> Ablation:
     def ablation(recipe: Recipe) -> Recipe:
         return _replace(recipe, "model", **values)
 
-    ablation.__doc__ = ", ".join(f"{name}={value}" for name, value in values.items())
+    ablation.__doc__ = words
     return ablation
 
 
@@ -175,6 +173,7 @@ def up_to(high: float) -> Ablation:
         data = dataclasses.replace(recipe.data, scales=scales)
         return dataclasses.replace(recipe, data=data)
 
+    ablation.__doc__ = f"Sizes on the canvas are drawn up to {high:g}."
     return ablation
 
 
@@ -199,16 +198,31 @@ def _baseline(equal: Any) -> Ablation:
     return ablation
 
 
-LEARNED = "isr", "spacings", "direct"
+LEARNED = {
+    "isr": "The internal scale range is learned.",
+    "spacings": "Each spacing of internal scales is learned.",
+    "direct": "Each internal scale is learned.",
+}
+SHARING = {
+    "input": "A learned sigma for each input channel.",
+    "output": "A learned sigma for each output channel.",
+    "group": "A learned sigma for each group of channels.",
+}
 RATES = ("0.001", "0.003", "0.006", "0.01")
 LAYERS: dict[str, Ablation] = {
-    **{f"sigma{sigma}": _njet(sigma=float(sigma)) for sigma in ("0.5", "1", "2", "4")},
-    "fixed-sigma": _njet(learn_sigma=False),
-    **{f"per-{name}": _njet(sharing=name) for name in ("input", "output", "group")},
-    "full-size": _njet(subsampling="none"),
-    "published": _njet(subsampling="published"),
-    "safe": _njet(subsampling="safe"),
-    **{f"r{r}": _njet(r=float(r)) for r in (2, 4, 6)},
+    **{
+        f"sigma{sigma}": _njet(f"N-Jets start at {sigma} px.", sigma=float(sigma))
+        for sigma in ("0.5", "1", "2", "4")
+    },
+    "fixed-sigma": _njet("The sigma of N-Jets isn't learned.", learn_sigma=False),
+    **{f"per-{name}": _njet(words, sharing=name) for name, words in SHARING.items()},
+    "full-size": _njet("No subsampling of feature maps.", subsampling="none"),
+    "published": _njet("The network's published subsampling.", subsampling="published"),
+    "safe": _njet("Feature maps as small as sigmas allow.", subsampling="safe"),
+    **{
+        f"r{r}": _njet(f"Safe subsampling with r = {r} px.", r=float(r))
+        for r in (2, 4, 6)
+    },
 }
 ABLATIONS: dict[str, Ablation] = {
     "zero-order": zero_order,
@@ -219,26 +233,36 @@ ABLATIONS: dict[str, Ablation] = {
     "plain": plain,
     "dss": dss,
     "disco": disco,
-    **{f"order{order}": _model(order=order) for order in range(1, 6)},
+    **{
+        f"order{order}": _model(f"Derivatives up to order {order}.", order=order)
+        for order in range(1, 6)
+    },
     **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
     **LAYERS,
     **{f"rate{rate}": _rate(float(rate)) for rate in RATES},
-    "no-interaction": _model(interaction=False),
-    "no-scale-dropout": _model(scale_dropout=0.0),
+    "no-interaction": _model("No layers that mix levels.", interaction=False),
+    "no-scale-dropout": _model("No dropout of levels or channels.", scale_dropout=0.0),
     "same-parameters": _baseline("parameters"),
     "same-channels": _baseline("channels"),
-    "fixed-scales": _model(learned=None),
-    "range-form": _model(form="range"),
-    **{f"learned-{name}": _model(learned=name) for name in LEARNED},
-    "unpruned": _model(prune=False),
+    "fixed-scales": _model("Internal scales aren't learned.", learned=None),
+    "range-form": _model("ISR = 1 + gamma^2, formula (6).", form="range"),
+    **{
+        f"learned-{name}": _model(words, learned=name)
+        for name, words in LEARNED.items()
+    },
+    "unpruned": _model("No internal scale goes out of use.", prune=False),
     "max": _pooled_by("max"),
     "logsumexp": _pooled_by("logsumexp"),
     "mean": _pooled_by("mean"),
 }
 # Names that end in a number, as "isr-4.76".
 NUMBERED: dict[str, Callable[[float], Ablation]] = {
-    "isr-": lambda number: _model(isr=number),
-    "sigma-basis-": lambda number: _model(sigma=number),
+    "isr-": lambda isr: _model(
+        f"Internal scale range {isr:g} (at the start).", isr=isr
+    ),
+    "sigma-basis-": lambda sigma: _model(
+        f"Finest internal scale {sigma:g} px (at the start).", sigma=sigma
+    ),
     "up-to-": up_to,
 }
 

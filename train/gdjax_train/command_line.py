@@ -8,6 +8,8 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
+import gdjax
+
 from .errors import UserError
 
 
@@ -36,6 +38,9 @@ def run_script(
       Exit code: 0, 2 for a user's mistake (after one line on stderr), 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--version" in arguments:
+        print(f"{name} {gdjax.__version__}")
+        return 0
     try:
         body(arguments)
     except UserError as error:
@@ -53,8 +58,9 @@ def run_script(
             raise
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted; continue with --resume", file=sys.stderr)
+    except KeyboardInterrupt as interrupted:
+        words = str(interrupted) or "interrupted before there was a result"
+        print(f"\n{name}: {words}", file=sys.stderr)
         return 130
     return 0
 

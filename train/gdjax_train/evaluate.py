@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+import gdjax
+
 from . import require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
@@ -97,14 +99,14 @@ def _main(arguments: list[str]) -> None:
     )
 
     # Only now: a mistyped flag should not wait for all of it.
-    from rich.console import Console
-
-    from . import evaluation, run_folder, scale_table, tables
+    from . import alarms, evaluation, run_folder, scale_table, tables
+    from .progress import open_console, say
 
     run, _, recipe = run_folder.open_run(request.run_dir)
     if request.data_dir is not None:
         recipe = dataclasses.replace(recipe, data_dir=request.data_dir)
-    console = Console()
+    console = open_console()
+    say(console, f"gdjax {gdjax.__version__} on {run_folder.devices()}")
     trained = recipe.model.sigmas if recipe.model.scale_channels else ()
     if request.test_images is not None and request.test_images < 1:
         raise UserError(f"`test_images={request.test_images}`: expected at least 1")
@@ -118,9 +120,13 @@ def _main(arguments: list[str]) -> None:
         name=checked_name(request.name),
     )
     command = as_typed("gdjax-evaluate", arguments)
-    result = evaluation.evaluate(run, recipe, choices, console, command=command)
+    with alarms.quiet():
+        result = evaluation.evaluate(run, recipe, choices, console, command=command)
     tables.print_scores(console, result)
     scale_table.print_ranges(console, result)
+    say(console, f"written in {run.path}:")
+    for name in dict.fromkeys(run.written):
+        say(console, f"  {name}")
 
 
 def checked_name(name: str) -> str:

@@ -17,7 +17,7 @@ from .data import TrainingData, factors as test_factors, load_test, source
 from .drawn import has_drawn_sizes, load_drawn
 from .errors import UserError
 from .figures import Candidate
-from .log import say
+from .progress import EvaluationProgress, say, waiting
 from .recipe import Pooling, Recipe
 from .resolution import Plans
 from .run_folder import RunFolder, versions
@@ -84,11 +84,13 @@ def evaluate(
         **versions(recipe.precision),
     }
     prefix = "" if choices.name == "evaluation" else f"{choices.name}_"
-    figures.write_all(run, result, rows, prefix=prefix)
-    if choices.figures == "all":
-        if not any(candidate.network.sigmas for candidate in candidates):
-            say(console, "no activation maps, no filters: there are no scale channels")
-        insight.write_all(run, recipe, candidates, prefix=prefix)
+    all_figures = choices.figures == "all"
+    if all_figures and not any(each.network.sigmas for each in candidates):
+        say(console, "no activation maps, no filters: there are no scale channels")
+    with waiting(console, "drawing the figures"):
+        figures.write_all(run, result, rows, prefix=prefix)
+        if all_figures:
+            insight.write_all(run, recipe, candidates, prefix=prefix)
     if text := scale_table.markdown(result):
         run.write_bytes(f"{prefix}internal_scales.md", text.encode())
     # Last: an evaluation that is there is a whole one.
@@ -215,17 +217,23 @@ def _rows(
         for pooling in poolings if several else (None,):
             rows.append(Row.empty(candidate, pooling))
     limit = choices.test_images or recipe.data.test_images
-    say(console, f"evaluating {len(candidates)} networks at {len(factors)} sizes")
+    tested = [source(each.trial, "test") for each in candidates]
+    names = [f"{len(candidates)} networks", f"{len(factors)} sizes"]
+    title = " at ".join(n.removesuffix("s" * n.startswith("1 ")) for n in names)
+    total = len(factors) * len(tested) + sum(map(has_drawn_sizes, tested))
     # Each once, in order: distributions of sizes have none of their own.
-    sources = dict.fromkeys(source(each.trial, "test") for each in candidates)
-    with console.status("") as status:
+    sources = dict.fromkeys(tested)
+    with EvaluationProgress(console, f"evaluating {title}", total=total) as bar:
         for factor in factors:
             for own in sources:
-                status.update(f"size factor {factor:.3g}")
-                data = load_test(own, factor, data_dir=recipe.data_dir, limit=limit)
-                score_all(rows, own, data, recipe.eval_batch_size, shown=factor == 1)
+                bar.size = f"size factor {factor:.3g}"
+                with bar.during(f"reading images, {bar.size}"):
+                    data = load_test(own, factor, data_dir=recipe.data_dir, limit=limit)
+                score_all(
+                    rows, own, data, recipe.eval_batch_size, shown=factor == 1, bar=bar
+                )
         for own in filter(has_drawn_sizes, sources):
-            status.update("drawn size factors")
+            bar.size = "drawn size factors"
             data = load_drawn(own, data_dir=recipe.data_dir, limit=limit)
-            score_drawn(rows, own, data, recipe.eval_batch_size)
+            score_drawn(rows, own, data, recipe.eval_batch_size, bar=bar)
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
@@ -171,8 +172,10 @@ class FitTraining:
             restored = checkpoints.restore(abstract(self.fresh_state))
         return (0, self.fresh_state()) if restored is None else restored
 
-    def advance(self, state: State, watcher: Watcher, *, start: int) -> State:
-        """Steps from `start` to the last."""
+    def advance(
+        self, state: State, watcher: Watcher, *, start: int, first: Any, stopped: Any
+    ) -> State:
+        """Steps from `start` to the last; the first within the context `first()`."""
 
         def mean_loss(logits: jax.Array, batch: Batch) -> jax.Array:
             each = self.loss(logits.astype(jnp.float32), jnp.asarray(batch.label))
@@ -189,11 +192,15 @@ class FitTraining:
         )  # fmt: skip
         size, seed = self.settings["batch_size"], self.settings["seed"]
         indices = batch_indices(len(self.data.label), size, seed=seed)
+
+        def take_step(state: State, batch: Batch, done: int) -> Any:
+            with first() if done == start else contextlib.nullcontext():
+                return step(state, batch)
+
         return run_steps(
-            lambda state, batch, _: step(state, batch),
-            state,
+            take_step, state,
             batches(self.data, indices, start=start, stop=self.rhythm.steps),
-            watcher, start=start, rhythm=self.rhythm,
+            watcher, start=start, rhythm=self.rhythm, stopped=stopped,
         )  # fmt: skip
 
     def fitted(self, state: State, history: list[dict[str, Any]]) -> Fitted:

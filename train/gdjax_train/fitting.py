@@ -21,8 +21,9 @@ from .checkpoints import Checkpoints
 from .errors import UserError
 from .fit_training import FORMAT, FitTraining
 from .fitted import Fitted
-from .log import Progress, say
+from .interruption import between_steps
 from .own_data import OwnData, check_data
+from .progress import Progress, open_console, say
 from .run_folder import RunFolder, locked, versions
 from .step import Metrics, State
 from .stepping import mean_metrics
@@ -94,7 +95,7 @@ def fit(
     checked = None if validation is None else check_data(validation, "validation")
     if checked is not None:
         training.check(checked, "validation")
-    console = Console(quiet=not progress)
+    console = open_console() if progress else Console(quiet=True)
     with _folder(out, training) as folder, contextlib.ExitStack() as stack:
         history = _History(folder, on_row)
         checkpoints = None
@@ -110,9 +111,12 @@ def fit(
         history.rewind(step)
         if step < training.rhythm.steps:
             bar = Progress(console, "fit", start=step, steps=training.rhythm.steps)
-            with bar:
+            with bar, between_steps(bar.stopping) as wish:
                 watcher = _Watcher(training, checked, history, bar, checkpoints)
-                state = training.advance(state, watcher, start=step)
+                state = training.advance(
+                    state, watcher, start=step, first=bar.compiling,
+                    stopped=lambda: wish.made,
+                )  # fmt: skip
     return training.fitted(state, history.rows)
 
 
@@ -154,7 +158,8 @@ class _Watcher:
     def end_epoch(self, done: int, state: State) -> None:
         if self.validation is None:
             return
-        found = self.training.fitted(state, []).evaluate_data(self.validation)
+        with self.bar.during("classifying the validation images"):
+            found = self.training.fitted(state, []).evaluate_data(self.validation)
         self._note(done, {f"validation_{name}": each for name, each in found.items()})
         self._began = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What a training says: rows of metrics.jsonl, a bar on terminals, lines elsewhere."""
+"""What a training notes: rows of metrics.jsonl, and of TensorBoard."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from typing import Any
 
 import numpy as np
 import optax
-from rich import progress as bars
-from rich.console import Console
 
 from .errors import UserError
+from .progress import Progress as Progress, say as say
 from .run_folder import RunFolder
 from .step import Metrics, State
 from .stepping import mean_metrics
 from .trials import Phase, Trial
-
-
-# Between two lines where there is no bar.
-LINE_SECONDS = 5.0
-
-
-def say(console: Console, text: str) -> None:
-    """A line for the user."""
-    console.print(text, highlight=False, soft_wrap=True)
 
 
 class Log:
@@ -146,67 +136,3 @@ def _tensorboard(run: RunFolder, trial: Trial, phase: Phase, start: int) -> Any:
         ) from None
     folder = run.path / "tensorboard" / f"{trial.slug}-{phase.name}"
     return tensorboardX.SummaryWriter(str(folder), purge_step=start + 1)
-
-
-class Progress:
-    """Progress of one phase; use as a context manager."""
-
-    def __init__(self, console: Console, title: str, *, start: int, steps: int):
-        """A bar from step `start` to `steps`.
-
-        Args:
-          console: to print on.
-          title: of the phase.
-          start: steps done before.
-          steps: of the whole phase.
-        """
-        self._console = console
-        self._title = title
-        self._start, self._steps = start, steps
-        self._began = self._said = time.monotonic()
-        self._bar: bars.Progress | None = None
-        if console.is_terminal:
-            self._bar = bars.Progress(
-                bars.TextColumn("{task.description}"),
-                bars.BarColumn(),
-                bars.MofNCompleteColumn(),
-                bars.TextColumn("{task.fields[text]}"),
-                bars.TimeRemainingColumn(),
-                console=console,
-            )
-            self._task = self._bar.add_task(
-                title, total=steps, completed=start, text=""
-            )
-
-    def __enter__(self) -> Progress:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
-
-    def update(self, step: int, *, loss: float, accuracy: float, speed: float) -> None:
-        """Show the state after a step.
-
-        Args:
-          step: steps done.
-          loss: mean since the last call.
-          accuracy: mean since the last call, 0..1.
-          speed: examples per second.
-        """
-        text = f"loss {loss:.4f}  accuracy {accuracy:6.1%}  {speed:,.0f} images/s"
-        if self._bar:
-            self._bar.update(self._task, completed=step, text=text)
-            return
-        now = time.monotonic()
-        if step < self._steps and now - self._said < LINE_SECONDS:
-            return
-        self._said = now
-        left = (now - self._began) / (step - self._start) * (self._steps - step)
-        self._console.print(
-            f"{self._title}  step {step}/{self._steps}  {text}  {left:.0f} s left",
-            highlight=False,
-            soft_wrap=True,
-        )

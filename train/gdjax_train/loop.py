@@ -15,9 +15,11 @@ from .batch import Batch, batch_indices, batches
 from .checkpoints import Checkpoints, is_full_disk
 from .data import TrainingData
 from .errors import UserError
-from .log import Log, Progress, best_before, say
+from .interruption import between_steps
+from .log import Log, best_before
 from .losses import class_weights, make_loss
 from .phases import PhaseTraining
+from .progress import Progress, say, waiting
 from .recipe import Recipe
 from .run_folder import RunFolder
 from .step import Metrics, State, compile_step, evaluated_variables
@@ -42,7 +44,8 @@ def train(run: RunFolder, recipe: Recipe, console: Console) -> None:
         finished: dict[str, Any] = {}
         for phase in trial.phases:
             start = finished[phase.start] if phase.start else None
-            training = PhaseTraining.of(run, data, trial, phase)
+            with waiting(console, "reading the images"):
+                training = PhaseTraining.of(run, data, trial, phase)
             finished[phase.name] = _train_phase(training, data, console, start)
             path = run.weights(trial.slug, phase.name)
             if not path.exists():
@@ -63,7 +66,8 @@ def _train_phase(
         if restored is None:
             if begun:
                 say(console, f"{title}: no usable checkpoint, starts anew")
-            restored = 0, training.fresh_state(start)
+            with waiting(console, f"{title}: compiling the initial weights"):
+                restored = 0, training.fresh_state(start)
         step, state = restored
         if step == training.steps:
             say(console, f"{title}: finished before")
@@ -78,7 +82,8 @@ def _train_phase(
                 raise
             raise UserError(
                 f"no space left on the disk for {run.path}; "
-                f"{checkpoints.last_good()}; free some space and continue with --resume"
+                f"{checkpoints.last_good()}; free some space and continue with "
+                f"gdjax-train --resume {run.path}"
             ) from error
     return evaluated_variables(state)
 
@@ -93,7 +98,6 @@ def _advance(
 ) -> State:
     """Steps from `start` to the last, with rows and checkpoints on the way."""
     recipe, examples = training.trial.recipe, data.train(training.trial)
-    take_step = _Step(training, examples.label)
     log = Log(
         training.run, training.trial, training.phase, epoch=training.epoch, start=start,
         rates=training.rates,
@@ -108,16 +112,22 @@ def _advance(
     with (
         contextlib.closing(log),
         Progress(console, training.title, start=start, steps=training.steps) as bar,
+        between_steps(bar.stopping) as stop,
     ):
+        take_step = _Step(training, examples.label, bar)
         watcher = _Watcher(training, data, take_step, log, bar, checkpoints)
-        return run_steps(take_step, state, coming, watcher, start=start, rhythm=rhythm)
+        return run_steps(
+            take_step, state, coming, watcher, start=start, rhythm=rhythm,
+            stopped=lambda: stop.made,
+        )  # fmt: skip
 
 
 class _Step:
     """The compiled step, compiled anew where a plan asks for another network."""
 
-    def __init__(self, training: PhaseTraining, labels: Any):
+    def __init__(self, training: PhaseTraining, labels: Any, bar: Progress):
         self._training, self._plans = training, training.plans()
+        self._bar = bar
         self._loss = make_loss(
             training.trial.recipe.loss, class_weights(training.trial.recipe, labels)
         )
@@ -126,6 +136,7 @@ class _Step:
 
     def __call__(self, state: State, batch: Batch, step: int) -> Any:
         training, recipe = self._training, self._training.trial.recipe
+        compiling: Any = contextlib.nullcontext()
         # Checkpoints are of before: a resumed run does it again.
         if step % training.epoch == 0:
             state = _between_epochs(training, state, step // training.epoch)
@@ -134,6 +145,7 @@ class _Step:
                 self._plans.before(step // training.epoch, state.params)
             )
             if model is not self.model:
+                compiling = self._bar.compiling()
                 self.model = model
                 self._step = compile_step(
                     model,
@@ -145,7 +157,8 @@ class _Step:
                     l2=recipe.loss.l2,
                     canvas=recipe.data.canvas,
                 )
-        return self._step(state, batch)
+        with compiling:
+            return self._step(state, batch)
 
 
 def _between_epochs(training: PhaseTraining, state: State, epochs: int) -> State:
@@ -187,10 +200,11 @@ class _Watcher:
         )  # fmt: skip
 
     def end_epoch(self, done: int, state: State) -> None:
-        self.best = _validate(
-            self.training, self.data, self.log, self.take_step.model, state, done,
-            self.best,
-        )  # fmt: skip
+        with self.bar.during("classifying the validation images"):
+            self.best = _validate(
+                self.training, self.data, self.log, self.take_step.model, state, done,
+                self.best,
+            )  # fmt: skip
 
     def save(self, done: int, state: State, *, last: bool) -> None:
         self.checkpoints.save(done, state, wait=last)

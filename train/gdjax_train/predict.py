@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -41,6 +41,7 @@ def scores(
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     factors: np.ndarray | None = None,
     canvas: int | None = None,
+    seen: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Logits of every scale channel for every image, or the classes of its pixels.
 
@@ -55,13 +56,16 @@ def scores(
       preprocessing: of the images.
       factors: by which they are placed on the canvas, [N], where there is one.
       canvas: its side in px; None: images are as they are.
+      seen: called with the share of the images that is done.
 
     Returns:
       [N, S, K] float32, with S = 1 where there are no scale channels; of segmentations
       the classes of the pixels, uint8 [N, H, W].
     """
     apply = _compiled(model, preprocessing, canvas)
-    found = _batched(apply, jax.device_put(variables), images, factors, batch_size)
+    variables = jax.device_put(variables)
+    parts = _in_batches(apply, variables, images, factors, batch_size, seen)
+    found = np.concatenate([np.asarray(part) for part in parts])[: len(images)]
     return found if found.dtype == np.uint8 else found.astype(np.float32)
 
 
@@ -96,6 +100,7 @@ def pixels(
     *,
     batch_size: int,
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
+    seen: Callable[[float], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classes of the pixels, and how well each class's scores order them.
 
@@ -106,6 +111,7 @@ def pixels(
       labels: classes of the pixels, uint8 [N, H, W].
       batch_size: images per call.
       preprocessing: of the images.
+      seen: called with the share of the images that is done.
 
     Returns:
       uint8 [N, H, W]; histograms [2, K, 4096] (`gdjax.metrics.score_histograms`).
@@ -115,7 +121,7 @@ def pixels(
     apply = _compiled_pixels(model, preprocessing)
     found, total, start = [], None, 0
     variables = jax.device_put(variables)
-    for part in _in_batches(apply, variables, images, None, batch_size):
+    for part in _in_batches(apply, variables, images, None, batch_size, seen):
         classes, ranked = jax.device_get(part)
         count = min(len(classes), len(images) - start)
         counts = score_histograms(
@@ -129,23 +135,13 @@ def pixels(
     return np.concatenate(found), total
 
 
-def _batched(
-    apply: Any,
-    variables: dict[str, Any],
-    images: np.ndarray,
-    factors: np.ndarray | None,
-    batch_size: int,
-) -> np.ndarray:
-    found = _in_batches(apply, variables, images, factors, batch_size)
-    return np.concatenate([np.asarray(y) for y in found])[: len(images)]
-
-
 def _in_batches(
     apply: Any,
     variables: dict[str, Any],
     images: np.ndarray,
     factors: np.ndarray | None,
     batch_size: int,
+    seen: Callable[[float], None] | None,
 ) -> Iterator[Any]:
     """What `apply` says of batches of one size; the last one is filled up."""
     size = min(batch_size, len(images))
@@ -159,8 +155,12 @@ def _in_batches(
         # The device runs ahead of the host by one batch, not by the whole test set.
         if pending is not None:
             yield pending
+            if seen is not None:
+                seen(start / len(images))
         pending = coming
     yield pending
+    if seen is not None:
+        seen(1.0)
 
 
 def pooled(per_scale: np.ndarray, pooling: str) -> np.ndarray:

@@ -28,6 +28,7 @@ class RunFolder:
     def __init__(self, path: pathlib.Path):
         """An existing folder; see `create` and `open_run`."""
         self.path = path
+        self.written: list[str] = []  # names of files, in order, of this session
 
     def checkpoints(self, trial: str, phase: str) -> pathlib.Path:
         """Folder of the checkpoints of a phase."""
@@ -68,6 +69,7 @@ class RunFolder:
         try:
             temporary.write_bytes(content)
             os.replace(temporary, path)
+            self.written.append(name)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -202,12 +204,18 @@ def versions(precision: str) -> dict[str, Any]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
-    device = jax.devices()[0]
     found["python"] = platform.python_version()
     found["platform"] = platform.machine()
-    found["device"] = f"{device.platform}: {device.device_kind} x {jax.device_count()}"
+    found["device"] = f"{jax.devices()[0].platform}: {devices()}"
     found["precision"] = precision
     return found
+
+
+def devices() -> str:
+    """Kind and number of the devices, such as "NVIDIA H100 80GB HBM3 x 1"."""
+    import jax
+
+    return f"{jax.devices()[0].device_kind} x {jax.device_count()}"
 
 
 def commit() -> str | None:

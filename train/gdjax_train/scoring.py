@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from .data import Source, class_names, source
 from .figures import Candidate
 from .internal_scales import facts
 from .placing import canvas_shape
+from .progress import EvaluationProgress
 from .scale_distribution import describe
 
 
@@ -71,14 +72,22 @@ class Row:
 
 
 def score_all(
-    rows: list[Row], own: Source, data: Any, batch_size: int, *, shown: bool
+    rows: list[Row],
+    own: Source,
+    data: Any,
+    batch_size: int,
+    *,
+    shown: bool,
+    bar: EvaluationProgress,
 ) -> None:
     """Add what the networks tested on a source say of its images to their rows."""
-    for row, found in _tested(rows, own, data, batch_size):
+    for row, found in _tested(rows, own, data, batch_size, bar):
         _score(row, *found, data, shown=shown, own=own)
 
 
-def score_drawn(rows: list[Row], own: Source, data: Any, batch_size: int) -> None:
+def score_drawn(
+    rows: list[Row], own: Source, data: Any, batch_size: int, *, bar: EvaluationProgress
+) -> None:
     """Add the accuracies on a source's images at drawn sizes to the rows.
 
     Args:
@@ -86,9 +95,10 @@ def score_drawn(rows: list[Row], own: Source, data: Any, batch_size: int) -> Non
       own: source of the test images.
       data: these images, with their factors.
       batch_size: images per call, that of the other sizes: nothing is compiled anew.
+      bar: to show how far it is.
     """
     labels = np.asarray(data.label)
-    for row, (found, _) in _tested(rows, own, data, batch_size):
+    for row, (found, _) in _tested(rows, own, data, batch_size, bar):
         row.values["drawn"] = {
             "accuracy": predict.accuracy(found, labels, row.pooling or "max"),
             "images": len(labels),
@@ -97,7 +107,7 @@ def score_drawn(rows: list[Row], own: Source, data: Any, batch_size: int) -> Non
 
 
 def _tested(
-    rows: list[Row], own: Source, data: Any, batch_size: int
+    rows: list[Row], own: Source, data: Any, batch_size: int, bar: EvaluationProgress
 ) -> Iterator[tuple[Row, Any]]:
     """Rows of networks tested on a source, and what these say of its images."""
     found: dict[int, Any] = {}
@@ -106,18 +116,20 @@ def _tested(
         if source(candidate.trial, "test") != own:
             continue
         if id(candidate) not in found:
-            found = {id(candidate): _found(candidate, data, batch_size)}
+            seen = bar.begin(id(candidate), candidate.trial.name)
+            found = {id(candidate): _found(candidate, data, batch_size, seen)}
         yield row, found[id(candidate)]
 
 
 def _found(
-    candidate: Candidate, data: Any, batch_size: int
+    candidate: Candidate, data: Any, batch_size: int, seen: Callable[[float], None]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Scores of images; or classes of pixels, and histograms of their scores."""
     given, recipe = (candidate.model, candidate.variables), candidate.trial.recipe
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "preprocessing": recipe.preprocessing,
+        "seen": seen,
     }
     if candidate.network.model.segments:
         labels = np.asarray(data.label)

@@ -54,6 +54,7 @@ def run_steps(
     *,
     start: int,
     rhythm: Rhythm,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> State:
     """Take the steps from `start` to the last.
 
@@ -66,14 +67,15 @@ def run_steps(
       watcher: logs, validates and saves.
       start: steps done before.
       rhythm: when.
+      stopped: whether the user wants no more; then the step that was taken is the last.
 
     Returns:
-      The state after the last step.
+      The state after the last step that was taken.
     """
     for done, batch in enumerate(coming, start=start + 1):
         state, metrics = take_step(state, batch, done - 1)
         watcher.add(metrics)
-        last = done == rhythm.steps
+        last = done == rhythm.steps or stopped()
         save = rhythm.save is not None and (last or done % rhythm.save == 0)
         if last or save or done % rhythm.report == 0:
             watcher.report(done, state)
@@ -81,6 +83,8 @@ def run_steps(
             watcher.end_epoch(done, state)
         if save:
             watcher.save(done, state, last=last)
+        if last:
+            break
     return state
 
 

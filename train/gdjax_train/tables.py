@@ -115,7 +115,11 @@ def print_whole(console: Console, table: Table) -> None:
     """Print a table as wide as it needs to be."""
     # A cut column helps nobody, a wrapped line is still readable: so measure the table.
     needed = table.__rich_measure__(console, console.options.update(max_width=10_000))
-    wide = Console(file=console.file, width=max(console.width, needed.maximum))
+    wide = Console(
+        file=console.file,
+        width=max(console.width, needed.maximum),
+        force_terminal=console.is_terminal,
+    )
     wide.print(table)
 
 
