@@ -61,15 +61,15 @@ def press_at(monkeypatch):
     """Ctrl-C while the step of a number is being reported."""
 
     def patch(step):
-        report = loop._report
+        report = loop._Watcher.report
 
-        def reporting(*arguments):
-            if arguments[-1] == step:
+        def reporting(watcher, done, state):
+            if done == step:
                 press()
-            report(*arguments)
+            report(watcher, done, state)
 
-        monkeypatch.setattr(loop, "_report", reporting)
-        return lambda: monkeypatch.setattr(loop, "_report", report)
+        monkeypatch.setattr(loop._Watcher, "report", reporting)
+        return lambda: monkeypatch.setattr(loop._Watcher, "report", report)
 
     return patch
 

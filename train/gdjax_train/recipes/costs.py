@@ -48,6 +48,7 @@ MEMORY = {
     "rescaled_digits": "1 GB",
     "gaussderresnet_digits": "0.9 GB",
     "gaussdernet_mnist": "0.9 GB",
+    "gaussderresnet_fashion_mnist_small": "2.9 GB",
     "dss_textures": "1.3 GB",
     "scale_learning_ranges_small": "2.5 GB",
     "njet_mnist_sizes_small": "0.8 GB",
