@@ -12,6 +12,7 @@ from PIL import Image
 
 from gdjax.data import from_folder
 from gdjax.models import load_network
+from gdjax_train.checkpoints import whole_steps
 
 
 OWN = """
@@ -75,7 +76,7 @@ def test_a_network_of_ones_own_is_killed_and_ends_in_the_same_bits(
     command = [sys.executable, str(tmp_path / "own_network.py"), str(pictures)]
     done = subprocess.run([*command, str(tmp_path / "run")], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    kept = [int(p.name) for p in (tmp_path / "run" / "checkpoints").glob("[0-9]*")]
+    kept = whole_steps(tmp_path / "run" / "checkpoints")
     assert 4 in kept and 12 not in kept
 
     found = own_network.train(pictures, tmp_path / "run")
