@@ -118,7 +118,7 @@ def test_flags_override_the_recipe():
 def run(tmp_path, monkeypatch):
     trained = []
     monkeypatch.setattr(
-        command, "_train_and_evaluate", lambda run, recipe, _: trained.append(recipe)
+        command, "train_and_evaluate", lambda run, recipe, _: trained.append(recipe)
     )
     path = tmp_path / "run"
     run_folder.create("rescaled_digits", Recipe(epochs=5), command="", out=str(path))
@@ -170,7 +170,7 @@ def test_ctrl_c_says_how_to_continue(run, capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_train_and_evaluate", interrupt)
+    monkeypatch.setattr(command, "train_and_evaluate", interrupt)
     assert command.main(["--resume", run[0]]) == 130
     assert lines(capsys)[-1] == f"  gdjax-train --resume {run[0]}"
     assert command.main(["--resume", run[0], "--data-dir", "elsewhere"]) == 130

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gdjax.data import rescale
-from gdjax.models.network_files import read_arrays
+from gdjax.models.network_loading import read_arrays
 from gdjax_train import __main__ as command, evaluate, evaluation, phases
 from gdjax_train.data import load_split, load_test, require, source
 from gdjax_train.errors import UserError

@@ -9,16 +9,20 @@ import typing
 if typing.TYPE_CHECKING:
     from .fitted import Fitted as Fitted
     from .fitting import fit as fit
+    from .own_recipes import train_recipe as train_recipe
+    from .recipe import Recipe as Recipe
     from .scale_evaluation import evaluate_scales as evaluate_scales
     from .trained_run import TrainedRun as TrainedRun, load_run as load_run
 
 # Where they are; imported when they are asked for, since `--help` has no use for them.
 _PLACES = {
     "Fitted": "fitted",
+    "Recipe": "recipe",
     "TrainedRun": "trained_run",
     "evaluate_scales": "scale_evaluation",
     "fit": "fitting",
     "load_run": "trained_run",
+    "train_recipe": "own_recipes",
 }
 __all__ = sorted(_PLACES)
 

@@ -57,7 +57,7 @@ def _main(arguments: list[str]) -> None:
     data.require(recipe)
     run = run_folder.create(name, recipe, command=command, out=recipe.out)
     with interruption.resumable(run, recipe):
-        _train_and_evaluate(run, recipe, command)
+        train_and_evaluate(run, recipe, command)
 
 
 def _resume(path: str, name: str | None, flags: list[str], command: str) -> None:
@@ -90,10 +90,11 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
     for change in run_folder.compare_versions(run, recipe.precision):
         print(f"since the run began: {change}; its bits may come out differently")
     with interruption.resumable(run, recipe, data_dir=moved):
-        _train_and_evaluate(run, recipe, command)
+        train_and_evaluate(run, recipe, command)
 
 
-def _train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
+def train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
+    """Do what is not done yet of a run, and say what came out."""
     from . import alarms, evaluation, loop, run_folder, scale_table, tables
     from .progress import open_console, say
     from .trials import trials

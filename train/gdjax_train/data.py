@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import folders
+from . import folders, own_sets
 from .data_checks import check_fit, digest
 from .errors import UserError
 from .placing import canvas_shape, with_factors
@@ -83,7 +83,11 @@ def load_split(
     import gdjax.data
 
     with _readable(source.name):
-        if source.folder:
+        if own_sets.is_own(source.name):
+            examples = own_sets.load_own(
+                source.name, source.split, limit=limit, lazy=source.lazy
+            )
+        elif source.folder:
             examples = folders.load_folder(source, limit=limit)
         else:
             places = {"data_dir": data_dir, "limit": limit, "lazy": source.lazy}
@@ -105,7 +109,9 @@ def load_test(
 
     own = factor if source.canvas is None else 1.0
     with _readable(source.name):
-        if source.folder:
+        if own_sets.is_own(source.name):
+            examples = own_sets.load_own_at(source.name, own, limit=limit)
+        elif source.folder:
             examples = folders.load_folder_at(source, own, limit=limit)
         else:
             examples = gdjax.data.load_at_factor(
@@ -131,6 +137,9 @@ def require(recipe: Recipe) -> None:
             check_fit(trial.recipe, examples)
         test = source(trial, "test")
         load_test(test, (factors(test) or (1.0,))[0], data_dir=folder, limit=1)
+        if own_sets.is_own(test.name) and recipe.data.canvas is None:
+            for factor in recipe.eval_factors:
+                load_test(test, factor, data_dir=folder, limit=1)
         if test.folder:
             own = {kind: source(trial, kind) for kind in (*kinds, "test")}
             with _readable(test.name):
@@ -141,7 +150,8 @@ def factors(source: Source) -> tuple[float, ...]:
     """Size factors of the test splits; () of a plain set, a folder, and on a canvas."""
     import gdjax.data
 
-    if source.canvas is not None or source.folder:
+    plain = source.folder or own_sets.is_own(source.name)
+    if source.canvas is not None or plain:
         return ()
     with _readable(source.name):
         return tuple(gdjax.data.test_factors(source.name))
@@ -151,6 +161,8 @@ def class_names(source: Source) -> tuple[str, ...]:
     """Of a data set of gdjax, or of class folders; () for others."""
     import gdjax.data
 
+    if own_sets.is_own(source.name):
+        return own_sets.own_classes(source.name)
     try:
         if source.folder:
             return gdjax.data.folder_classes(source.name, split=source.split)

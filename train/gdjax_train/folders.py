@@ -114,9 +114,19 @@ def load_folder_at(source: Any, factor: float, *, limit: int | None = None) -> A
       DataError: for what is wrong with the folder.
       UserError: if it has no such split, or its images can't be rescaled.
     """
+    examples = load_folder(source._replace(lazy=False), limit=limit)
+    return rescaled(examples, factor, what=f"`data.folder={source.name}`")
+
+
+def rescaled(examples: Any, factor: float, *, what: str) -> Any:
+    """Images about their centres by exactly a factor; mirrored around smaller ones.
+
+    Raises:
+      UserError: if they are not square, not of 8 bits, or have masks; `what` they are
+        of.
+    """
     from gdjax.data.rescaling import RescaledPart
 
-    examples = load_folder(source._replace(lazy=False), limit=limit)
     if factor == 1:
         return examples
     image, label = examples
@@ -124,7 +134,7 @@ def load_folder_at(source: Any, factor: float, *, limit: int | None = None) -> A
     if image.dtype != np.uint8 or height != width or label.ndim > 1:
         kind = "masks" if label.ndim > 1 else f"{image.dtype} {image.shape[1:]}"
         raise UserError(
-            f"`data.folder={source.name}` has {kind}: square images of 8 bits with a "
+            f"{what} has {kind}: square images of 8 bits with a "
             f"class each are rescaled, so evaluate at size factor 1, not {factor:g} "
             "(--eval-factors 1, or --factors 1 of gdjax-evaluate)"
         )

@@ -105,7 +105,12 @@ class RunFolder:
 
 
 def create(
-    name: str, recipe: Recipe, *, command: str, out: str | None = None
+    name: str,
+    recipe: Recipe,
+    *,
+    command: str,
+    out: str | None = None,
+    own: dict[str, str] | None = None,
 ) -> RunFolder:
     """A new run folder, which appears at once with recipe.json and versions.json in it.
 
@@ -114,6 +119,7 @@ def create(
       recipe: resolved.
       command: that started the run.
       out: where; None: runs/<name>-<date-time>.
+      own: what was given in Python, and so is not in the recipe.
 
     Returns:
       The folder.
@@ -127,9 +133,8 @@ def create(
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = RunFolder(path.with_name(f".{path.name}.{os.getpid()}"))
     fresh.path.mkdir()
-    fresh.write_json(
-        "recipe.json", {"name": name, "command": command, **_saved(recipe)}
-    )
+    described = {"name": name, "command": command, **({"own": own} if own else {})}
+    fresh.write_json("recipe.json", described | _saved(recipe))
     fresh.write_json("versions.json", versions(recipe.precision))
     fresh.path.rename(path)
     return RunFolder(path)

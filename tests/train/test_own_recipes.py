@@ -1,0 +1,92 @@
+"""`train_recipe`: recipes on images, and with networks, that are given in Python."""
+
+import dataclasses
+import json
+
+import flax.linen as nn
+import numpy as np
+import pytest
+
+import gdjax_train
+from gdjax.models.configuration import NetworkConfig, configures
+from gdjax.models.families import FAMILIES
+from gdjax_train import own_sets
+from gdjax_train.__main__ import main
+from gdjax_train.errors import UserError
+
+
+class Linear(nn.Module):
+    """Pixels, weighed."""
+
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        del train
+        return nn.Dense(self.num_classes)(x.reshape(len(x), -1)), {}
+
+
+@configures(Linear)
+class LinearConfig(NetworkConfig):
+    """Pixels, weighed."""
+
+
+@pytest.fixture
+def given(recipe, make_examples, tmp_path, monkeypatch):
+    """A recipe with a network of its own, on images of its own."""
+    monkeypatch.setattr(own_sets, "SETS", {})
+    before = dict(FAMILIES)
+    images, labels = make_examples(30)
+    recipe = dataclasses.replace(
+        recipe, nets=("discrete+relu",), model=LinearConfig(), multi_epochs=0,
+        eval_factors=(0.5, 1.0),
+    )  # fmt: skip
+    yield {
+        "recipe": recipe, "train": (images, labels), "validation": make_examples(9, 1),
+        "test": make_examples(13, 2), "out": tmp_path / "run",
+    }  # fmt: skip
+    FAMILIES.clear()
+    FAMILIES.update(before)
+
+
+def test_own_images_and_an_own_network(given, monkeypatch, capsys, assert_same):
+    run = gdjax_train.train_recipe(**given)
+    images, labels = given["test"]
+    stored = json.loads((given["out"] / "recipe.json").read_text())
+    assert set(stored["own"]) == {"data", "model"}
+    assert all("can't repeat" in text for text in stored["own"].values())
+    result = json.loads((given["out"] / "evaluation.json").read_text())
+    right = (run.predict(images) == labels).mean()
+    assert result["factors"] == [0.5, 1.0]
+    assert result["rows"][0]["accuracy"][1] == pytest.approx(right)
+    assert sum("validation_accuracy" in row for row in run.history) == 2
+    # The same again is finished; other images are another run's.
+    again = gdjax_train.train_recipe(**given)
+    assert_same(again.network().variables, run.network().variables)
+    other = {"train": (images[:9], labels[:9])}
+    with pytest.raises(UserError, match="other images: data.name"):
+        gdjax_train.train_recipe(**given | other)
+    # A process that was not given them says so.
+    own_sets.SETS.clear()
+    (given["out"] / "evaluation.json").unlink()
+    capsys.readouterr()
+    assert main(["--resume", str(given["out"])]) == 2
+    assert "were given in Python: go on by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"test": None}, UserError, "only train, validation given"),
+        ({"train": None}, UserError, "only validation, test given"),
+        ({"train": (np.zeros((9, 6, 6)), np.zeros(9, int))}, ValueError, "`train`"),
+        ({"test": (np.zeros((9, 4, 4, 1), np.uint8), np.zeros(9, int))}, UserError,
+         "several shapes"),
+        ({"test": (np.zeros((9, 6, 6, 1)), np.zeros(9, int))}, UserError,
+         "square images of 8 bits"),
+    ],
+)  # fmt: skip
+def test_bad_input_writes_nothing(change, error, message, given):
+    with pytest.raises(error, match=message):
+        gdjax_train.train_recipe(**given | change)
+    assert not given["out"].exists()

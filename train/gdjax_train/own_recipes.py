@@ -1,0 +1,115 @@
+"""Recipes on images, and with networks, that are given in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from typing import Any
+
+from gdjax.models.families import FAMILIES
+
+from . import own_sets, recipe_files, run_folder
+from .data import require
+from .errors import UserError
+from .own_data import check_data
+from .recipe import Recipe
+from .trained_run import TrainedRun, load_run
+from .validation import validate
+
+
+KINDS = "train", "validation", "test"
+NOTE = (
+    "given in Python: this recipe alone can't repeat the run, and it goes on by"
+    " `gdjax_train.train_recipe` with the same"
+)
+
+
+def train_recipe(
+    recipe: Recipe,
+    *,
+    out: str | os.PathLike[str],
+    train: Any = None,
+    validation: Any = None,
+    test: Any = None,
+) -> TrainedRun:
+    """Train and evaluate a recipe as `gdjax-train` does, also on one's own images.
+
+    A run that was interrupted goes on when the same is called again. recipe.json says
+    what was given in Python, so that the recipe alone can't repeat the run.
+
+    Args:
+      recipe: such as `dataclasses.replace(recipes.find("dss_textures").recipe, ...)`.
+        Its model may be a configuration of one's own, made by
+        `gdjax.models.configuration.configures`.
+      out: folder of the run.
+      train: images and labels in place of those of the data set, as of `fit`.
+      validation: likewise; None: nothing is validated.
+      test: likewise; needed with `train`. At size factors other than 1 they are
+        rescaled about their centres.
+
+    Returns:
+      The finished run.
+
+    Raises:
+      TypeError, ValueError: for images and labels that can't be read, see `fit`.
+      UserError: for a recipe that doesn't fit them, and what `gdjax-train` refuses.
+
+    gdjax.
+    """
+    from .__main__ import train_and_evaluate
+
+    given = {"train": train, "validation": validation, "test": test}
+    given = {kind: data for kind, data in given.items() if data is not None}
+    recipe, own = _with_own(dataclasses.replace(recipe, out=None), given)
+    validate(recipe)
+    require(recipe)
+    path = pathlib.Path(out)
+    if path.exists():
+        run, _, before = run_folder.open_run(path)
+        changed = recipe_files.differences(before, recipe)
+        if changed:
+            raise UserError(
+                f"`out={out}` holds a run of another recipe or of other images:"
+                f" {', '.join(changed)}; call it as before, or give another `out`"
+            )
+    else:
+        command = "gdjax_train.train_recipe(...)"
+        run = run_folder.create(
+            "own", recipe, command=command, out=str(out), own=own or None
+        )
+    train_and_evaluate(run, recipe, "gdjax_train.train_recipe(...)")
+    return load_run(path)
+
+
+def _with_own(recipe: Recipe, given: dict[str, Any]) -> tuple[Recipe, dict[str, str]]:
+    """The recipe on its own images, and a note of what is not in it."""
+    own = {}
+    if type(recipe.model) not in FAMILIES.values():
+        kind = type(recipe.model)
+        FAMILIES.setdefault(f"{kind.__module__}.{kind.__qualname__}", kind)
+        own["model"] = NOTE
+    if not given:
+        return recipe, own
+    if not {"train", "test"} <= set(given):
+        raise UserError(
+            f"only {', '.join(given)} given: give `train` and `test`, or neither"
+        )
+    sets = {kind: check_data(data, kind) for kind, data in given.items()}
+    shapes = {kind: tuple(data.image.shape[1:]) for kind, data in sets.items()}
+    if len(set(shapes.values())) > 1:
+        raise UserError(f"images are of several shapes, {shapes}: give one")
+    digest = hashlib.sha256("".join(d.digest() for d in sets.values()).encode())
+    name = f"own-{digest.hexdigest()[:12]}"
+    own_sets.SETS[name] = own_sets.OwnSet(
+        sets, tuple(getattr(given["train"], "classes", ()))
+    )
+    data = dataclasses.replace(
+        recipe.data, name=name, folder=None, train_sizes=(), realisations=(),
+        validation_images=recipe.data.validation_images if "validation" in sets else 0,
+    )  # fmt: skip
+    if "validation" in sets and data.validation_images == 0:
+        data = dataclasses.replace(data, validation_images=None)
+    own["data"] = NOTE
+    return dataclasses.replace(recipe, data=data, data_dir=None), own
