@@ -15,8 +15,9 @@ from gdjax.models import Preprocessing, save_network
 from gdjax.models.any_module import AnyModule
 from gdjax.models.preprocessing import as_floats, check_images
 
+from .batch import IGNORED
 from .own_data import OwnData, check_classes, check_data
-from .step import accuracy, compiler_options
+from .step import compiler_options
 
 
 # Images per call.
@@ -77,16 +78,17 @@ class Fitted:
 
     def evaluate_data(self, data: OwnData) -> dict[str, float]:
         """Accuracy and mean loss of images that are read when they are needed."""
-        totals, count = np.zeros(2), 0
-        for start, (scores, rows) in enumerate(self._batches(data.image)):
-            labels = data.label[start * BATCH : start * BATCH + rows]
+        right = counted = loss = start = 0
+        for scores, rows in self._batches(data.image):
+            labels = data.label[start : start + rows]
             if start == 0:
                 check_classes(data, scores.shape[-1], "labels")
-            found = accuracy(scores, labels), self.loss(scores, labels).mean()
-            totals += rows * np.array(found, np.float64)
-            count += rows
-        right, loss = (float(total) / count for total in totals)
-        return {"accuracy": right, "loss": loss}
+            known = labels != IGNORED if data.segmented else np.ones(rows, bool)
+            right += ((scores.argmax(-1) == labels) & known).sum()
+            counted += known.sum()
+            loss += float(self.loss(scores, labels).sum())
+            start += rows
+        return {"accuracy": float(right / max(counted, 1)), "loss": loss / start}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file that `gdjax.models.load_network` reads.
