@@ -37,6 +37,9 @@ from gdjax.models import GaussDerNet, load_network, save_network
 from gdjax.plots import generalisation_curve, prediction_overlay
 
 
+temporary = tempfile.TemporaryDirectory()
+out = pathlib.Path(temporary.name)  # for what this notebook writes
+
 # %% [markdown]
 # The settings of the whole notebook: the data set that stands in for your pictures,
 # output channels of all layers but the last, and sizes of the test objects over those
@@ -52,14 +55,14 @@ FACTORS = tuple(2.0 ** (k / 4) for k in range(-4, 5))
 # ## A folder of pictures
 #
 # `from_folder` reads one folder for each class, `train/CLASS/*.png` and
-# `test/CLASS/*.png`. All pictures are of one size, and all grey or all colour. Here we
+# `test/CLASS/*.png`. All pictures are of one size, square for the curve, and all
+# grey or all colour. Here we
 # make such a folder from real handwritten digits that come with scikit-learn: 16 px
 # large, in the middle of a black canvas of 40 px. **With a folder of your own, leave
 # this cell out and set `folder` to it.**
 
 # %%
-temporary = tempfile.TemporaryDirectory()
-folder = pathlib.Path(temporary.name)
+folder = out / "digits"
 for split, source in {"train": "train", "test": "test_scale_1p000"}.items():
     digits = load(DIGITS, source)
     for number, image in enumerate(digits.image):
@@ -232,14 +235,14 @@ prediction_overlay(
 
 # %%
 save_network(
-    folder / "five_channels.safetensors",
+    out / "five_channels.safetensors",
     wide,
     fitted.variables,
     class_names=train.classes,
     image_shape=fitted.image_shape,
     preprocessing=fitted.preprocessing,
 )
-network = load_network(folder / "five_channels.safetensors")
+network = load_network(out / "five_channels.safetensors")
 print("classes:", *network.class_names)
 print("sigmas:", *(f"{sigma:.2f}" for sigma in network.module.sigmas))
 same = np.array_equal(network.predict(large[None]), np.asarray(logits).argmax(-1))
@@ -249,8 +252,8 @@ print("the same answer as before:", same)
 # A module of your own is saved by its weights; `load_network` must be given the module.
 
 # %%
-plain_fitted.save(folder / "plain.safetensors")
-loaded = load_network(folder / "plain.safetensors", model=plain)
+plain_fitted.save(out / "plain.safetensors")
+loaded = load_network(out / "plain.safetensors", model=plain)
 print("right:", f"{(loaded.predict(images) == labels).mean():.1%}")
 
 # %%

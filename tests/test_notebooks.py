@@ -22,7 +22,7 @@ FACTORS = (0.5, 1.0, 2.0)
     "equivariant_layers": """
 SIZE = 32
 NET_SIZE = 35
-SIGMAS = (2.0, 4.0)
+SIGMAS = (2.0,)
 CHANNELS = tuple(0.5 * 1.4**k for k in range(11))
 FACTORS = (1.4,)
 WIDTHS = (4,)

@@ -70,11 +70,13 @@ def imported(folder):
         ("gdjax/plots", "plots"),
         ("train/gdjax_train", "train"),
         ("tests", "test"),
+        ("notebooks", "notebooks"),
     ],
 )
 def test_what_is_imported_is_declared(folder, extra):
-    # Some come with Flax today, which need not stay so; TensorBoard is its own extra.
-    modules = imported(ROOT / folder) - {"tensorboardX"}
+    # Some come with Flax today, which need not stay so; TensorBoard is its own extra,
+    # and a notebook skips what needs Equinox.
+    modules = imported(ROOT / folder) - {"tensorboardX", "equinox"}
     assert {m for m in modules if not brought([m]) <= declared(extra)} == set()
 
 
