@@ -114,6 +114,15 @@ def test_the_text_on_layers_says_what_was_measured():
     assert table["then stride 2"][2] == 0.3 and max(table["then stride 2"][5:]) < 1e-4
     assert table["image bilinear"][2] == 0.07
     assert set(table["sigma is ignored"]) == {0.5}
+    spectral = numbers("equivariant_layers", "spectral, SiLU")[::2]
+    discrete = numbers("equivariant_layers", "discrete, ReLU")[::2]
+    assert 1e-4 < spectral[0] < 2.5e-4 and max(spectral[1:]) < 1e-5
+    assert discrete[0] > 0.1 and discrete == sorted(discrete, reverse=True)
+    one, ten = (
+        numbers("equivariant_layers", f"{name} channel{s}, change of the scores")[::2]
+        for name, s in (("one", ""), ("all", "s"))
+    )
+    assert min(one) > 0.4 and ten == pytest.approx([0.001, 0.01], rel=0.5)
 
 
 @pytest.mark.parametrize("name", NAMES)
