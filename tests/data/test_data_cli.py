@@ -16,7 +16,8 @@ from gdjax.data.listing import print_sets
 from gdjax.data.preparing import prepared_root
 
 
-def test_list_names_all_sets_and_what_is_prepared(capsys):
+def test_list_names_all_sets_and_what_is_prepared(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # a table; narrower ones are lists
     assert main(["list"]) == 0
     table = capsys.readouterr().out
     assert all(name in table for name in BUILDERS)
@@ -65,7 +66,8 @@ def test_show_writes_a_sheet_and_leaves_nothing_else(tmp_path, capsys, write_idx
     assert picture.shape[1] > picture.shape[0] and picture.std() > 0.1
 
 
-def test_list_shows_sides_and_colour(capsys):
+def test_list_shows_sides_and_colour(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["list"]) == 0
     table = capsys.readouterr().out
     for size in ("28x28 ", "64x64 RGB", "train 96x96 RGB", "test 192x192 RGB"):

@@ -1,5 +1,6 @@
 """A user's own network on a folder of pictures: killed, resumed, saved, loaded."""
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_a_network_of_ones_own_is_killed_and_ends_in_the_same_bits(
 ):
     (tmp_path / "own_network.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    import own_network  # pyright: ignore
+    own_network = importlib.import_module("own_network")
 
     unbroken = own_network.train(pictures, tmp_path / "unbroken")
     assert unbroken.class_names == ("bright", "dark")

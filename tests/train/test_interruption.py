@@ -10,6 +10,14 @@ from gdjax_train.checkpoints import whole_steps
 from gdjax_train.interruption import between_steps, place, resumable
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """Python's own handler: what a shell starts in the background has none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press():
     signal.raise_signal(signal.SIGINT)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from . import require_packages
 from .command_line import run_script
 from .errors import UserError
 from .pictures import Background, Fit
+from .run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,12 +189,7 @@ def _write(folder: str, path: str, kind: str, content: bytes) -> None:
     while target.exists():
         number += 1
         target = place / f"{pathlib.Path(path).stem}_{kind}_{number}.png"
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    RunFolder(place).write_bytes(target.name, content)
     print(f"  {target}")
 
 

@@ -17,6 +17,7 @@ from gdjax.models.preprocessing import as_floats, check_images
 
 from .batch import IGNORED
 from .own_data import OwnData, check_classes, check_data
+from .predict import in_batches
 from .step import compiler_options
 
 
@@ -110,18 +111,15 @@ class Fitted:
     def _apply(self) -> Any:
         model, preprocessing = AnyModule.of(self.model), self.preprocessing
 
-        def apply(variables: Any, images: Any) -> jax.Array:
+        def apply(variables: Any, images: Any, _: None) -> jax.Array:
             return model.apply(variables, preprocessing(as_floats(images)))[0]
 
         return jax.jit(apply, compiler_options=compiler_options())
 
     def _batches(self, images: Any) -> Any:
-        """Scores of the batches and their numbers of images; one shape is compiled."""
-        size, variables = min(BATCH, len(images)), jax.device_put(self.variables)
-        for start in range(0, len(images), size):
-            # Of the last batch, the first image fills what is missing.
-            rows = start + np.arange(size)
-            rows = np.where(rows < len(images), rows, start)
-            scores = self._apply(variables, np.asarray(images[rows]))
-            count = min(size, len(images) - start)
-            yield np.asarray(scores, np.float32)[:count], count
+        """Scores of the batches and their numbers of images."""
+        variables, left = jax.device_put(self.variables), len(images)
+        for scores in in_batches(self._apply, variables, images, None, BATCH):
+            found = np.asarray(scores, np.float32)[:left]
+            left -= len(found)
+            yield found, len(found)

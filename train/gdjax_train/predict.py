@@ -64,7 +64,7 @@ def scores(
     """
     apply = _compiled(model, preprocessing, canvas)
     variables = jax.device_put(variables)
-    parts = _in_batches(apply, variables, images, factors, batch_size, seen)
+    parts = in_batches(apply, variables, images, factors, batch_size, seen)
     found = np.concatenate([np.asarray(part) for part in parts])[: len(images)]
     return found if found.dtype == np.uint8 else found.astype(np.float32)
 
@@ -121,7 +121,7 @@ def pixels(
     apply = _compiled_pixels(model, preprocessing)
     found, total, start = [], None, 0
     variables = jax.device_put(variables)
-    for part in _in_batches(apply, variables, images, None, batch_size, seen):
+    for part in in_batches(apply, variables, images, None, batch_size, seen):
         classes, ranked = jax.device_get(part)
         count = min(len(classes), len(images) - start)
         counts = score_histograms(
@@ -135,13 +135,13 @@ def pixels(
     return np.concatenate(found), total
 
 
-def _in_batches(
+def in_batches(
     apply: Any,
     variables: dict[str, Any],
-    images: np.ndarray,
+    images: Any,
     factors: np.ndarray | None,
     batch_size: int,
-    seen: Callable[[float], None] | None,
+    seen: Callable[[float], None] | None = None,
 ) -> Iterator[Any]:
     """What `apply` says of batches of one size; the last one is filled up."""
     size = min(batch_size, len(images))

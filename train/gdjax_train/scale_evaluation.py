@@ -17,6 +17,7 @@ from gdjax.models.names import SCALE_POOLINGS
 from gdjax.models.preprocessing import as_floats, check_images
 
 from .own_data import check_classes, check_data
+from .predict import in_batches
 
 
 def evaluate_scales(
@@ -139,25 +140,19 @@ def scores_of(
 
     Of segmentations [N, H, W, K].
     """
-    variables = jax.device_put(variables)
-    size = min(batch_size, len(images))
-    found = []
-    for start in range(0, len(images), size):
-        # Of the last batch, the first image fills what is missing.
-        rows = start + np.arange(size)
-        batch = images[np.where(rows < len(images), rows, start)]
-        part = _scores(module, preprocessing, variables, batch)
-        count = min(size, len(images) - start)
-        found.append(
-            jax.tree.map(lambda y, n=count: np.asarray(y, np.float32)[:n], part)
-        )
+    apply = functools.partial(_scores, module, preprocessing)
+    parts = in_batches(apply, jax.device_put(variables), images, None, batch_size)
+    found = [jax.device_get(part) for part in parts]
     logits, per_scale = zip(*found, strict=True)
-    scales = None if per_scale[0] is None else np.concatenate(per_scale)
-    return np.concatenate(logits), scales
+    count = len(images)  # the last batch was filled up
+    scales = None if per_scale[0] is None else np.concatenate(per_scale)[:count]
+    return np.concatenate(logits)[:count], scales
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _scores(module: AnyModule, preprocessing: Any, variables: Any, images: Any) -> Any:
+def _scores(
+    module: AnyModule, preprocessing: Any, variables: Any, images: Any, _: None
+) -> Any:
     logits, aux = module.apply(variables, preprocessing(as_floats(images)))
     per_scale = aux.get("per_scale") if isinstance(aux, dict) else None
     found = logits, per_scale
