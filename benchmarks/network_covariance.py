@@ -1,6 +1,6 @@
 """What tests of whole networks can ask for: errors of scale channels' scores.
 
-    python benchmarks/network_covariance.py --out /tmp/network_covariance
+    python benchmarks/network_covariance.py --out DIR
 
 The largest `scale_channel_error` over images of 1 / f noise, periodic and band-limited,
 63 px, so that sqrt 2 and 2 give whole pixels. Networks of four layers or two residual
