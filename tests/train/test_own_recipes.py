@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import gdjax_train
+from gdjax.models import GaussDerNetConfig
 from gdjax.models.configuration import NetworkConfig, configures
 from gdjax.models.families import FAMILIES
-from gdjax_train import own_sets
+from gdjax_train import own_networks, own_sets, trials
 from gdjax_train.__main__ import main
 from gdjax_train.errors import UserError
 
@@ -90,3 +91,77 @@ def test_bad_input_writes_nothing(change, error, message, given):
     with pytest.raises(error, match=message):
         gdjax_train.train_recipe(**given | change)
     assert not given["out"].exists()
+
+
+class Plain(nn.Module):
+    """A network that gdjax never saw: logits alone, no argument `train`."""
+
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.num_classes)(x.reshape(len(x), -1))
+
+
+def test_a_bare_module(given, monkeypatch, capsys, assert_same):
+    """It trains by a recipe of ours, goes on, and is read by a process that has it."""
+    monkeypatch.setattr(own_networks, "MODULES", {})
+    given["recipe"] = dataclasses.replace(given["recipe"], model=GaussDerNetConfig())
+    run = gdjax_train.train_recipe(**given, model=Plain())
+    images, labels = given["test"]
+    stored = json.loads((given["out"] / "recipe.json").read_text())
+    assert stored["recipe"]["model"] == {
+        "family": "own", "num_classes": 10, "segments": False,
+        "described": f"{__name__}.Plain( num_classes = 10 )",
+    }  # fmt: skip
+    result = json.loads((given["out"] / "evaluation.json").read_text())
+    assert result["rows"][0]["accuracy"][1] == pytest.approx(
+        (run.predict(images) == labels).mean()
+    )
+    # Another module is another run; nothing goes on without it.
+    with pytest.raises(UserError, match="another recipe.*num_classes = 11"):
+        gdjax_train.train_recipe(**given, model=Plain(11))
+    own_networks.MODULES.clear()
+    trials.build.cache_clear()
+    with pytest.raises(UserError, match=r"was given in Python.*`model`"):
+        gdjax_train.load_run(given["out"])
+    again = gdjax_train.load_run(given["out"], model=Plain())
+    assert_same(again.network().variables, run.network().variables)
+    own_networks.MODULES.clear()
+    trials.build.cache_clear()
+    assert main(["--resume", str(given["out"])]) == 2
+    assert "was given in Python" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_class_that_is_defined_anew(given, monkeypatch):
+    """As in a notebook, where a cell runs again: the old class is forgotten."""
+    monkeypatch.setattr(own_networks, "MODULES", {})
+    first = gdjax_train.train_recipe(**given, model=Plain())
+
+    def call(self, x):
+        return nn.Dense(self.num_classes)(x.reshape(len(x), -1)) + 5.0
+
+    anew = type("Plain", (nn.Module,), {
+        "__annotations__": {"num_classes": int}, "num_classes": 10,
+        "__call__": nn.compact(call), "__module__": __name__,
+    })  # fmt: skip
+    second = gdjax_train.train_recipe(
+        **given | {"out": given["out"].with_name("other")}, model=anew()
+    )
+    images, _ = given["test"]
+    difference = second.scores(images) - first.scores(images)
+    np.testing.assert_allclose(difference, 5.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (Plain, TypeError, "not its class"),
+        (Plain(3), UserError, "num_classes=3.*has the label"),
+        (nn.Conv(4, (3, 3)), UserError, "logits"),
+        (nn.Embed(3, 4), ValueError, "can't take images"),
+    ],
+)  # fmt: skip
+def test_modules_that_do_not_fit(model, error, message, given):
+    with pytest.raises(error, match=message):
+        gdjax_train.train_recipe(**given, model=model)

@@ -14,6 +14,7 @@ from gdjax.models.preprocessing import as_floats
 from .augment import augment
 from .batch import IGNORED, Batch
 from .errors import UserError
+from .own_networks import OwnNetworkConfig, logits_shape
 from .placing import on_canvas
 from .recipe import Recipe
 
@@ -41,6 +42,19 @@ def check_fit(recipe: Recipe, examples: Any) -> None:
             f"`data.{kind}={name}` has {words[segmented]}, but the network "
             f"finds {words[not segmented]}: take another set, or another --model.family"
         )
+    try:
+        shape = seen_shape(recipe, examples)
+        _check_own(recipe.model, shape, segmented=segmented)
+    except (TypeError, ValueError) as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def seen_shape(recipe: Recipe, examples: Any) -> tuple[int, ...]:
+    """[B, H, W, C] of what the network sees of images like these.
+
+    Raises:
+      ValueError: if they can't go through augmentation and preprocessing.
+    """
     factor = getattr(examples, "factor", None)
     batch = Batch(np.asarray(examples.image), np.asarray(examples.label), factor=factor)
 
@@ -49,10 +63,20 @@ def check_fit(recipe: Recipe, examples: Any) -> None:
         changed = augment(key, batch._replace(image=images), recipe.augment)
         return recipe.preprocessing(jnp.asarray(changed.image))
 
-    try:
-        jax.eval_shape(seen, jax.random.key(0), batch)
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from error
+    return jax.eval_shape(seen, jax.random.key(0), batch).shape
+
+
+def _check_own(model: Any, shape: tuple[int, ...], *, segmented: bool) -> None:
+    """Refuse logits that don't fit the images [B, H, W, C]; of modules given alone."""
+    if not isinstance(model, OwnNetworkConfig):
+        return
+    found = logits_shape(model.given, shape[1:])
+    wanted = (1, *(shape[1:3] if segmented else ()), model.num_classes)
+    if found != wanted:
+        raise ValueError(
+            f"`model` gives logits {list(found)} for an image {list(shape[1:])}:"
+            f" {list(wanted)} are needed"
+        )
 
 
 def digest(examples: Any, key: str, classes: int, *, names: tuple[str, ...]) -> str:

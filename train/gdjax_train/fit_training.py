@@ -21,6 +21,7 @@ from .batch import IGNORED, Batch, batch_indices, batches
 from .checkpoints import Checkpoints
 from .fitted import Fitted
 from .own_data import OwnData, check_classes
+from .own_networks import logits_shape
 from .step import (
     State,
     abstract,
@@ -138,25 +139,7 @@ class FitTraining:
         return tuple(names)
 
     def _logits(self) -> tuple[int, ...]:
-        blank = jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
-        try:
-            variables = jax.eval_shape(
-                lambda x: self.model.init(jax.random.key(0), x), blank
-            )
-            logits = jax.eval_shape(
-                lambda *a: self.model.apply(*a)[0], variables, blank
-            )
-        except (TypeError, ValueError) as error:
-            raise type(error)(
-                f"`model` can't take images of shape {list(self.shape)}: {error}"
-            ) from error
-        other = sorted(set(variables) - {"params", "batch_stats"})
-        if other:
-            raise ValueError(
-                f"`model` has variables {other}: only params and batch_stats are kept;"
-                " take out what else it stores."
-            )
-        return tuple(logits.shape)
+        return logits_shape(self.model, self.shape)
 
     def fresh_state(self) -> State:
         """The state before the first step."""

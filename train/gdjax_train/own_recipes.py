@@ -8,14 +8,19 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from gdjax.models.families import FAMILIES
 
 from . import own_sets, recipe_files, run_folder
-from .data import require
+from .data import load_split, require, source
+from .data_checks import seen_shape
 from .errors import UserError
 from .own_data import check_data
+from .own_networks import FAMILY, OwnNetworkConfig, logits_shape
 from .recipe import Recipe
 from .trained_run import TrainedRun, load_run
+from .trials import give_network, trials
 from .validation import validate
 
 
@@ -30,6 +35,7 @@ def train_recipe(
     recipe: Recipe,
     *,
     out: str | os.PathLike[str],
+    model: Any = None,
     train: Any = None,
     validation: Any = None,
     test: Any = None,
@@ -42,8 +48,10 @@ def train_recipe(
     Args:
       recipe: such as `dataclasses.replace(recipes.find("dss_textures").recipe, ...)`.
         Its model may be a configuration of one's own, made by
-        `gdjax.models.configuration.configures`.
+        `gdjax.models.configuration.configures`, whose fields then are in recipe.json.
       out: folder of the run.
+      model: Linen module in place of the recipe's network, as of `fit`; it is trained
+        once, without scale channels of the recipe's.
       train: images and labels in place of those of the data set, as of `fit`.
       validation: likewise; None: nothing is validated.
       test: likewise; needed with `train`. At size factors other than 1 they are
@@ -53,7 +61,8 @@ def train_recipe(
       The finished run.
 
     Raises:
-      TypeError, ValueError: for images and labels that can't be read, see `fit`.
+      TypeError, ValueError: for images and labels that can't be read, or what is no
+        module, see `fit`.
       UserError: for a recipe that doesn't fit them, and what `gdjax-train` refuses.
 
     gdjax.
@@ -63,6 +72,8 @@ def train_recipe(
     given = {"train": train, "validation": validation, "test": test}
     given = {kind: data for kind, data in given.items() if data is not None}
     recipe, own = _with_own(dataclasses.replace(recipe, out=None), given)
+    if model is not None:
+        recipe, own = _with_module(recipe, model), {**own, "model": NOTE}
     validate(recipe)
     require(recipe)
     path = pathlib.Path(out)
@@ -81,6 +92,25 @@ def train_recipe(
         )
     train_and_evaluate(run, recipe, "gdjax_train.train_recipe(...)")
     return load_run(path)
+
+
+def _with_module(recipe: Recipe, model: Any) -> Recipe:
+    """The recipe with a module in place of its network.
+
+    Raises:
+      UserError: if the module can't take its images.
+    """
+    config = OwnNetworkConfig(give_network(model))
+    recipe = dataclasses.replace(
+        recipe, model=config, nets=(FAMILY,), multi_epochs=0, multi_from="single",
+        multi_batch_size=None, multi_learning_rate=None, poolings=("max",),
+    )  # fmt: skip
+    trial = trials(recipe)[0]
+    example = load_split(source(trial, "train"), data_dir=recipe.data_dir, limit=1)
+    classes = logits_shape(config.given, seen_shape(recipe, example)[1:])[-1]
+    segments = np.ndim(example.label) > 1
+    config = dataclasses.replace(config, num_classes=classes, segments=segments)
+    return dataclasses.replace(recipe, model=config)
 
 
 def _with_own(recipe: Recipe, given: dict[str, Any]) -> tuple[Recipe, dict[str, str]]:

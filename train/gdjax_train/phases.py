@@ -13,6 +13,7 @@ from gdjax.models.network_files import network_bytes
 from .batch import steps_per_epoch
 from .data import TrainingData, class_names, source
 from .optimizer import make_optimizer, make_schedule
+from .own_networks import OwnNetworkConfig
 from .resolution import Plans
 from .run_folder import RunFolder
 from .step import State, abstract, initial_state
@@ -119,8 +120,10 @@ class PhaseTraining(NamedTuple):
         """A file of weights that says what it is."""
         names = class_names(source(self.trial, "train"))
         precision = self.trial.recipe.precision
+        config = self.phase.model.planned(self.plans().now())
+        own = isinstance(config, OwnNetworkConfig)
         content = network_bytes(
-            self.phase.model.planned(self.plans().now()),
+            config.given.module if own else config,
             variables,
             dtype=None if precision == "float32" else precision,
             class_names=names if len(names) == self.phase.model.num_classes else (),

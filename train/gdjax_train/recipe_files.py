@@ -10,6 +10,7 @@ from typing import Any
 from gdjax.models import FAMILIES
 from gdjax.models.values import from_values, to_values
 
+from . import own_networks
 from .errors import UserError
 from .recipe import Recipe
 
@@ -37,6 +38,7 @@ def from_dict(values: dict[str, Any], *, version: int = FORMAT) -> Recipe:
       UserError: for fields and formats that this version does not know.
     """
     check_format(version)
+    own_networks.register_family()
     try:
         return from_values(_moved(values) if version == 1 else values, Recipe)
     except ValueError as error:

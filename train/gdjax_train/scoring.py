@@ -17,6 +17,7 @@ from .internal_scales import facts
 from .placing import canvas_shape
 from .progress import EvaluationProgress
 from .scale_distribution import describe
+from .trials import parse_net
 
 
 @dataclasses.dataclass
@@ -41,7 +42,7 @@ class Row:
         """What is known of a network before its scores."""
         trial, network = candidate.trial, candidate.network
         suffix = "".join(f", {part}" for part in (network.label, pooling) if part)
-        filters, activation = trial.net.split("+")[:2]
+        filters, activation, _ = parse_net(trial.net)
         params = candidate.variables["params"]
         learned = network.model.learned_scales(
             params, batch_stats=candidate.variables.get("batch_stats", {})

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 import gdjax
+from gdjax.models.any_module import AnyModule
 from gdjax.models.network_loading import Network
 
 from . import run_folder
@@ -18,7 +19,9 @@ from .data import TrainingData, class_names, source
 from .errors import UserError
 from .evaluation import Choices, find_candidates
 from .figures import Candidate
+from .own_networks import OwnNetworkConfig
 from .recipe import Recipe
+from .trials import give_network
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,7 +78,10 @@ class TrainedRun:
 
 
 def load_run(
-    path: str | os.PathLike[str], *, weights: Literal["last", "best"] | None = None
+    path: str | os.PathLike[str],
+    *,
+    weights: Literal["last", "best"] | None = None,
+    model: Any = None,
 ) -> TrainedRun:
     """The networks of a finished run (gdjax).
 
@@ -83,13 +89,17 @@ def load_run(
       path: of its folder.
       weights: the last ones, or those that did best in validation; None: as its recipe
         evaluates.
+      model: Linen module, of runs of `train_recipe` that were given one.
 
     Raises:
+      TypeError: for what is no module.
       UserError: if it is no folder of a run, is not trained to its end, or a file in it
         is damaged.
     """
     if weights not in (None, *typing.get_args(Literal["last", "best"])):
         raise UserError(f'`weights={weights!r}`: give "last" or "best"')
+    if model is not None:
+        give_network(model)
     run, _, recipe = run_folder.open_run(path)
     candidates = find_candidates(run, recipe, Choices(weights=weights))
     data = TrainingData(run, recipe)
@@ -104,9 +114,9 @@ def _network(candidate: Candidate, shape: tuple[int, ...]) -> Network:
     config, recipe = candidate.network.model, candidate.trial.recipe
     names = class_names(source(candidate.trial, "train"))
     return Network(
-        module=candidate.model,
+        module=AnyModule.of(candidate.model).module,
         variables=candidate.variables,
-        config=config,
+        config=None if isinstance(config, OwnNetworkConfig) else config,
         class_names=names if len(names) == config.num_classes else (),
         image_shape=shape,
         preprocessing=recipe.preprocessing,

@@ -14,7 +14,7 @@ from gdjax.models import NetworkConfig
 from gdjax.models.families import FAMILIES, family_of
 from gdjax.models.names import ACTIVATIONS, unknown
 
-from . import ablations
+from . import ablations, own_networks
 from .errors import UserError
 from .recipe import Recipe
 
@@ -214,6 +214,8 @@ def parse_net(text: str) -> tuple[str, str, tuple[str, ...]]:
     Raises:
       UserError: for anything else, with the nearest name.
     """
+    if text == own_networks.FAMILY:
+        return text, text, ()
     filters, *others = text.split("+")
     if not others:
         raise UserError(
@@ -250,6 +252,16 @@ def check_net(model: NetworkConfig, filters: str, activation: str) -> None:
             f"{', '.join(own)}, or another family, by another recipe or --model.family "
             f"({', '.join(others)})"
         )
+
+
+def give_network(model: Any) -> str:
+    """Keep a Linen module for this process, as `own_networks.register` does.
+
+    A class that is defined anew in a notebook is described as before: what was built
+    of the old one is forgotten.
+    """
+    build.cache_clear()
+    return own_networks.register(model)
 
 
 @functools.cache
