@@ -2,7 +2,9 @@
 
 import io
 import itertools
+import sys
 import time
+import types
 
 import pytest
 from rich.console import Console
@@ -167,6 +169,59 @@ def test_the_bar_is_drawn_on_terminals():
         bar.update(4, **NUMBERS)
     text = printed(console)
     assert "net [njet] (single)" in text and "step 4/4" in text and "took" in text
+
+
+class Kernel:
+    """What IPython has in a kernel of Jupyter, and what was shown there."""
+
+    def __init__(self):
+        self.kernel, self.pictures, self.outputs = self, [], 0
+        self.display = types.ModuleType("IPython.display")
+        self.display.display = self.first
+
+    def get_ipython(self):
+        return self
+
+    def first(self, shown, display_id):
+        assert display_id
+        self.outputs += 1
+        self.update(shown)
+        return self
+
+    def update(self, shown):
+        self.pictures.append((repr(shown), shown._repr_html_()))
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    found = Kernel()
+    monkeypatch.setitem(sys.modules, "IPython", found)
+    monkeypatch.setitem(sys.modules, "IPython.display", found.display)
+    return found
+
+
+def test_notebooks_have_one_bar_for_each_training(kernel, clock):
+    console = file()
+    bar = Bar(console, TITLE, unit="step", total=40, clock=clock)
+    with bar:
+        with bar.during("compiling <the step>", counts=False):
+            clock.now += 70
+        for step in range(1, 41):
+            clock.now += 0.1
+            bar.move(step, f"loss {step}")
+    assert printed(console) == "" and kernel.outputs == 1
+    texts, pages = zip(*kernel.pictures, strict=True)
+    assert "compiling <the step> ..." in texts[1] and "&lt;the step&gt;" in pages[1]
+    # One in a quarter of a second, and always the last.
+    assert len(texts) < 20
+    assert texts[-1].startswith(f"{TITLE}: step 40/40  loss 40  took")
+    assert 'value="1.0000" max="1"' in pages[-1]
+
+
+def test_no_bar_where_none_is_wanted(kernel):
+    with Bar(Console(quiet=True), "net", unit="step", total=1) as bar:
+        bar.move(1, "loss 1")
+    assert not kernel.pictures
 
 
 def test_an_evaluation_counts_networks_at_sizes(clock):

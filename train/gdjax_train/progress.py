@@ -1,7 +1,7 @@
-"""How far a command is, and how long it will take: a bar on terminals, lines elsewhere.
+"""How far a command is: a bar on terminals and in notebooks, lines elsewhere.
 
-Both fit 80 columns. The time left is worked out from the reports alone, however rare
-they are, and without the time that compiling took.
+Bar and lines fit 80 columns. The time left is worked out from the reports alone,
+however rare they are, and without the time that compiling took.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .notebook_bar import NotebookBar, Picture, in_notebook
 from .time_left import Estimate, duration
 
 
@@ -74,12 +75,18 @@ class Bar:
         self._text = self._notice = ""
         self._doing: tuple[str, float] | None = None
         self._live: Live | None = None
-        if has_bar(console):
+        self._notebook: NotebookBar | None = None
+        if in_notebook() and not console.quiet:
+            self._notebook = NotebookBar(clock)
+        elif has_bar(console):
             self._live = Live(
                 console=console, refresh_per_second=4, get_renderable=self._picture
             )
 
     def __enter__(self) -> Self:
+        if self._notebook:
+            self._draw(must=True)
+            return self
         say(self._console, self._title)
         if self._live:
             self._live.start(refresh=True)
@@ -88,11 +95,13 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+        self._draw(must=True)
 
     def stopping(self) -> None:
         """Say that Ctrl-C was heard; called by a signal handler."""
         self._notice = "stops after this step; Ctrl-C again: at once"
-        if not self._live:
+        self._draw(must=True)
+        if not self._live and not self._notebook:
             print(self._notice, file=sys.stderr)
 
     @contextlib.contextmanager
@@ -106,8 +115,9 @@ class Bar:
         """
         began, before = self._clock(), self._doing
         self._doing = text, began
+        self._draw(must=True)
         line = contextlib.nullcontext()
-        if not self._live:
+        if not self._live and not self._notebook:
             line = _line_if_slow(self._console, f"  {text} ...")
         try:
             with line:
@@ -127,7 +137,10 @@ class Bar:
         now = self._clock()
         self._done, self._text = done, text
         self._estimate.report(done, now=now)
-        if self._live or (done < self._total and now - self._said < self._pause(now)):
+        self._draw(must=done >= self._total)
+        if self._live or self._notebook:
+            return
+        if done < self._total and now - self._said < self._pause(now):
             return
         self._said = now
         say(self._console, "  ".join(["", *self._count(), text, *self._left(now)]))
@@ -145,6 +158,17 @@ class Bar:
             return [f"took {duration(now - self._began)}"]
         left = self._estimate.left(now=now)
         return [] if left is None else [f"{duration(left)} left"]
+
+    def _draw(self, *, must: bool) -> None:
+        """The bar of a notebook; that of a terminal draws itself."""
+        if self._notebook is None:
+            return
+        text = f"{self._doing[0]} ..." if self._doing else self._text
+        left = " ".join(self._left(self._clock()))
+        share = self._done / self._total if self._total else 1.0
+        count = " ".join(self._count())
+        picture = Picture(self._title, share, count, self._notice or text, left)
+        self._notebook.show(picture, must=must)
 
     def _picture(self) -> RenderableType:
         now = self._clock()
