@@ -75,8 +75,8 @@ def imported(folder):
 )
 def test_what_is_imported_is_declared(folder, extra):
     # Some come with Flax today, which need not stay so; TensorBoard is its own extra,
-    # and a notebook skips what needs Equinox.
-    modules = imported(ROOT / folder) - {"tensorboardX", "equinox"}
+    # and notebooks alone, which bring it, need IPython.
+    modules = imported(ROOT / folder) - {"tensorboardX", "IPython"}
     assert {m for m in modules if not brought([m]) <= declared(extra)} == set()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
@@ -156,9 +155,10 @@ class FitTraining:
         return (0, self.fresh_state()) if restored is None else restored
 
     def advance(
-        self, state: State, watcher: Watcher, *, start: int, first: Any, stopped: Any
-    ) -> State:
-        """Steps from `start` to the last; the first within the context `first()`."""
+        self, state: State, watcher: Watcher, *, start: int, compiling: Any,
+        stopped: Any,
+    ) -> State:  # fmt: skip
+        """Steps from `start` to the last; `compiling(step, ...)` takes the first."""
 
         def mean_loss(logits: jax.Array, batch: Batch) -> jax.Array:
             each = self.loss(logits.astype(jnp.float32), jnp.asarray(batch.label))
@@ -177,8 +177,9 @@ class FitTraining:
         indices = batch_indices(len(self.data.label), size, seed=seed)
 
         def take_step(state: State, batch: Batch, done: int) -> Any:
-            with first() if done == start else contextlib.nullcontext():
-                return step(state, batch)
+            return (
+                compiling(step, state, batch) if done == start else step(state, batch)
+            )
 
         return run_steps(
             take_step, state,

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +25,7 @@ from .own_data import OwnData, check_data
 from .progress import Progress, open_console, say
 from .run_folder import RunFolder, locked, versions
 from .step import Metrics, State
-from .stepping import mean_metrics
+from .stepping import Window
 
 
 SETTINGS = "fit.json"
@@ -114,7 +113,7 @@ def fit(
             with bar, between_steps(bar.stopping) as wish:
                 watcher = _Watcher(training, checked, history, bar, checkpoints)
                 state = training.advance(
-                    state, watcher, start=step, first=bar.compiling,
+                    state, watcher, start=step, compiling=watcher.compile,
                     stopped=lambda: wish.made,
                 )  # fmt: skip
     return training.fitted(state, history.rows)
@@ -131,24 +130,23 @@ class _Watcher:
     checkpoints: Checkpoints | None
 
     def __post_init__(self):
-        self._pending: list[Metrics] = []
-        self._began = time.monotonic()
+        self._window = Window()
+
+    def compile(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        with self.bar.compiling():
+            return self._window.compile(step, *arguments)
 
     def add(self, metrics: Metrics) -> None:
-        self._pending.append(metrics)
+        self._window.add(metrics)
 
     def report(self, done: int, state: State) -> None:
         del state
-        row, bad = mean_metrics(self._pending)
-        if bad is not None:
-            step = done - len(self._pending) + 1 + bad
+        row, ago = self._window.close(self.training.settings["batch_size"])
+        if ago is not None:
             raise UserError(
-                f"the loss, or its gradient, is not finite at step {step}: give an"
-                " optimizer with a lower rate, or one that clips gradients"
+                f"the loss, or its gradient, is not finite at step {done - ago}: give"
+                " an optimizer with a lower rate, or one that clips gradients"
             )
-        now, images = time.monotonic(), self.training.settings["batch_size"]
-        row["images_per_second"] = len(self._pending) * images / (now - self._began)
-        self._pending, self._began = [], now
         self._note(done, row)
         self.bar.update(
             done, loss=row["loss"], accuracy=row["accuracy"],
@@ -158,10 +156,12 @@ class _Watcher:
     def end_epoch(self, done: int, state: State) -> None:
         if self.validation is None:
             return
-        with self.bar.during("classifying the validation images"):
+        with (
+            self.bar.during("classifying the validation images"),
+            self._window.paused(),
+        ):
             found = self.training.fitted(state, []).evaluate_data(self.validation)
         self._note(done, {f"validation_{name}": each for name, each in found.items()})
-        self._began = time.monotonic()
 
     def save(self, done: int, state: State, *, last: bool) -> None:
         if self.checkpoints is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from .errors import UserError
 from .progress import Progress as Progress, say as say
 from .run_folder import RunFolder
 from .step import Metrics, State
-from .stepping import mean_metrics
+from .stepping import Window
 from .trials import Phase, Trial
 
 
@@ -41,15 +40,14 @@ class Log:
         """
         self._run, self._trial, self._phase = run, trial, phase
         self._epoch, self._rates = epoch, rates
-        self._pending: list[Metrics] = []
-        self._began = time.monotonic()
+        self.window = Window()
         self._board = None
         if trial.recipe.tensorboard:
             self._board = _tensorboard(run, trial, phase, start)
 
     def add(self, metrics: Metrics) -> None:
         """Metrics of a step, still on the device: reading them would wait for it."""
-        self._pending.append(metrics)
+        self.window.add(metrics)
 
     def close_window(
         self, done: int, state: State
@@ -64,16 +62,12 @@ class Log:
           The row, and the number of the first step whose loss or gradient is not
           finite, if any (then nothing is written).
         """
-        means, bad = mean_metrics(self._pending)
-        count, self._pending = len(self._pending), []
-        now = time.monotonic()
-        seconds, self._began = now - self._began, now
+        means, ago = self.window.close(self._phase.batch_size)
         row: dict[str, Any] = dict(means)
         for name, rate in self._rates.items():
             row[name] = float(np.asarray(rate(done - 1)))
-        row["images_per_second"] = count * self._phase.batch_size / seconds
-        if bad is not None:
-            return row, done - count + 1 + bad
+        if ago is not None:
+            return row, done - ago
         stats, model = state.batch_stats, self._phase.model
         for name, said in (
             ("scales", model.learned_scales(state.params, batch_stats=stats)),

@@ -114,7 +114,7 @@ def _advance(
         Progress(console, training.title, start=start, steps=training.steps) as bar,
         between_steps(bar.stopping) as stop,
     ):
-        take_step = _Step(training, examples.label, bar)
+        take_step = _Step(training, examples.label, bar, log)
         watcher = _Watcher(training, data, take_step, log, bar, checkpoints)
         return run_steps(
             take_step, state, coming, watcher, start=start, rhythm=rhythm,
@@ -125,9 +125,9 @@ def _advance(
 class _Step:
     """The compiled step, compiled anew where a plan asks for another network."""
 
-    def __init__(self, training: PhaseTraining, labels: Any, bar: Progress):
+    def __init__(self, training: PhaseTraining, labels: Any, bar: Progress, log: Log):
         self._training, self._plans = training, training.plans()
-        self._bar = bar
+        self._bar, self._log = bar, log
         self._loss = make_loss(
             training.trial.recipe.loss, class_weights(training.trial.recipe, labels)
         )
@@ -136,7 +136,6 @@ class _Step:
 
     def __call__(self, state: State, batch: Batch, step: int) -> Any:
         training, recipe = self._training, self._training.trial.recipe
-        compiling: Any = contextlib.nullcontext()
         # Checkpoints are of before: a resumed run does it again.
         if step % training.epoch == 0:
             state = _between_epochs(training, state, step // training.epoch)
@@ -145,7 +144,6 @@ class _Step:
                 self._plans.before(step // training.epoch, state.params)
             )
             if model is not self.model:
-                compiling = self._bar.compiling()
                 self.model = model
                 self._step = compile_step(
                     model,
@@ -157,8 +155,9 @@ class _Step:
                     l2=recipe.loss.l2,
                     canvas=recipe.data.canvas,
                 )
-        with compiling:
-            return self._step(state, batch)
+                with self._bar.compiling():
+                    return self._log.window.compile(self._step, state, batch)
+        return self._step(state, batch)
 
 
 def _between_epochs(training: PhaseTraining, state: State, epochs: int) -> State:
@@ -200,7 +199,10 @@ class _Watcher:
         )  # fmt: skip
 
     def end_epoch(self, done: int, state: State) -> None:
-        with self.bar.during("classifying the validation images"):
+        with (
+            self.bar.during("classifying the validation images"),
+            self.log.window.paused(),
+        ):
             self.best = _validate(
                 self.training, self.data, self.log, self.take_step.model, state, done,
                 self.best,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -86,6 +88,63 @@ def run_steps(
         if last:
             break
     return state
+
+
+class Window:
+    """The metrics of the steps since the last row, and how fast they were."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        """A window that opens now.
+
+        Args:
+          clock: in seconds.
+        """
+        self._clock = clock
+        self._open()
+
+    def _open(self) -> None:
+        self._pending: list[Metrics] = []
+        self._began, self._paused, self._compiled = self._clock(), 0.0, 0
+
+    def add(self, metrics: Metrics) -> None:
+        """Metrics of a step, still on the device."""
+        self._pending.append(metrics)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While something else than steps is done, such as a validation."""
+        jax.block_until_ready(self._pending[-1:])
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._paused += self._clock() - began
+
+    def compile(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        """Take a step that is compiled first, and so says nothing of the speed."""
+        with self.paused():
+            found = jax.block_until_ready(step(*arguments))
+        self._compiled += 1
+        return found
+
+    def close(self, batch_size: int) -> tuple[dict[str, float], int | None]:
+        """The row, and open the next window.
+
+        Args:
+          batch_size: images a step.
+
+        Returns:
+          Means, with "images_per_second", and how many steps ago, counted from 0, the
+          first one was taken whose loss or gradient is not finite; None: none was.
+        """
+        row, bad = mean_metrics(self._pending)
+        count, seconds = len(self._pending), self._clock() - self._began
+        if count > self._compiled:
+            count, seconds = count - self._compiled, seconds - self._paused
+        row["images_per_second"] = count * batch_size / max(seconds, 1e-9)
+        ago = None if bad is None else len(self._pending) - 1 - bad
+        self._open()
+        return row, ago
 
 
 def mean_metrics(pending: Sequence[Metrics]) -> tuple[dict[str, float], int | None]:
