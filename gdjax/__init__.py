@@ -21,6 +21,7 @@ from gdjax.scalespace import (
     discrete_gaussian as discrete_gaussian,
     effective_filters as effective_filters,
     fit_njet as fit_njet,
+    gaussian_filter as gaussian_filter,
     geometric_scales as geometric_scales,
     njet as njet,
     scaled_bessel as scaled_bessel,

@@ -128,6 +128,13 @@ FUNCTIONS = {
     "njet, spectral": function(
         lambda s, x: gdjax.njet(x, s, discretisation=SPECTRAL), 0.9
     ),
+    "gaussian_filter": function(
+        lambda s, x: gdjax.gaussian_filter(x, s, axes=(1, 2), radius=4), 1.2,
+        split=CHANNELS,
+    ),
+    "smooth, sigma per axis": function(
+        lambda s, x: gdjax.smooth(x, {"x": s[0], "y": s[1]}), [0.8, 1.3], split=CHANNELS
+    ),
     # Linear in images; the number in front is their parameter.
     "scale_space_lift": function(
         lambda s, x: s * scale_space_lift(x, **SEMIGROUP), 1.2, split=(P(), OUT, LEVELS)

@@ -67,6 +67,7 @@ from gdjax.scalespace.kernels import (
     SpectralGaussian as SpectralGaussian,
 )
 from gdjax.scalespace.matrices import Filter as Filter
+from gdjax.scalespace.ndimage import gaussian_filter as gaussian_filter
 from gdjax.scalespace.scale_correlation import (
     extend_scale_axis as extend_scale_axis,
     scale_space_correlation as scale_space_correlation,

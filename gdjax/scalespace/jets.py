@@ -1,5 +1,6 @@
 """Smoothing and the N-jet: pure functions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -34,7 +35,8 @@ def smooth(
     Args:
       x: [..., (D,) (H,) W, C], floating point.
       sigma: standard deviation in px, a scalar or [C] (one per channel); traced and
-        differentiable.
+        differentiable. One for each axis as a mapping, {"x": 1.0, "y": 2.0}, with "z"
+        in three dimensions.
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
       eps: mass that truncation may lose; None: no truncation.
@@ -51,7 +53,7 @@ def smooth(
     """
     x = check_image(x, ndim=ndim)
     filter_ = Filter(discretisation, padding, eps, ndim, max_order=0)
-    sigma = filter_.check_sigma(sigma, x.shape[-1])
+    sigma = filter_.check_sigmas(sigma, x.shape[-1])
     return partial_derivatives(x, sigma, filter_, ((0,) * ndim,))[0]
 
 
@@ -68,10 +70,13 @@ def njet(
 ) -> jax.Array:
     """The N-jet: all scale-normalised partial derivatives sigma^|a| d_a (g * f).
 
+    Of a sigma for each axis, the factor is prod_i sigma_i^a_i.
+
     Args:
       x: [..., (D,) (H,) W, C], floating point.
       sigma: standard deviation in px, a scalar or [C] (one per channel); traced and
-        differentiable.
+        differentiable. One for each axis as a mapping, {"x": 1.0, "y": 2.0}, with "z"
+        in three dimensions.
       order: highest total order N (static).
       zero_order: whether the smoothed image comes first.
       discretisation: the kernels.
@@ -94,19 +99,22 @@ def njet(
     x = check_image(x, ndim=ndim)
     orders = derivative_orders(order, zero_order=zero_order, ndim=ndim)
     filter_ = Filter(discretisation, padding, eps, ndim, max_order=order)
-    sigma = filter_.check_sigma(sigma, x.shape[-1])
+    sigma = filter_.check_sigmas(sigma, x.shape[-1])
     return jnp.stack(partial_derivatives(x, sigma, filter_, orders), axis=-2)
 
 
 def partial_derivatives(
-    x: jax.Array, sigma: Any, filter_: Filter, orders: Orders
+    x: jax.Array, sigma: Sequence[Any], filter_: Filter, orders: Orders
 ) -> list[jax.Array]:
-    """sigma^|a| d_a L for every multi-index a: J of the shape of `x`, [..., C]."""
+    """sigma^|a| d_a L for every multi-index a: J of the shape of `x`, [..., C].
+
+    `sigma` for each axis, x first, as `Filter.check_sigmas` gives them.
+    """
     ndim = filter_.ndim
     windows = spatial_windows(x, ndim)
     along_axes = [[a[axis] for a in orders] for axis in range(ndim)]
-    filters = axis_filters(filter_, sigma, along_axes, spans(windows, windows))
-    if not sigma.ndim:
+    filters = axis_filters(filter_, tuple(sigma), along_axes, spans(windows, windows))
+    if not sigma[0].ndim:
 
         def along(y, n, depth):
             return filters[depth, n].along(y, -1 - depth)

@@ -9,7 +9,7 @@ which share one small Toeplitz matrix; a sigma per channel is a matrix per chann
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -90,14 +90,39 @@ class Filter:
         """How far in px the operator looks; None: everywhere."""
         return self.radius(sigma) + self.beyond if self.is_cut else None
 
-    def check_sigma(self, sigma: Any, channels: int | None = None) -> Any:
+    def check_sigma(
+        self, sigma: Any, channels: int | None = None, *, name: str = "sigma"
+    ) -> Any:
         """`check_sigma` for these kernels; one number, or one per channel."""
         positive = not self.discretisation.impulse_limit
-        sigma = check_sigma(sigma, positive=positive)
+        sigma = check_sigma(sigma, name=name, positive=positive)
         if sigma.shape not in ((), (channels,)):
             also = f" or one per channel, shape ({channels},)" if channels else ""
-            raise ValueError(f"`sigma` has shape {sigma.shape}; give a scalar{also}.")
+            raise ValueError(f"`{name}` has shape {sigma.shape}; give a scalar{also}.")
         return sigma
+
+    def check_sigmas(self, sigma: Any, channels: int) -> tuple[Any, ...]:
+        """A sigma for each axis, x first; all or none of them one per channel.
+
+        `sigma` is that of all axes, or a mapping with one for each of x, y, z.
+        """
+        if not isinstance(sigma, Mapping):
+            return (self.check_sigma(sigma, channels),) * self.ndim
+        names = "xyz"[: self.ndim]
+        if set(sigma) != set(names):
+            wanted = ", ".join(f'"{name}": ...' for name in names)
+            raise ValueError(
+                f"`sigma={sigma}`: a mapping must have px for each of the {self.ndim}"
+                f" axes, {{{wanted}}}."
+            )
+        found = [
+            self.check_sigma(sigma[name], channels, name=f'sigma["{name}"]')
+            for name in names
+        ]
+        if any(each.ndim for each in found):
+            xp = jnp if any(map(is_traced, found)) else np
+            return tuple(xp.broadcast_to(each, (channels,)) for each in found)
+        return tuple(found)
 
 
 class Span(NamedTuple):
@@ -174,7 +199,8 @@ def dense_matrix(
             matrix = matrix + taps[(-1 - pixels[None, :] - rows[:, None]) % period]
         return matrix
     if filter_.is_cut:
-        width = radius + filter_.beyond if xp is np else _width(filter_, span)
+        known = xp is np or isinstance(radius, int)
+        width = radius + filter_.beyond if known else _width(filter_, span)
         taps = truncated_taps(xp, filter_, sigma, order, width, radius)
     else:
         width = _width(filter_, span, sigma if xp is np else None)
@@ -290,9 +316,17 @@ def axis_filters(
     """The filters of all axes, by depth (1: x) and order; the radius is found once.
 
     For `orders` along x, y, z and `spans` of the axes (D, H, W); `sigma` in px, checked
-    before, a scalar or [C]. Matrices are NumPy's float64 for a concrete sigma (made
-    once and kept), else JAX arrays.
+    before, a scalar or [C], or a tuple with one for each of x, y, z. Matrices are
+    NumPy's float64 for a concrete sigma (made once and kept), else JAX arrays.
     """
+    if isinstance(sigma, tuple):
+        if all(each is sigma[0] for each in sigma):
+            return axis_filters(filter_, sigma[0], orders, spans)
+        found = {}
+        for depth, (each, wanted) in enumerate(zip(sigma, orders, strict=True), 1):
+            own = axis_filters(filter_, each, [wanted], [spans[-depth]])
+            found |= {(depth, n): one for (_, n), one in own.items()}
+        return found
     radius = None
     if filter_.is_cut and is_traced(sigma):
         limit = max(_width(filter_, span) for span in spans)

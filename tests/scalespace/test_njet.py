@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pyscsp.discscsp as discscsp
 import pytest
+import scipy.ndimage
 import skimage.data
 
 import gdjax
+from gdjax.scalespace.matrices import Filter, truncated_taps
 
 
 PADDINGS = ["zero", "symmetric", "edge", "wrap"]
@@ -267,3 +269,75 @@ def test_axes_are_x_to_the_right_and_y_down():
 def test_impossible_arguments_raise(call, error, message):
     with pytest.raises(error, match=message):
         call(noise(6, 7, 2))
+
+
+@every
+@pytest.mark.parametrize("eps", [None, 0.01])
+def test_a_sigma_for_each_axis(x64, discretisation, eps):
+    """Axis by axis with one sigma each: kernels are separable."""
+    x, sigmas = noise(5, 9, 11, 2, dtype=np.float64), {"x": 1.3, "y": 0.8, "z": 2.1}
+    options = {"discretisation": discretisation, "padding": "symmetric", "eps": eps}
+    orders = gdjax.derivative_orders(2, ndim=3)
+    jet = gdjax.njet(x, sigmas, order=2, ndim=3, **options)
+    for j, multi_index in enumerate(orders):
+        expected = x
+        for n, name, axis in zip(multi_index, "xyz", (-2, -3, -4), strict=True):
+            expected = np.moveaxis(
+                along_last(np.moveaxis(expected, axis, -1), sigmas[name], n, options),
+                -1, axis,
+            )  # fmt: skip
+        np.testing.assert_allclose(jet[..., j, :], expected, atol=1e-12)
+
+
+def along_last(x, sigma, n, options):
+    """One axis of three, which share the mass that is lost."""
+    if options["eps"] is None:
+        jet = gdjax.njet(
+            x[..., None], sigma, order=2, zero_order=True, ndim=1, **options
+        )
+        return jet[..., n, 0]
+    filter_ = Filter(**options, ndim=3, max_order=2)
+    radius = filter_.radius(sigma)
+    taps = truncated_taps(
+        np, filter_, np.float64(sigma), n, radius + filter_.beyond, radius
+    )
+    return sigma**n * scipy.ndimage.correlate1d(x, taps, mode="reflect")
+
+
+def test_sigmas_of_axes_are_traced_and_per_channel(x64):
+    x, per_channel = noise(8, 9, 2, dtype=np.float64), jnp.array([0.7, 1.9])
+
+    def smoothed(sigma):
+        return gdjax.smooth(x, sigma, padding="wrap")
+
+    whole = jax.jit(smoothed)({"x": 1.2, "y": per_channel})
+    for channel, own in enumerate(per_channel):
+        one = gdjax.smooth(
+            x[..., channel : channel + 1], {"x": 1.2, "y": float(own)}, padding="wrap"
+        )
+        np.testing.assert_allclose(whole[..., channel], one[..., 0], atol=1e-12)
+    # The same along both is what one sigma is.
+    np.testing.assert_array_equal(smoothed({"x": 1.5, "y": 1.5}), smoothed(1.5))
+    gradient = jax.grad(lambda s: (smoothed(s) ** 3).sum())({"x": 1.2, "y": 0.6})
+    step = 1e-5
+    for name in "xy":
+        around = [
+            (smoothed({"x": 1.2, "y": 0.6} | {name: value}) ** 3).sum()
+            for value in ({"x": 1.2, "y": 0.6}[name] + step * np.array([1, -1]))
+        ]
+        expected = float(around[0] - around[1]) / (2 * step)
+        assert float(gradient[name]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "message"),
+    [
+        ({"x": 1.0}, r'each of the 2 axes, {"x": ..., "y": ...}'),
+        ({"x": 1.0, "y": 1.0, "z": 1.0}, "each of the 2 axes"),
+        ({"x": 1.0, "y": -1.0}, r'`sigma\["y"\]=-1.0`'),
+        ({"x": 1.0, "y": np.ones(3)}, r'`sigma\["y"\]` has shape \(3,\)'),
+    ],
+)
+def test_mappings_that_do_not_fit(sigma, message):
+    with pytest.raises(ValueError, match=message):
+        gdjax.smooth(np.zeros((4, 4, 2)), sigma)
