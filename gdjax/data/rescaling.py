@@ -75,10 +75,10 @@ def rescale(
     image: np.ndarray,
     factor: float,
     *,
-    size: int,
+    size: int | tuple[int, int],
     background: Background = "black",
 ) -> np.ndarray:
-    """Scales an image about its centre by exactly `factor`, on a square canvas.
+    """Scales an image about its centre by exactly `factor`, on a canvas.
 
     The centre of an axis of n pixels is at (n - 1) / 2, between two pixels if n is
     even. The surroundings (black, or the image mirrored with its border pixel
@@ -91,12 +91,11 @@ def rescale(
     Args:
       image: uint8 [H, W] or [H, W, C].
       factor: size on the canvas over size in `image` (dimensionless), positive.
-      size: side of the canvas in px.
+      size: side of the canvas in px, or its height and width.
       background: "black" or "mirror".
 
     Returns:
-      uint8 [size, size] or [size, size, C]; overshoots of the cubic are clipped to
-      0..255.
+      uint8 [*size] or [*size, C]; overshoots of the cubic are clipped to 0..255.
 
     Raises:
       ValueError: if the image is not uint8 of rank 2 or 3 with at least one pixel, or
@@ -104,12 +103,14 @@ def rescale(
 
     gdjax; the sampling is that of [gaussderresnet] (bicubic with antialiasing).
     """
+    sides = (size, size) if isinstance(size, int | np.integer) else tuple(size)
     _check(image, factor, size, background)
-    if factor == 1 and all((size - n) % 2 == 0 for n in image.shape[:2]):
-        return _recentre(image, size, background)
-    padded, box = _padded_window(image, factor, size, background)
+    axes = list(zip(sides, image.shape[:2], strict=True))
+    if factor == 1 and all((side - n) % 2 == 0 for side, n in axes):
+        return _recentre(image, sides, background)
+    padded, box = _padded_window(image, factor, sides, background)
     planes = padded[..., None] if padded.ndim == 2 else padded
-    resampled = [_resample(planes[..., c], box, size) for c in range(planes.shape[-1])]
+    resampled = [_resample(planes[..., c], box, sides) for c in range(planes.shape[-1])]
     canvas = np.stack(resampled, axis=-1) if image.ndim == 3 else resampled[0]
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
@@ -121,14 +122,14 @@ class RescaledPart(NamedTuple):
       images: uint8 [N, H, W, C].
       labels: integers [N].
       factor: px of the canvas per px of the originals.
-      side: side of the canvas in px.
+      side: side of the canvas in px, or its height and width.
       background: what is around them on the canvas.
     """
 
     images: np.ndarray
     labels: np.ndarray
     factor: float
-    side: int
+    side: int | tuple[int, int]
     background: Background
 
     def examples(self) -> Iterator[tuple[np.ndarray, int]]:
@@ -139,7 +140,9 @@ class RescaledPart(NamedTuple):
     def stack(self) -> np.ndarray:
         """All images at once, uint8 [N, side, side, C]."""
         count, channels = len(self.images), self.images.shape[-1]
-        canvas = np.empty((count, self.side, self.side, channels), np.uint8)
+        square = isinstance(self.side, int)
+        sides = (self.side, self.side) if square else self.side
+        canvas = np.empty((count, *sides, channels), np.uint8)
         for i, image in enumerate(self.images):
             canvas[i] = self._render(image)
         return canvas
@@ -148,7 +151,9 @@ class RescaledPart(NamedTuple):
         return rescale(image, self.factor, size=self.side, background=self.background)
 
 
-def _check(image: np.ndarray, factor: float, size: int, background: str) -> None:
+def _check(
+    image: np.ndarray, factor: float, size: int | tuple[int, int], background: str
+) -> None:
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
         raise ValueError(
             f"`image` must be uint8 [H, W] or [H, W, C] with at least one pixel, not "
@@ -156,22 +161,23 @@ def _check(image: np.ndarray, factor: float, size: int, background: str) -> None
         )
     if not (math.isfinite(factor) and factor > 0):
         raise ValueError(f"`factor={factor}` must be positive and finite.")
-    if size < 1:
-        raise ValueError(f"`size={size}` must be at least 1 px.")
+    sides = np.atleast_1d(size)
+    if len(sides) > 2 or min(sides) < 1:
+        raise ValueError(f"`size={size}` must be one or two sides of at least 1 px.")
     if background not in _BACKGROUNDS:
         raise ValueError(f'`background={background!r}` must be "black" or "mirror".')
 
 
-def _recentre(image: np.ndarray, size: int, background: str) -> np.ndarray:
-    """Pads or crops both axes to `size` pixels with the centre in place."""
-    margins = [(size - n) // 2 for n in image.shape[:2]]
+def _recentre(image: np.ndarray, sides: tuple[int, int], background: str) -> np.ndarray:
+    """Pads or crops both axes to `sides` pixels with the centre in place."""
+    margins = [(m - n) // 2 for m, n in zip(sides, image.shape[:2], strict=True)]
     padded = _pad(image, [max(0, m) for m in margins], background)
     top, left = (max(0, -m) for m in margins)
-    return padded[top : top + size, left : left + size].copy()
+    return padded[top : top + sides[0], left : left + sides[1]].copy()
 
 
 def _padded_window(
-    image: np.ndarray, factor: float, size: int, background: str
+    image: np.ndarray, factor: float, sides: tuple[int, int], background: str
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     """The padded image, and the window of it that fills the canvas, in its px.
 
@@ -179,12 +185,14 @@ def _padded_window(
     shrinking) around it: Pillow renormalises its kernel at borders, and must not see
     one.
     """
-    half = size / factor / 2
+    halves = [side / factor / 2 for side in sides]
     support = 2 * max(1.0, 1 / factor)
-    height, width = image.shape[:2]
-    pads = [max(0, math.ceil(half - n / 2 + support)) for n in (height, width)]
-    y, x = height / 2 + pads[0], width / 2 + pads[1]
-    box = (x - half, y - half, x + half, y + half)
+    pads = [
+        max(0, math.ceil(half - n / 2 + support))
+        for half, n in zip(halves, image.shape[:2], strict=True)
+    ]
+    y, x = (n / 2 + pad for n, pad in zip(image.shape[:2], pads, strict=True))
+    box = (x - halves[1], y - halves[0], x + halves[1], y + halves[0])
     return _pad(image, pads, background), box
 
 
@@ -201,8 +209,11 @@ def _pad(image: np.ndarray, pads: list[int], background: str) -> np.ndarray:
 
 
 def _resample(
-    plane: np.ndarray, box: tuple[float, float, float, float], size: int
+    plane: np.ndarray,
+    box: tuple[float, float, float, float],
+    sides: tuple[int, int],
 ) -> np.ndarray:
-    """Float32 [size, size], neither rounded nor clipped."""
+    """Float32 [*sides], neither rounded nor clipped."""
     source = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    return np.asarray(source.resize((size, size), Image.Resampling.BICUBIC, box=box))
+    size = sides[::-1]  # Pillow's width comes first
+    return np.asarray(source.resize(size, Image.Resampling.BICUBIC, box=box))

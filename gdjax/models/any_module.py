@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from typing import Any
 
 import flax.linen as nn
+import jax
 
 
 # What says whether a module is being trained, and its value then.
 FLAGS = {"train": True, "training": True, "deterministic": False}
 
 
-@dataclasses.dataclass(frozen=True)
+# What is kept of a module's variables.
+KEPT = "params", "batch_stats"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class AnyModule:
     """A Linen module that is called as `(x, train) -> (logits, aux)` (gdjax).
+
+    Equal modules are equal, and have one compiled program; modules with fields that
+    have no hash, such as lists, are themselves alone.
 
     Attributes:
       module: gives logits, or logits and whatever else, of images x. Whether it is
@@ -42,13 +51,19 @@ class AnyModule:
                 " (`flax.linen.Module`), not its class, its variables or a function;"
                 " modules of Flax NNX by `flax.nnx.bridge.to_linen`."
             )
-        arguments = inspect.signature(type(module).__call__).parameters
+        call: Any = type(module).__call__
+        if _is_nnx(module):
+            call = vars(module.nnx_class).get("__call__", module.nnx_class)
+        arguments = inspect.signature(call).parameters
         flag = next((name for name in FLAGS if name in arguments), None)
         return cls(module, flag)
 
     def init(self, key: Any, x: Any) -> Any:
-        """Variables for images x."""
-        return self.module.init(key, x, **self._told(False))
+        """Variables for images x: params and batch_stats."""
+        if not _is_nnx(self.module):
+            return self.module.init(key, x, **self._told(False))
+        rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
+        return self.module.init(rngs, x, **self._told(False))
 
     def apply(
         self, variables: Any, x: Any, *, train: bool = False, **options: Any
@@ -64,10 +79,42 @@ class AnyModule:
             return _pair(found), updated
         return _pair(found)
 
-    def _told(self, train: bool) -> dict[str, bool]:
-        if self.flag is None:
-            return {}
-        return {self.flag: train == FLAGS[self.flag]}
+    def _told(self, train: bool) -> dict[str, Any]:
+        flag = {} if self.flag is None else {self.flag: train == FLAGS[self.flag]}
+        if _is_nnx(self.module):
+            return flag | {"nnx_method": _trained if train else _evaluated}
+        return flag
+
+    def _key(self) -> Any:
+        try:
+            hash(self.module)
+        except TypeError:
+            return id(self.module)
+        return self.module, self.flag
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnyModule) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+def _is_nnx(module: Any) -> bool:
+    """Whether it is an NNX module by `flax.nnx.bridge.to_linen`."""
+    # Who has one has imported this; it needs Optax, which networks don't.
+    bridge: Any = sys.modules.get("flax.nnx.bridge")
+    return bridge is not None and isinstance(module, bridge.ToLinen)
+
+
+def _trained(module: Any, *arguments: Any, **options: Any) -> Any:
+    """An NNX module's call, with batch statistics and dropout of trainings."""
+    module.train()
+    return module(*arguments, **options)
+
+
+def _evaluated(module: Any, *arguments: Any, **options: Any) -> Any:
+    module.eval()
+    return module(*arguments, **options)
 
 
 def _pair(found: Any) -> tuple[Any, Any]:

@@ -70,7 +70,8 @@ class Network:
             # Filled up, so that there is one shape to compile.
             spare = np.repeat(batch[:1], size - len(batch), axis=0)
             whole = np.concatenate([batch, spare])
-            scores = _scores(self.module, self.preprocessing, self.variables, whole)
+            module = AnyModule.of(self.module)
+            scores = _scores(module, self.preprocessing, self.variables, whole)
             found.append(np.asarray(scores, np.float32)[: len(batch)])
         return np.concatenate(found)
 
@@ -81,7 +82,7 @@ class Network:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _scores(module: Any, preprocessing: Any, variables: Any, images: Any) -> jax.Array:
-    return AnyModule.of(module).apply(variables, preprocessing(as_floats(images)))[0]
+    return module.apply(variables, preprocessing(as_floats(images)))[0]
 
 
 def load_network(

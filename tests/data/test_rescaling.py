@@ -110,6 +110,7 @@ def test_mirror_of_a_constant_image_is_constant():
         (np.zeros((4, 4), np.uint8), {"factor": 0.0}, "factor=0.0"),
         (np.zeros((4, 4), np.uint8), {"factor": float("nan")}, "factor=nan"),
         (np.zeros((4, 4), np.uint8), {"size": 0}, "size=0"),
+        (np.zeros((4, 4), np.uint8), {"size": (8, 0)}, r"size=\(8, 0\)"),
         (np.zeros((4, 4), np.uint8), {"background": "white"}, "white"),
     ],
 )
@@ -117,3 +118,11 @@ def test_wrong_arguments_are_named(image, options, words):
     options = {"factor": 1.0, "size": 8} | options
     with pytest.raises(ValueError, match=words):
         rescale(image, options.pop("factor"), **options)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.3])
+def test_canvases_that_are_not_square(factor):
+    """The middle rows of a larger square canvas."""
+    image = np.random.default_rng(0).integers(0, 256, (12, 20), np.uint8)
+    square = rescale(image, factor, size=20)
+    np.testing.assert_array_equal(rescale(image, factor, size=(12, 20)), square[4:-4])

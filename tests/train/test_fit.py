@@ -1,5 +1,7 @@
 """`fit` on modules and images that gdjax never saw."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.export
@@ -7,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 import gdjax_train
+from gdjax.data import Examples
 from gdjax.models import GaussDerNet, Preprocessing, load_network
 from gdjax_train.errors import UserError
 from gdjax_train.own_data import check_data
@@ -21,12 +25,13 @@ class CNN(nn.Module):
     """With batch statistics and dropout."""
 
     classes: int = 3
+    rate: float = 0.2
 
     @nn.compact
     def __call__(self, x, train=False):
         x = nn.relu(nn.Conv(4, (3, 3))(x))
         x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
-        x = nn.Dropout(0.2, deterministic=not train)(x.mean((1, 2)))
+        x = nn.Dropout(self.rate, deterministic=not train)(x.mean((1, 2)))
         return nn.Dense(self.classes)(x)
 
 
@@ -64,6 +69,19 @@ def images(count=20, side=6, seed=0):
 
 
 X, Y = images()
+
+
+def halved(logits, labels):
+    """A loss."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels) / 2
+
+
+def mirrored(key, images):
+    """A change of images."""
+    del key
+    return images[:, ::-1]
+
+
 # Of every training here, so that each module is compiled once.
 SHORT = {"epochs": 2, "batch_size": 8, "progress": False}
 
@@ -130,6 +148,62 @@ def test_modules_are_told_what_they_ask_for(model):
     assert found.scores(X[:5]).shape == (5, 3)
 
 
+class NNX(nnx.Module):
+    """Has no argument that says whether it is trained."""
+
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(1, 4, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.dense = nnx.Linear(4, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.dense(self.dropout(self.norm(self.conv(x)).mean((1, 2))))
+
+
+def test_modules_of_flax_nnx():
+    found = gdjax_train.fit(nnx.bridge.to_linen(NNX), (X, Y), **SHORT)
+    assert set(found.variables) == {"params", "batch_stats"}
+    # By the running statistics, whatever else is in the batch, and without dropout.
+    alone = np.concatenate([found.scores(X[row : row + 1]) for row in range(5)])
+    np.testing.assert_allclose(found.scores(X)[:5], alone, atol=1e-6)
+    running = found.variables["batch_stats"]["norm"]["mean"]
+    assert abs(np.asarray(running)).max() > 0
+
+
+class Listed(nn.Module):
+    """A field that has no hash."""
+
+    widths: Any
+
+    @nn.compact
+    def __call__(self, x):
+        for width in self.widths:
+            x = nn.Dense(width)(x.reshape(len(x), -1))
+        return x
+
+
+def test_fields_without_a_hash(tmp_path):
+    found = gdjax_train.fit(Listed([4, 3]), (X, Y), **SHORT)
+    scores = found.scores(X)
+    found.save(tmp_path / "net")
+    loaded = load_network(tmp_path / "net", model=Listed([4, 3]))
+    np.testing.assert_allclose(loaded.scores(X), scores, atol=1e-5)
+    sizes = gdjax_train.evaluate_scales(
+        found.model, found.variables, X, Y, factors=(1.0,)
+    )
+    assert sizes["rows"][0]["accuracy"] == [found.evaluate(X, Y)["accuracy"]]
+
+
+def test_validations_are_compiled_once(caplog):
+    with jax.log_compiles():
+        gdjax_train.fit(
+            Plain(), (X, Y), validation=(X[:9], Y[:9]), **SHORT | {"epochs": 3}
+        )
+    compiled = [line for line in caplog.messages if "Compiling jit(apply)" in line]
+    assert len(compiled) <= 1  # none where another test had such images
+
+
 def test_masks(tmp_path):
     masks = (X[..., 0] > 100).astype(np.uint8)
     masks[:, 0] = 255  # doesn't count
@@ -155,7 +229,7 @@ def test_own_optimizer_loss_and_changes():
     found = gdjax_train.fit(
         Plain(), (X, Y), optimizer=optax.sgd(0.0), loss=loss, augment=augment, **SHORT
     )
-    assert seen == [(8,)]
+    assert seen == [(8,)] * 2  # checked, and compiled
     # Of a rate of 0 the start is left: the mean loss of its first row is that of
     # mirrored images.
     again = gdjax_train.fit(Plain(), (X[:, ::-1], Y), optimizer=optax.sgd(0.0), **SHORT)
@@ -198,7 +272,12 @@ def test_an_interrupted_training_ends_in_the_same_bits(
         ({"epochs": 3}, "`epochs=2`, not 3"),
         ({"seed": 1}, "`seed=0`, not 1"),
         ({"train": (X[::-1], Y)}, "other images or labels"),
-        ({"model": Plain()}, "CNN`, not .*Plain"),
+        ({"model": Plain()}, "CNN.*not .*Plain"),
+        # The same shapes, that do something else.
+        ({"model": CNN(rate=0.3)}, "rate = 0.2 .*not .*rate = 0.3 "),
+        ({"optimizer": optax.adam(0.1)}, "with another optimizer"),
+        ({"loss": halved}, "with another loss"),
+        ({"augment": mirrored}, "with another augment"),
     ],
 )
 def test_a_folder_keeps_its_training(change, message, tmp_path):
@@ -268,9 +347,41 @@ class Large(nn.Module):
         return nn.Dense(3)(x.mean((1, 2)))
 
 
+class Reduced(nn.Module):
+    """Leaves nothing of 6 px, and then takes a mean of it or weighs it."""
+
+    mean: bool
+
+    @nn.compact
+    def __call__(self, x):
+        for _ in range(2):
+            x = nn.max_pool(nn.Conv(3, (3, 3), padding="VALID")(x), (2, 2), (2, 2))
+        return nn.Dense(3)(x.mean((1, 2)) if self.mean else x.reshape(len(x), -1))
+
+
+class Still(nn.Module):
+    """Nothing to train."""
+
+    @nn.compact
+    def __call__(self, x):
+        return x.mean((1, 2)) * jnp.arange(3.0)
+
+
+ABC, BCD = (Examples(X, Y, classes=tuple(names)) for names in ("abc", "bcd"))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
+        ({"model": Reduced(True)}, ValueError, "leaves nothing of.*larger images"),
+        ({"model": Reduced(False)}, ValueError, r"shape \[6, 6, 1\]"),
+        ({"model": Still()}, ValueError, "no parameters"),
+        ({"model": CNN(4), "train": ABC}, ValueError, r"4 scores.*3 classes \(a, b, c"),
+        ({"train": ABC, "validation": BCD}, ValueError, "classes b, c, d, `train` a"),
+        ({"optimizer": "adam"}, TypeError, "must be an Optax transformation"),
+        ({"loss": lambda logits, labels: None}, ValueError, "`loss` gives NoneType"),
+        ({"augment": lambda key, x: None}, ValueError, "`augment` gives NoneType"),
+        ({"augment": lambda key, x: x[:, 1:]}, ValueError, "images as they came"),
         ({"train": (X[..., 0], Y)}, ValueError, r"`train`.*images\[..., None\]"),
         ({"train": (X / 1.0, Y)}, ValueError, "`train`.*must lie in 0..1"),
         ({"train": (X / 255 - 0.5, Y)}, ValueError, "`train`.*must lie in 0..1"),
@@ -303,9 +414,7 @@ class Large(nn.Module):
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_and_nothing_is_written(change, error, message, tmp_path):
-    given = {"model": CNN(), "train": (X, Y), **SHORT}
-    if "loss" not in change:
-        given["out"] = tmp_path / "run"
+    given = {"model": CNN(), "train": (X, Y), "out": tmp_path / "run", **SHORT}
     with pytest.raises(error, match=message):
         gdjax_train.fit(**given | change)
     assert not list(tmp_path.iterdir())

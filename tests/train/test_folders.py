@@ -205,15 +205,36 @@ def test_what_is_said_before_anything_is_written(on_pets, pets):
     refused(on_pets(), f"{pets}.*`path={pets}` does not exist: give a folder that has")
 
 
-def test_images_that_are_not_rescaled(on_pets, pets):
+def test_images_that_are_not_square_or_of_16_bits(on_pets, pets):
+    recipe = dataclasses.replace(on_pets(), eval_factors=(1.0, 2.0))
     shutil.rmtree(pets)
     for i, (split, name) in enumerate([("train", "cat"), ("train", "dog")] * 4):
         save(pets / split / name / f"{i}.png", i, size=(8, 6))
     shutil.copytree(pets / "train", pets / "test")
-    recipe = dataclasses.replace(on_pets(), eval_factors=(1.0, 2.0))
-    words = r"has uint8 \(8, 6, 1\): square .* factor 1, not 2 \(--eval-factors 1"
+    require(recipe)
+    (test,) = sources(recipe, "test")
+    image, large = (
+        load_test(test, factor, data_dir=None, limit=1).image[0] for factor in (1, 2)
+    )
+    assert (large == rescale(image, 2, size=(8, 6), background="mirror")).all()
+    for path in pets.glob("*/*/*.png"):
+        Image.fromarray(np.full((8, 6), 40_000, np.uint16)).save(path)
+    words = r"has uint16 \(8, 6, 1\): images of 8 .* factor 1, not 2 \(--eval-factors 1"
     refused(recipe, words)
     require(dataclasses.replace(recipe, eval_factors=()))
+
+
+def test_unreadable_pictures_are_passed_over_on_request(on_pets, pets):
+    broken = next((pets / "train").glob("*/*.png"))
+    broken.write_bytes(b"\x89PNG, but no more")
+    refused(on_pets(), f"{broken.name}.*unreadable")
+    with pytest.warns(UserWarning, match=f"left out: .*{broken.name}"):
+        (whole,) = load(on_pets(skip_unreadable=True), "train")
+    assert len(whole.label) == len(list(pets.glob("train/*/*.png"))) - 1
+    recipe = on_pets(skip_unreadable=True)
+    plain = dataclasses.replace(recipe.data, folder=None)
+    with pytest.raises(UserError, match="`data.skip_unreadable` is for pictures of a"):
+        validate(dataclasses.replace(recipe, data=plain))
 
 
 def test_masks_are_for_segmentation(on_pets, pets):
@@ -229,7 +250,7 @@ def test_masks_are_for_segmentation(on_pets, pets):
     refused(on_pets(), words)
     (train,) = load(on_pets(), "train")
     assert train.label.shape == (2, 8, 8) and train.label[1].max() == 1
-    with pytest.raises(UserError, match="has masks: square images of 8 bits"):
+    with pytest.raises(UserError, match="has masks: images of 8 bits"):
         load_test(sources(on_pets(), "test")[0], 2.0, data_dir=None, limit=1)
 
 

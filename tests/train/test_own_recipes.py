@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gdjax_train
+from gdjax.data import Examples
 from gdjax.models import GaussDerNetConfig
 from gdjax.models.configuration import NetworkConfig, configures
 from gdjax.models.families import FAMILIES
@@ -84,7 +85,7 @@ def test_own_images_and_an_own_network(given, monkeypatch, capsys, assert_same):
         ({"test": (np.zeros((9, 4, 4, 1), np.uint8), np.zeros(9, int))}, UserError,
          "several shapes"),
         ({"test": (np.zeros((9, 6, 6, 1)), np.zeros(9, int))}, UserError,
-         "square images of 8 bits"),
+         "images of 8 bits"),
     ],
 )  # fmt: skip
 def test_bad_input_writes_nothing(change, error, message, given):
@@ -165,3 +166,28 @@ def test_a_class_that_is_defined_anew(given, monkeypatch):
 def test_modules_that_do_not_fit(model, error, message, given):
     with pytest.raises(error, match=message):
         gdjax_train.train_recipe(**given, model=model)
+
+
+def test_names_of_classes_come_from_the_weights(given, tmp_path, monkeypatch):
+    """Wherever the images are by now, and whatever has their place."""
+    images, labels = given["train"]
+    names = tuple("abcdefghij")
+    given["train"] = Examples(images, labels, classes=names)
+    gdjax_train.train_recipe(**given)
+    own_sets.SETS.clear()  # as in another process
+    run = gdjax_train.load_run(given["out"])
+    assert run.class_names == names
+    assert run.predict(images[:2]).shape == (2,)
+    # Sets whose labels mean other classes are refused.
+    other = Examples(*given["test"], classes=names[::-1])
+    with pytest.raises(ValueError, match="`test` has the classes j, i"):
+        gdjax_train.train_recipe(**given | {"test": other, "out": tmp_path / "new"})
+
+
+def test_a_folder_of_fit_is_no_run(tmp_path, make_examples):
+    gdjax_train.fit(
+        Plain(), make_examples(8), epochs=1, batch_size=4, out=tmp_path / "fit",
+        progress=False,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="is a folder of `fit`: call `fit` again"):
+        gdjax_train.load_run(tmp_path / "fit")

@@ -62,16 +62,17 @@ def _main(arguments: list[str]) -> None:
     )
     if not request.images:
         raise UserError("`images` are none: give at least one file")
+    from . import alarms
     from .pictures import read_any
 
-    # All of them, before anything is compiled.
-    pictures = [
+    # All of them, before anything is compiled; then one at a time: they may be many.
+    for path in request.images:
         read_any(pathlib.Path(path), background=request.background)
-        for path in request.images
-    ]
     network = find_network(request.network, request.name)
-    for path, picture in zip(request.images, pictures, strict=True):
-        _predict(request, network, path, picture)
+    with alarms.quiet():
+        for path in request.images:
+            picture = read_any(pathlib.Path(path), background=request.background)
+            _predict(request, network, path, picture)
 
 
 def find_network(path: str, name: str | None) -> Any:

@@ -34,6 +34,7 @@ class Source(NamedTuple):
       realisation: of these factors.
       folder: whether it is a user's folder.
       part: of the split, as in `gdjax.data.from_folder`.
+      skip_unreadable: whether pictures of a folder that can't be read are passed over.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source(NamedTuple):
     realisation: int = 0
     folder: bool = False
     part: Literal["all", "training", "validation"] = "all"
+    skip_unreadable: bool = False
 
 
 def source(trial: Trial, kind: str) -> Source:
@@ -73,7 +75,9 @@ def source(trial: Trial, kind: str) -> Source:
         return own
     with _readable(name):
         split, part = folders.place(name, split, data)
-    return own._replace(split=split, folder=True, part=part)
+    return own._replace(
+        split=split, folder=True, part=part, skip_unreadable=data.skip_unreadable
+    )
 
 
 def load_split(

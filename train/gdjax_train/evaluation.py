@@ -134,8 +134,10 @@ def find_candidates(
         phases = {phase.name: phase for phase in trial.phases}
         for network in trial.networks(choices.sigmas):
             facts, variables = trained_network(run, trial, network.phase, which)
-            shape = TrainingData(run, recipe).facts(trial)["shape"]
-            shape = recipe.preprocessing.shape(shape)
+            # From the weights: the data may be elsewhere by now.
+            if (shape := facts.get("image_shape")) is None:
+                shape = TrainingData(run, recipe).facts(trial)["shape"]
+            shape = recipe.preprocessing.shape(tuple(shape))
             plans = Plans(run, trial, phases[network.phase], side=max(shape[:2]))
             # The best weights are those of an earlier plan.
             plan = tuple(facts["plan"]) if "plan" in facts else plans.now()
@@ -145,7 +147,7 @@ def find_candidates(
                 raise UserError(" ".join(str(error).split())) from error
             variables = _fitted(model, variables, shape)
             found.append(
-                Candidate(trial, network, model, variables, plans.compilations())
+                Candidate(trial, network, model, variables, plans.compilations(), facts)
             )
     return found
 

@@ -28,6 +28,7 @@ class Candidate:
       model: Flax module.
       variables: its parameters and statistics.
       compilations: of its training step.
+      facts: what the file of its weights says of it; {} in older runs.
     """
 
     trial: Trial
@@ -35,6 +36,7 @@ class Candidate:
     model: Any
     variables: dict[str, Any]
     compilations: int = 1
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def write(run: RunFolder, name: str, figure: Any) -> None:

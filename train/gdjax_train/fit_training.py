@@ -18,9 +18,10 @@ from gdjax.scalespace.checks import check_order
 from .augment_config import AugmentConfig
 from .batch import IGNORED, Batch, batch_indices, batches
 from .checkpoints import Checkpoints
+from .fingerprints import digest, traced
 from .fitted import Fitted
 from .own_data import OwnData, check_classes
-from .own_networks import logits_shape
+from .own_networks import describe, logits_shape, traced_network
 from .step import (
     State,
     abstract,
@@ -32,7 +33,7 @@ from .stepping import Rhythm, Watcher, run_steps
 
 
 # Of what is in the folder of a training.
-FORMAT = 1
+FORMAT = 2
 # Steps between two rows, within an epoch.
 _REPORT = 50
 
@@ -44,6 +45,15 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     each = optax.softmax_cross_entropy_with_integer_labels(logits, known) * counted
     axes = tuple(range(1, each.ndim))
     return each.sum(axes) / jnp.maximum(counted.sum(axes), 1)
+
+
+def _check_shape(name: str, found: Any, wanted: tuple[int, ...]) -> None:
+    """Refuse a function of a user's whose result is no array of a shape."""
+    shape = getattr(found, "shape", None)
+    if shape != wanted:
+        given = type(found).__name__ if shape is None else f"shape {list(shape)}"
+        meant = "one number for each image" if name == "loss" else "images as they came"
+        raise ValueError(f"`{name}` gives {given}: return {meant}, {list(wanted)}.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,12 +86,17 @@ class FitTraining:
             )
         epoch = len(data.label) // batch_size
         rhythm = Rhythm(epochs * epoch, epoch, min(_REPORT, epoch), epoch)
+        if optimizer is not None and not callable(getattr(optimizer, "update", None)):
+            raise TypeError(
+                f"`optimizer={optimizer!r}` must be an Optax transformation, such as"
+                " `optax.adam(1e-3)`."
+            )
         if optimizer is None:
             optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, rhythm.steps))
         module = AnyModule.of(model)
         settings = {
             "format": FORMAT, "epochs": epochs, "batch_size": batch_size, "seed": seed,
-            "model": f"{type(module.module).__module__}.{type(module.module).__name__}",
+            "model": describe(module),
             "preprocessing": dataclasses.asdict(preprocessing),
         }  # fmt: skip
         found = cls(
@@ -90,12 +105,43 @@ class FitTraining:
             (), rhythm,
         )  # fmt: skip
         found.check(data, "train")
+        found.settings["code"] = found.fingerprints()
         return dataclasses.replace(found, names=found.checked_names(names, known))
 
     @property
     def digest(self) -> str:
         """Of settings and data: what a checkpoint belongs to."""
-        return json.dumps(self.settings, sort_keys=True)
+        # Code is written otherwise by another version of JAX.
+        kept = {n: value for n, value in self.settings.items() if n != "code"}
+        return json.dumps(kept, sort_keys=True)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Digests of what the model, optimizer, loss and augment do, and JAX's version.
+
+        Raises:
+          TypeError, ValueError: for a loss or augment that gives something else.
+        """
+        variables, model, _ = traced_network(self.model, self.shape)
+        params, size = variables.get("params"), self.settings["batch_size"]
+        if not params:
+            raise ValueError("`model` has no parameters: there is nothing to train.")
+        image = jax.ShapeDtypeStruct((size, *self.data.image.shape[1:]), jnp.float32)
+        label = jax.ShapeDtypeStruct((size, *self.data.label.shape[1:]), jnp.int32)
+        wanted = (size, *self._logits()[1:])
+        logits = jax.ShapeDtypeStruct(wanted, jnp.float32)
+        work = {
+            "optimizer": traced(
+                lambda p: self.optimizer.update(p, self.optimizer.init(p), p), params
+            ),
+            "loss": traced(self.loss, logits, label),
+        }
+        _check_shape("loss", work["loss"][1], (size,))
+        if callable(self.augment):
+            key = jax.eval_shape(lambda: jax.random.key(0))
+            work["augment"] = traced(self.augment, key, image)
+            _check_shape("augment", work["augment"][1], image.shape)
+        found = {name: digest(jaxpr) for name, (jaxpr, _) in work.items()}
+        return {"jax": jax.__version__, "model": digest(model), **found}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -129,7 +175,13 @@ class FitTraining:
         """The names of the classes: given ones, or those of the data, if they fit."""
         classes = self._logits()[-1]
         if names is None:
-            return tuple(known) if len(known) == classes else ()
+            if len(known) not in (0, classes):
+                raise ValueError(
+                    f"`model` gives {classes} scores, but `train` has {len(known)}"
+                    f" classes ({', '.join(map(str, known[:5]))}): give a model of as"
+                    " many, or `class_names`."
+                )
+            return tuple(known)
         if len(names) not in (0, classes):
             raise ValueError(
                 f"`class_names` are {len(names)}, but `model` gives {classes} scores:"
@@ -162,11 +214,6 @@ class FitTraining:
 
         def mean_loss(logits: jax.Array, batch: Batch) -> jax.Array:
             each = self.loss(logits.astype(jnp.float32), jnp.asarray(batch.label))
-            if each.shape != batch.label.shape[:1]:
-                raise ValueError(
-                    f"`loss` gives shape {each.shape}: return one number for each of"
-                    f" the {len(batch.label)} images."
-                )
             return each.mean()
 
         step = compile_step(

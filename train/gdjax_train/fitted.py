@@ -107,19 +107,22 @@ class Fitted:
             image_shape=self.image_shape, preprocessing=self.preprocessing,
         )  # fmt: skip
 
-    @functools.cached_property
-    def _apply(self) -> Any:
-        model, preprocessing = AnyModule.of(self.model), self.preprocessing
-
-        def apply(variables: Any, images: Any, _: None) -> jax.Array:
-            return model.apply(variables, preprocessing(as_floats(images)))[0]
-
-        return jax.jit(apply, compiler_options=compiler_options())
-
     def _batches(self, images: Any) -> Any:
         """Scores of the batches and their numbers of images."""
         variables, left = jax.device_put(self.variables), len(images)
-        for scores in in_batches(self._apply, variables, images, None, BATCH):
+        apply = compiled_scores(AnyModule.of(self.model), self.preprocessing)
+        for scores in in_batches(apply, variables, images, None, BATCH):
             found = np.asarray(scores, np.float32)[:left]
             left -= len(found)
             yield found, len(found)
+
+
+# One for each module, however many `Fitted` it has: one is made for every validation.
+@functools.lru_cache(maxsize=16)
+def compiled_scores(model: AnyModule, preprocessing: Preprocessing) -> Any:
+    """(variables, images as stored, None) -> logits."""
+
+    def apply(variables: Any, images: Any, _: None) -> jax.Array:
+        return model.apply(variables, preprocessing(as_floats(images)))[0]
+
+    return jax.jit(apply, compiler_options=compiler_options())

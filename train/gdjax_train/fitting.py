@@ -14,16 +14,18 @@ import jax
 import optax
 from rich.console import Console
 
+import gdjax
 from gdjax.models import Preprocessing
 
+from . import alarms
 from .checkpoints import Checkpoints
 from .errors import UserError
 from .fit_training import FORMAT, FitTraining
 from .fitted import Fitted
 from .interruption import between_steps
-from .own_data import OwnData, check_data
+from .own_data import OwnData, check_data, check_same_classes
 from .progress import Progress, open_console, say
-from .run_folder import RunFolder, locked, versions
+from .run_folder import RunFolder, devices, locked, versions
 from .step import Metrics, State
 from .stepping import Window
 
@@ -92,10 +94,16 @@ def fit(
         names=class_names, known=getattr(train, "classes", ()),
     )  # fmt: skip
     checked = None if validation is None else check_data(validation, "validation")
+    check_same_classes({"train": train, "validation": validation})
     if checked is not None:
         training.check(checked, "validation")
     console = open_console() if progress else Console(quiet=True)
-    with _folder(out, training) as folder, contextlib.ExitStack() as stack:
+    say(console, f"gdjax {gdjax.__version__} on {devices()}")
+    with (
+        _folder(out, training) as folder,
+        alarms.quiet(),
+        contextlib.ExitStack() as stack,
+    ):
         history = _History(folder, on_row)
         checkpoints = None
         if folder is not None:
@@ -231,6 +239,7 @@ def _require_same(run: RunFolder, settings: dict[str, Any], out: Any) -> None:
         return
     if not isinstance(noted, dict) or noted.get("format") != FORMAT:
         raise UserError(f"{run.path / SETTINGS} is none of this version")
+    code, before = settings.pop("code"), noted.get("code", {})
     for name, value in settings.items():
         if noted.get(name) != value:
             what = "other images or labels" if name == "data" else (
@@ -240,3 +249,10 @@ def _require_same(run: RunFolder, settings: dict[str, Any], out: Any) -> None:
                 f"`out={out}` holds a training with {what}: call `fit` as before to go"
                 " on with it, or give another `out`"
             )
+    changed = [n for n in {**code, **before} if before.get(n) != code.get(n)]
+    if changed and "jax" not in changed:  # another version of JAX writes them otherwise
+        raise UserError(
+            f"`out={out}` holds a training with another {' and '.join(changed)}: what"
+            " it does, or a number in it, has changed; call `fit` as before to go on"
+            " with it, or give another `out`"
+        )

@@ -90,8 +90,9 @@ def load_folder(source: Any, *, limit: int | None = None) -> Any:
                 f"`data.folder={source.name}` has no folder {split}/: {remedy}"
             )
     examples = gdjax.data.from_folder(
-        source.name, split=source.split, part=source.part, limit=limit
-    )
+        source.name, split=source.split, part=source.part, limit=limit,
+        skip_unreadable=source.skip_unreadable,
+    )  # fmt: skip
     if source.lazy:
         return examples
     image, label = (np.asarray(array) for array in examples)
@@ -122,23 +123,21 @@ def rescaled(examples: Any, factor: float, *, what: str) -> Any:
     """Images about their centres by exactly a factor; mirrored around smaller ones.
 
     Raises:
-      UserError: if they are not square, not of 8 bits, or have masks; `what` they are
-        of.
+      UserError: if they are not of 8 bits, or have masks; `what` they are of.
     """
     from gdjax.data.rescaling import RescaledPart
 
     if factor == 1:
         return examples
     image, label = examples
-    height, width = image.shape[1:3]
-    if image.dtype != np.uint8 or height != width or label.ndim > 1:
+    if image.dtype != np.uint8 or label.ndim > 1:
         kind = "masks" if label.ndim > 1 else f"{image.dtype} {image.shape[1:]}"
         raise UserError(
-            f"{what} has {kind}: square images of 8 bits with a "
+            f"{what} has {kind}: images of 8 bits with a "
             f"class each are rescaled, so evaluate at size factor 1, not {factor:g} "
             "(--eval-factors 1, or --factors 1 of gdjax-evaluate)"
         )
-    part = RescaledPart(image, label, factor, side=height, background="mirror")
+    part = RescaledPart(image, label, factor, image.shape[1:3], background="mirror")
     return examples._replace(image=part.stack())
 
 

@@ -23,7 +23,8 @@ USAGE = """usage: gdjax-train [RECIPE] [--seed S] [--epochs N] [--out DIR] ...
 
 Train the networks of a recipe, evaluate them at every size factor and draw the
 curves. `gdjax-train` alone trains rescaled_digits; runs are in runs/ unless
---out says where.
+--out says where. Pictures of your own, in a folder for each class:
+gdjax-train RECIPE --data.folder PICTURES --model.num-classes N.
 
   gdjax-train RECIPE --help             its common options
   gdjax-train RECIPE --help-all         all options
@@ -42,7 +43,10 @@ COMMON: dict[str, Any] = {
         *("multi_epochs", "precision", "poolings", "eval_factors", "tensorboard"),
     )
 }
-COMMON["data"] = {"train_images": None, "validation_images": None, "test_images": None}
+COMMON["data"] = dict.fromkeys(
+    ("folder", "train_images", "validation_images", "test_images")
+)
+COMMON["model"] = {"num_classes": None}
 COMMON["optimizer"] = {"name": None, "learning_rate": None}
 
 

@@ -140,6 +140,30 @@ def check_classes(data: OwnData, classes: int, name: str) -> None:
         )
 
 
+def check_same_classes(sets: Mapping[str, Any]) -> None:
+    """Refuse sets whose classes have other names or another order.
+
+    Args:
+      sets: by the name of the argument; those without names of classes are passed over.
+
+    Raises:
+      ValueError: naming two of them.
+    """
+    named = {
+        name: tuple(classes)
+        for name, given in sets.items()
+        if (classes := getattr(given, "classes", ()))
+    }
+    for name, classes in named.items():
+        first, others = next(iter(named.items()))
+        if classes != others:
+            raise ValueError(
+                f"`{name}` has the classes {', '.join(classes)}, `{first}`"
+                f" {', '.join(others)}: their labels mean different classes; give"
+                " folders with the same classes."
+            )
+
+
 class _Images:
     """The images of a sequence of examples, read when their rows are asked for."""
 

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.models import NetworkConfig
-from gdjax.models.any_module import AnyModule
+from gdjax.models.any_module import KEPT, AnyModule
 from gdjax.models.families import FAMILIES
 
 from .errors import UserError
+from .fingerprints import empty_shapes, traced
 
 
 # What recipe.json and the names of nets call them.
@@ -103,32 +104,58 @@ def register(model: Any) -> str:
     """
     register_family()
     module = AnyModule.of(model)
-    kind = type(module.module)
-    fields = re.sub(r" at 0x[0-9a-f]+", "", repr(module.module))
-    fields = re.sub(r"# (attributes|children)", "", fields)
-    described = f"{kind.__module__}.{' '.join(fields.split())}"
+    described = describe(module)
     MODULES[described] = module
     return described
+
+
+def describe(model: AnyModule) -> str:
+    """A module's class and fields, without addresses in memory."""
+    kind = type(model.module)
+    fields = re.sub(r" at 0x[0-9a-f]+", "", repr(model.module))
+    fields = re.sub(r"# (attributes|children)", "", fields)
+    return f"{kind.__module__}.{' '.join(fields.split())}"
 
 
 def logits_shape(model: AnyModule, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of the logits for one image of a shape (H, W, C), traced alone.
 
     Raises:
-      TypeError, ValueError: if the module can't take it, or stores what isn't kept.
+      TypeError, ValueError: see `traced_network`.
+    """
+    return tuple(traced_network(model, shape)[2].shape)
+
+
+def traced_network(model: AnyModule, shape: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """A module's work on one image of a shape (H, W, C), traced alone.
+
+    Returns:
+      Its variables, the jaxpr of its logits, and these; all but the jaxpr are shapes.
+
+    Raises:
+      TypeError, ValueError: if the module can't take it, leaves nothing of it, or
+        stores what isn't kept.
     """
     blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     try:
         variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), blank)
-        logits = jax.eval_shape(lambda *a: model.apply(*a)[0], variables, blank)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"`model` can't take images of shape {list(shape)}: {error}"
+        jaxpr, logits = traced(lambda *a: model.apply(*a)[0], variables, blank)
+    except Exception as error:  # whatever a module of anybody's raises
+        kind = type(error) if isinstance(error, TypeError | ValueError) else ValueError
+        name = "" if isinstance(error, kind) else f"{type(error).__name__}: "
+        raise kind(
+            f"`model` can't take images of shape {list(shape)}: {name}{error}"
         ) from error
-    other = sorted(set(variables) - {"params", "batch_stats"})
+    other = sorted(set(variables) - set(KEPT))
     if other:
         raise ValueError(
             f"`model` has variables {other}: only params and batch_stats are kept;"
             " take out what else it stores."
         )
-    return tuple(logits.shape)
+    if (empty := next(empty_shapes(jaxpr.jaxpr), None)) is not None:
+        raise ValueError(
+            f"`model` leaves nothing of images of shape {list(shape)}: a map inside has"
+            f" shape {list(empty)}; give larger images, or a network that reduces them"
+            " less."
+        )
+    return variables, jaxpr, logits

@@ -16,7 +16,7 @@ from . import own_sets, recipe_files, run_folder
 from .data import load_split, require, source
 from .data_checks import seen_shape
 from .errors import UserError
-from .own_data import check_data
+from .own_data import check_data, check_same_classes
 from .own_networks import FAMILY, OwnNetworkConfig, logits_shape
 from .recipe import Recipe
 from .trained_run import TrainedRun, load_run
@@ -126,6 +126,7 @@ def _with_own(recipe: Recipe, given: dict[str, Any]) -> tuple[Recipe, dict[str, 
         raise UserError(
             f"only {', '.join(given)} given: give `train` and `test`, or neither"
         )
+    check_same_classes(given)
     sets = {kind: check_data(data, kind) for kind, data in given.items()}
     shapes = {kind: tuple(data.image.shape[1:]) for kind, data in sets.items()}
     if len(set(shapes.values())) > 1:

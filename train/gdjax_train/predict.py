@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.models import Preprocessing
+from gdjax.models.any_module import AnyModule
 from gdjax.models.names import SCALE_POOLINGS
 from gdjax.models.preprocessing import as_floats
 
@@ -27,7 +28,8 @@ def _compiled(model: Any, preprocessing: Preprocessing, canvas: int | None) -> A
         logits, aux = model.apply(variables, x, train=False)
         if logits.ndim > 2:  # of a segmentation, logits of all images would be large
             return logits.argmax(-1).astype(jnp.uint8)
-        return aux.get("per_scale", logits[:, None])
+        per_scale = aux.get("per_scale") if isinstance(aux, dict) else None
+        return logits[:, None] if per_scale is None else per_scale
 
     return jax.jit(scores, compiler_options=compiler_options())
 
@@ -62,7 +64,7 @@ def scores(
       [N, S, K] float32, with S = 1 where there are no scale channels; of segmentations
       the classes of the pixels, uint8 [N, H, W].
     """
-    apply = _compiled(model, preprocessing, canvas)
+    apply = _compiled(AnyModule.of(model), preprocessing, canvas)
     variables = jax.device_put(variables)
     parts = in_batches(apply, variables, images, factors, batch_size, seen)
     found = np.concatenate([np.asarray(part) for part in parts])[: len(images)]

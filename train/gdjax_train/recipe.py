@@ -33,6 +33,8 @@ class DataConfig:
         image of each class is validated on, and not trained on, if there is a
         validation. The first so many images are of all classes. At size factors other
         than 1, test images are rescaled on canvases of their own side.
+      skip_unreadable: pass over pictures of the folder that can't be read; an error
+        names them otherwise.
       train_images: train on the first so many images; None: on all.
       with_validation: train on the training and the validation images together.
       validation_images: images of the validation split that are classified after
@@ -55,6 +57,7 @@ class DataConfig:
 
     name: str = "rescaled_digits"
     folder: str | None = None
+    skip_unreadable: bool = False
     train_images: int | None = None
     with_validation: bool = False
     validation_images: int | None = 0

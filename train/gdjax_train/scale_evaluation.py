@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -16,7 +16,9 @@ from gdjax.models.any_module import AnyModule
 from gdjax.models.names import SCALE_POOLINGS
 from gdjax.models.preprocessing import as_floats, check_images
 
-from .own_data import check_classes, check_data
+from . import alarms
+from .own_data import OwnData, check_classes, check_data
+from .own_networks import traced_network
 from .predict import in_batches
 
 
@@ -41,7 +43,8 @@ def evaluate_scales(
     Args:
       model: Linen module, as of `fit`.
       variables: of it, such as `Fitted.variables`.
-      images: [N, H, H, C], uint8, or floats in 0..1, which are rounded to 256 levels.
+      images: [N, H, W, C], uint8, or uint16 and floats in 0..1, which are rounded to
+        256 levels.
       labels: whole numbers [N].
       factors: sizes of the objects over those in `images`, dimensionless.
       preprocessing: of the rescaled images, such as `Fitted.preprocessing`.
@@ -58,8 +61,7 @@ def evaluate_scales(
       `gdjax.plots.generalisation_curve(found["factors"], found["rows"])`.
 
     Raises:
-      TypeError, ValueError: for other images, labels, factors and models, and images
-        that are not square.
+      TypeError, ValueError: for other images, labels, factors and models.
     """
     from gdjax.data import rescale
     from gdjax.metrics import scale_contributions
@@ -68,11 +70,8 @@ def evaluate_scales(
     data = check_data((_bytes(images), labels), "images, labels")
     if data.segmented:
         raise ValueError("`labels` are masks: give one class for each image.")
-    height, width = data.image.shape[1:3]
-    if height != width:
-        raise ValueError(
-            f"`images` of {height} x {width} px are not square: cut or pad them."
-        )
+    sides = tuple(data.image.shape[1:3])
+    _check_variables(module, variables, preprocessing.shape(data.image.shape[1:]))
     sizes = _checked_factors(factors)
     sigmas = list(getattr(model, "sigmas", ()) or ())
     row: dict[str, Any] = {
@@ -83,25 +82,49 @@ def evaluate_scales(
         "accuracy": [],
         "selected": [],
     }
-    for factor in sizes:
-        small = np.stack(
-            [rescale(x, factor, size=width, background=background) for x in data.image]
-        )
-        logits, per_scale = scores_of(
-            module, variables, small, preprocessing, batch_size
-        )
-        if logits.ndim != 2:
-            raise ValueError(
-                f"`model` gives logits of shape {logits.shape}: give a network that has"
-                " one class for each image."
+    pooling = pooling_of(model)
+    with alarms.quiet():
+        for factor in sizes:
+            small = [
+                rescale(x, factor, size=sides, background=background)
+                for x in data.image
+            ]
+            logits, per_scale = scores_of(
+                module, variables, np.stack(small), preprocessing, batch_size
             )
-        check_classes(data, logits.shape[-1], "images, labels")
-        row["images"].append(len(small))
-        row["accuracy"].append(float((logits.argmax(-1) == data.label).mean()))
-        if per_scale is not None and (pooling := pooling_of(model)):
-            shares = scale_contributions(per_scale, pooling=pooling).mean(0)
-            row["selected"].append([float(share) for share in shares])
+            _check_logits(logits, data)
+            row["images"].append(len(small))
+            row["accuracy"].append(float((logits.argmax(-1) == data.label).mean()))
+            if per_scale is not None and pooling:
+                shares = scale_contributions(per_scale, pooling=pooling).mean(0)
+                row["selected"].append([float(share) for share in shares])
     return {"factors": sizes, "rows": [row], "summary": []}
+
+
+def _check_logits(logits: np.ndarray, data: OwnData) -> None:
+    if logits.ndim != 2:
+        raise ValueError(
+            f"`model` gives logits of shape {logits.shape}: give a network that has"
+            " one class for each image."
+        )
+    check_classes(data, logits.shape[-1], "images, labels")
+
+
+def _check_variables(module: AnyModule, variables: Any, shape: tuple[int, ...]) -> None:
+    """Refuse variables that are not those of the module for images (H, W, C)."""
+    if not isinstance(variables, Mapping) or "params" not in variables:
+        raise ValueError(
+            '`variables` has no "params": give all of {"params": ..., "batch_stats":'
+            " ...}, such as `Fitted.variables`."
+        )
+    wanted = jax.tree.map(np.shape, traced_network(module, shape)[0])
+    for name, own in wanted.items():
+        if jax.tree.map(np.shape, variables.get(name, {})) != own:
+            raise ValueError(
+                f'`variables["{name}"]` are not those of `model` for images of shape'
+                f" {list(shape)}: give images of as many channels, and the variables"
+                " that were trained with it."
+            )
 
 
 def _bytes(images: Any) -> np.ndarray:

@@ -100,25 +100,36 @@ def load_run(
         raise UserError(f'`weights={weights!r}`: give "last" or "best"')
     if model is not None:
         give_network(model)
+    if (pathlib.Path(path) / "fit.json").is_file():
+        raise UserError(
+            f"{path} is a folder of `fit`: call `fit` again as before, which returns"
+            " what it trained, and keep that by `.save` for `gdjax.models.load_network`"
+        )
     run, _, recipe = run_folder.open_run(path)
     candidates = find_candidates(run, recipe, Choices(weights=weights))
-    data = TrainingData(run, recipe)
     found = {}
     for candidate in candidates:
         name = ", ".join(filter(None, (candidate.trial.name, candidate.network.label)))
-        found[name] = _network(candidate, tuple(data.facts(candidate.trial)["shape"]))
+        found[name] = _network(candidate, TrainingData(run, recipe))
     return TrainedRun(run.path, found, recipe, run.metrics())
 
 
-def _network(candidate: Candidate, shape: tuple[int, ...]) -> Network:
-    config, recipe = candidate.network.model, candidate.trial.recipe
-    names = class_names(source(candidate.trial, "train"))
+def _network(candidate: Candidate, data: TrainingData) -> Network:
+    config, recipe, facts = (
+        candidate.network.model, candidate.trial.recipe, candidate.facts
+    )  # fmt: skip
+    # What the weights say holds wherever the data are by now, and whatever they are.
+    if "image_shape" in facts:
+        shape, names = facts["image_shape"], tuple(facts.get("class_names", ()))
+    else:
+        shape = data.facts(candidate.trial)["shape"]
+        names = class_names(source(candidate.trial, "train"))
     return Network(
         module=AnyModule.of(candidate.model).module,
         variables=candidate.variables,
         config=None if isinstance(config, OwnNetworkConfig) else config,
         class_names=names if len(names) == config.num_classes else (),
-        image_shape=shape,
+        image_shape=tuple(shape),
         preprocessing=recipe.preprocessing,
         version=gdjax.__version__,
         facts={},

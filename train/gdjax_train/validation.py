@@ -108,6 +108,11 @@ def _validate_data(recipe: Recipe) -> None:
             f"`data.folder={data.folder}` and `data_dir={recipe.data_dir}`: give the "
             "folder alone"
         )
+    if data.skip_unreadable and data.folder is None:
+        raise UserError(
+            "`data.skip_unreadable` is for pictures of a folder: give --data.folder, or"
+            " leave it out"
+        )
     validate_scales(data.scales)
     if data.canvas is None and data.scales != ScaleDistribution():
         raise UserError(
