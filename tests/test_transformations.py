@@ -228,6 +228,11 @@ NETWORKS = {
     "GaussDerNet, spectral": network(
         GaussDerNet(widths=(4,), num_classes=3, discretisation=SPECTRAL, pyramid=0.5)
     ),
+    "GaussDerNet, enlarge": network(
+        GaussDerNet(
+            widths=(4,), num_classes=3, sigmas=(0.5, 1.0), pyramid=1.0, enlarge=1
+        )
+    ),
     "SESNToy": network(
         SESNToy(
             num_classes=3,

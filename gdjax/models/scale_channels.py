@@ -1,7 +1,8 @@
 """What networks of parallel scale channels have in common."""
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import flax.linen as nn
@@ -15,17 +16,21 @@ from gdjax.layers.selection import centre_pixel, keep_scales, max_over_scales
 from gdjax.models.configuration import NetworkConfig
 from gdjax.scalespace.checks import check_image, check_order, check_rate, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.grids import (
+    Grid,
+    check_memory,
+    image_on,
+    octaves_of,
+    on_image,
+)
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.matrices import Filter
-from gdjax.scalespace.resampling import octaves_to_skip, subsample
 from gdjax.scalespace.scales import geometric_scales
 from gdjax.scalespace.windows import (
     Windows,
-    centre_window,
     crop,
     full_window,
     plan_windows,
-    spatial_windows,
 )
 
 
@@ -65,9 +70,14 @@ class ScaleChannelNet(nn.Module):
       scale_pooling: `max_over_scales`, `logsumexp_over_scales`, `mean_over_scales`.
       scale_dropout: probability that a scale channel is left out in training.
       windowed: with `centre_pixel`, compute only the pixels that the centre depends on.
-      pyramid: least base scale in px on a subsampled grid: channels run on images
-        halved as often as their base scale allows; None: all on the full grid. Faster
-        and only about the same function: the error is that of the subsampling.
+      pyramid: least base scale in px of a channel's own grid: channels run on images
+        halved as often as their base scale allows; None: all on the images' grid.
+        Faster and only about the same function: the error is that of the subsampling.
+      enlarge: with `pyramid`, how often at most the images of channels with lower base
+        scales are enlarged by two, so that these run on a grid that is fine enough for
+        them, too. Nonlinearities then alias less: the errors of scale covariance at
+        small sigma fall (benchmarks/results/equivariance), and the cost of these
+        channels becomes that of the base scale on their grid.
       mapped: run the channels by `vmap` with the windows of the coarsest, instead of
         one after the other with windows of their own. The same function and the same
         parameters, but batch statistics are pooled over the pixels that each way
@@ -98,6 +108,7 @@ class ScaleChannelNet(nn.Module):
     scale_dropout: float = 0.0
     windowed: bool = True
     pyramid: float | None = None
+    enlarge: int = 0
     mapped: bool = False
     batch_axis: str | None = None
     ndim: int = 2
@@ -117,6 +128,12 @@ class ScaleChannelNet(nn.Module):
             check_order(width, name="widths and num_classes", lowest=1)
         geometric_scales(1.0, self.ratio, 1)
         check_rate(self.scale_dropout, name="scale_dropout")
+        check_order(self.enlarge, name="enlarge")
+        if self.enlarge and self.pyramid is None:
+            raise ValueError(
+                f"`enlarge={self.enlarge}` needs `pyramid`, the least base scale in px"
+                " of a grid, such as 1.4: give both, or neither."
+            )
         if self.pyramid is not None:
             check_sigma(self.pyramid, name="pyramid", positive=True)
             if self.mapped:
@@ -175,14 +192,33 @@ class ScaleChannelNet(nn.Module):
             axis_name=axis_name, batch_axis=self.batch_axis, name=name
         )
 
-    def windows(self, sigma: float, spatial: tuple[int, ...]) -> list[Windows]:
-        """Windows of every layer's input and of the output, for one channel."""
+    def windows(self, sigma: float, spatial: Sequence[int | Grid]) -> list[Windows]:
+        """Windows of every layer's input and of the output, for one channel.
+
+        Args:
+          sigma: its base scale, px of its grid.
+          spatial: sizes of the axes in px, or grids.
+        """
+        grids = [
+            n if isinstance(n, Grid) else Grid(n, 0, self.padding) for n in spatial
+        ]
         levels = self.levels(sigma)
         if not self.windowed or self.spatial_selection is not centre_pixel:
-            return [tuple(full_window(n) for n in spatial)] * (len(levels) + 1)
+            return [tuple(full_window(g.size) for g in grids)] * (len(levels) + 1)
         reaches = [self.filter().reach(level) for level in levels]
-        axes = [plan_windows(centre_window(n), reaches, self.padding) for n in spatial]
+        axes = [plan_windows(g.centre, reaches, self.padding) for g in grids]
         return list(zip(*axes, strict=True))
+
+    def grids(self, sigma: float, spatial: tuple[int, ...]) -> tuple[Grid, ...]:
+        """Of the spatial axes of images, for the channel with base scale `sigma`, px.
+
+        Raises:
+          ValueError: if no memory can hold a map on them.
+        """
+        octaves = 0
+        if self.pyramid is not None:
+            octaves = octaves_of(sigma, self.pyramid, enlarge=self.enlarge)
+        return tuple(Grid(n, octaves, self.padding) for n in spatial)
 
     @nn.compact
     def __call__(
@@ -194,8 +230,9 @@ class ScaleChannelNet(nn.Module):
           x: [B, (D,) (H,) W, C], floating point.
           train: whether to use batch statistics (collection `batch_stats` mutable)
             and scale-channel dropout (stream `dropout`).
-          maps: whether the last layer's activation maps are wanted, too; with
-            `windowed`, they hold the pixels that are read out and no others.
+          maps: whether the last layer's activation maps are wanted, too, at the pixels
+            of the images; with `windowed` and `centre_pixel`, they hold the pixels
+            that are read out and no others.
 
         Returns:
           Logits [B, K], and a dict: `per_scale` [B, S, K], the logits of each scale
@@ -212,32 +249,56 @@ class ScaleChannelNet(nn.Module):
             )
         run = self._run_mapped if self.mapped else self._run
         outputs = run(x, train)
-        selected = [self.spatial_selection(y, ndim=self.ndim) for y in outputs]
+        spatial = x.shape[1:-1]
+        grids = [self.grids(sigma, spatial) for sigma in self.sigmas]
+        selected = [
+            self._selected(y, own) for y, own in zip(outputs, grids, strict=True)
+        ]
         per_scale = jnp.stack(selected, axis=-2).astype(
             jnp.promote_types(x.dtype, jnp.float32)
         )
         logits, aux = self._pool(per_scale, train)
-        return logits, aux | ({"maps": outputs} if maps else {})
+        if maps:
+            aux["maps"] = [
+                on_image(y, own) if self._is_whole(y, own) else y
+                for y, own in zip(outputs, grids, strict=True)
+            ]
+        return logits, aux
+
+    def _selected(self, y: jax.Array, grids: Sequence[Grid]) -> jax.Array:
+        """[B, K] of a channel's map [B, (D,) (H,) W, K]."""
+        if self.spatial_selection is centre_pixel and self._is_whole(y, grids):
+            full = [full_window(g.size) for g in grids]
+            y = crop(y, full, [g.centre for g in grids])
+        return self.spatial_selection(y, ndim=self.ndim)
+
+    def _is_whole(self, y: jax.Array, grids: Sequence[Grid]) -> bool:
+        """Whether a map has all pixels of its grid, not the ones read out alone."""
+        return y.shape[1:-1] == tuple(g.size for g in grids)
 
     def _run(self, x: jax.Array, train: bool) -> list[jax.Array]:
         """The channels one after the other, each on its grid and with its windows."""
-        xs, sigmas, windows = [], [], []
+        xs, sigmas, windows, spatial = [], [], [], x.shape[1:-1]
         for sigma in self.sigmas:
-            octaves = 0
-            if self.pyramid is not None:
-                octaves = octaves_to_skip(sigma, self.pyramid)
-            grid = subsample(x, octaves, ndim=self.ndim)
-            full = spatial_windows(grid, self.ndim)
-            sigmas.append(sigma / 2**octaves)
-            windows.append(self.windows(sigmas[-1], tuple(w.size for w in full)))
-            xs.append(crop(grid, full, windows[-1][0]))
+            grids = self.grids(sigma, spatial)
+            sigmas.append(sigma * 2.0 ** -grids[0].octaves)
+            windows.append(self.windows(sigmas[-1], grids))
+            self._check_memory(x, grids, windows[-1][0])
+            xs.append(image_on(x, grids, windows[-1][0]))
         return self._cascade(xs, sigmas, windows, train)
+
+    def _check_memory(self, x: jax.Array, grids, windows: Windows) -> None:
+        if grids[0].octaves < 0:
+            pixels = math.prod(window.length for window in windows)
+            widest = max(*self.widths, self.num_classes, x.shape[-1])
+            needed = x.shape[0] * pixels * widest * x.dtype.itemsize
+            check_memory(needed, enlarge=self.enlarge)
 
     def _run_mapped(self, x: jax.Array, train: bool) -> list[jax.Array]:
         """The channels by `vmap`, with the windows of the coarsest."""
-        full = spatial_windows(x, self.ndim)
-        windows = self.windows(max(self.sigmas), tuple(w.size for w in full))
-        x = crop(x, full, windows[0])
+        grids = tuple(Grid(n, 0, self.padding) for n in x.shape[1:-1])
+        windows = self.windows(max(self.sigmas), grids)
+        x = image_on(x, grids, windows[0])
 
         def channel(net, x, sigma):
             return net._cascade([x], [sigma], [windows], train)[0]

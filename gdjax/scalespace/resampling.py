@@ -1,27 +1,12 @@
 """Images on coarser grids (gdjax; [njet] sec. 4.1), and between their pixels."""
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
 from gdjax.scalespace.checks import check_order, check_sigma
-
-
-def octaves_to_skip(sigma: float, finest: float) -> int:
-    """How often a channel's grid may be halved, so that its sigma stays fine enough.
-
-    Args:
-      sigma: base scale in px of the full grid.
-      finest: least base scale in px of the subsampled grid.
-
-    Returns:
-      The largest j >= 0 with sigma / 2^j >= finest, 0 where there is none; a base scale
-      that misses `finest` by rounding counts as reaching it.
-    """
-    return max(0, math.floor(math.log2(sigma / finest) + 1e-6))
 
 
 def subsample(x: jax.Array, octaves: int, *, ndim: int = 2) -> jax.Array:

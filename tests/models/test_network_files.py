@@ -143,7 +143,11 @@ NETS = {
         sigmas=(0.7, 1.0), mapped=True, windowed=False, scale_pooling=mean_over_scales
     ),
     "pyramid": scale_channels(
-        sigmas=(0.7, 2.0), pyramid=0.7, truncated=False, spatial_selection=spatial_mean
+        sigmas=(0.3, 2.0),
+        pyramid=0.7,
+        enlarge=1,
+        truncated=False,
+        spatial_selection=spatial_mean,
     ),
     "bfloat16": scale_channels(dtype=jnp.bfloat16),
     "one axis": scale_channels(ndim=1),

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import gdjax
+from gdjax.layers import spatial_max
+from gdjax.metrics import scale_channel_error
+from gdjax.metrics.enlargement import fourier_resample
 from gdjax.models import GaussDerNet, GaussDerResNet
 
 
@@ -42,16 +45,79 @@ def test_coarse_channels_answer_as_on_the_full_grid(family, size):
     assert 0 < error <= 0.05
 
 
-def test_coarse_channels_have_smaller_maps():
-    net = GaussDerNet(**FIELDS, sigmas=(1.0, 2.0, 4.0), windowed=False)
-    x = blobs(48)
+def test_maps_come_back_on_the_grid_of_the_images():
+    """From smaller and larger ones; about what the images' own grid gives."""
+    sigmas = (0.7, 1.4, 2.8)
+    net = GaussDerNet(**FIELDS | {"pyramid": 1.4}, sigmas=sigmas, enlarge=1)
+    net, x = net.clone(spatial_selection=spatial_max), blobs(48)
+    assert [net.grids(s, (48, 48))[0].size for s in sigmas] == [97, 48, 25]
     variables = jax.jit(net.init)(jax.random.key(0), x)
-    maps = jax.jit(lambda v, x: net.apply(v, x, maps=True))(variables, x)[1]["maps"]
-    assert [y.shape[1] for y in maps] == [48, 25, 13]
+    run = jax.jit(lambda v, x: net.apply(v, x, maps=True))
+    maps = np.array(run(variables, x)[1]["maps"])
+    assert maps.shape == (3, 2, 48, 48, 4)
+    plain = net.clone(pyramid=None, enlarge=0)
+    same = np.array(plain.apply(variables, x, maps=True)[1]["maps"])
+    inside = (..., slice(12, -12), slice(12, -12), slice(None))
+    error = np.linalg.norm((maps - same)[inside]) / np.linalg.norm(same[inside])
+    assert error <= 0.05
+
+
+@pytest.mark.parametrize("family", [GaussDerNet, GaussDerResNet])
+@pytest.mark.parametrize(("size", "activation"), [(9, nn.relu), (10, nn.silu)])
+def test_a_factor_of_two_is_an_identity_of_grids(family, size, activation):
+    """At twice the scale, on an image enlarged twice, the same numbers."""
+    fields = FIELDS | {"pyramid": 1.0, "activation": activation}
+    net = family(
+        **fields, enlarge=2, sigmas=(0.25, 0.5), padding="wrap", eps=None,
+        spatial_selection=spatial_max,
+    )  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((2, size, size, 1)).astype(np.float32)
+    large = x
+    for axis in (1, 2):
+        large = fourier_resample(large, 2 * size, axis=axis)
+    variables = jax.jit(net.init)(jax.random.key(0), x)
+    small = net.apply(variables, x)[1]["per_scale"]
+    twice = net.clone(sigmas=(0.5, 1.0), enlarge=1)
+    found = twice.apply(variables, large.astype(np.float32))[1]["per_scale"]
+    np.testing.assert_allclose(small, found, atol=1e-5 * abs(np.asarray(found)).max())
+
+
+@pytest.mark.parametrize("padding", ["zero", "symmetric", "edge", "wrap"])
+@pytest.mark.parametrize("size", [20, 21])
+def test_enlarged_windows_are_those_of_whole_maps(size, padding):
+    net = GaussDerNet(
+        widths=(3,), num_classes=2, sigmas=(0.4, 0.8), pyramid=0.8, enlarge=1,
+        padding=padding,
+    )  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((2, size, size, 1)).astype(np.float32)
+    variables = jax.jit(net.init)(jax.random.key(0), x)
+    windows = net.windows(0.8, net.grids(0.4, (size, size)))
+    assert windows[0][0].length < 2 * size and windows[-1][0].length == 1
+    whole = net.clone(windowed=False)
+    found, expected = (
+        jax.jit(each.apply)(variables, x)[1]["per_scale"] for each in (net, whole)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_fine_grids_alias_less():
+    """Errors of scale covariance, of random weights on noise; factor 3 / 2."""
+    fields = FIELDS | {"pyramid": None, "padding": "wrap", "eps": None}
+    net = GaussDerNet(**fields, sigmas=(0.7,))
+    x = np.random.default_rng(0).standard_normal((1, 26, 26, 1))
+    x = fourier_resample(fourier_resample(x, 34, axis=1), 34, axis=2)[0]
+    x = x[:, :, :].astype(np.float32)
+    variables = jax.jit(net.init)(jax.random.key(0), x[None])
+    errors = [
+        scale_channel_error(each, variables, x, factor=1.5)[0]
+        for each in (net, net.clone(pyramid=1.4, enlarge=1))
+    ]
+    assert errors[1] < errors[0] / 5
 
 
 def test_batch_statistics_and_gradients_are_finite():
-    net, x = GaussDerResNet(**FIELDS, sigmas=(1.0, 2.0)), blobs(24)
+    fields = FIELDS | {"enlarge": 1}
+    net, x = GaussDerResNet(**fields, sigmas=(0.5, 1.0, 2.0)), blobs(24)
     variables = jax.jit(net.init)(jax.random.key(0), x)
 
     @jax.jit
@@ -72,3 +138,10 @@ def test_impossible_pyramids_raise():
         GaussDerNet(pyramid=0.7, mapped=True)
     with pytest.raises(ValueError, match="pyramid"):
         GaussDerNet(pyramid=-1.0)
+    with pytest.raises(ValueError, match="`enlarge=1` needs `pyramid`"):
+        GaussDerNet(enlarge=1)
+    with pytest.raises(ValueError, match="`enlarge=-1`"):
+        GaussDerNet(pyramid=1.0, enlarge=-1)
+    net = GaussDerNet(pyramid=2.0**20, enlarge=20, spatial_selection=spatial_max)
+    with pytest.raises(ValueError, match="`enlarge=20` takes .* GiB for one map"):
+        jax.eval_shape(net.init, jax.random.key(0), blobs(24))
