@@ -20,7 +20,7 @@ import numpy as np
 
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.derivatives import Orders
-from gdjax.scalespace.matrices import AxisFilter, Filter, Span, axis_filters
+from gdjax.scalespace.matrices import AxisFilter, Filter, Span, known_filter
 from gdjax.scalespace.windows import Windows
 
 
@@ -46,8 +46,8 @@ def factorised(
 ) -> LowRank:
     """The factors of one axis; made once on the host and kept."""
     precision = jnp.finfo(jnp.promote_types(dtype, jnp.float32)).eps
-    found = axis_filters(filter_, np.float64(sigma), [orders], [span])
-    matrices = [found[1, n].matrix for n in orders]
+    # Of the whole axis: tiles have a matrix of their own.
+    matrices = [known_filter(filter_, sigma, n, span, False).matrix for n in orders]
     seen = _leading(np.concatenate(matrices).T, float(precision))
     answered = _leading(np.concatenate(matrices, axis=1), float(precision))
     jets = (AxisFilter(answered.T @ matrix @ seen) for matrix in matrices)

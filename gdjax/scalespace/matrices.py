@@ -348,16 +348,19 @@ def _axis_filter(filter_, sigma, radius, order: int, span: Span) -> AxisFilter:
         over = jax.vmap(build, (0, None if radius is None else 0))
         return AxisFilter((over if sigma.ndim else build)(sigma, radius))
     if sigma.ndim:
-        found = [_known_filter(filter_, float(s), order, span, False) for s in sigma]
+        found = [known_filter(filter_, float(s), order, span, False) for s in sigma]
         return AxisFilter(np.stack([one.matrix for one in found]))
-    return _known_filter(filter_, float(sigma), order, span, True)
+    return known_filter(filter_, float(sigma), order, span, True)
 
 
 @functools.lru_cache(maxsize=2048)
-def _known_filter(
+def known_filter(
     filter_: Filter, sigma: float, order: int, span: Span, tiled: bool
 ) -> AxisFilter:
-    """Of a concrete sigma, made on the host."""
+    """Of a concrete sigma, made on the host; `tiled`: long axes may be cut into tiles.
+
+    `span` is that of the whole axis.
+    """
     long = max(span.stop - span.start, span.source.length) > LONGEST_DENSE_AXIS
     cut, tiles = filter_, None
     if tiled and long and not filter_.is_cut:

@@ -10,7 +10,7 @@ import pytest
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.models import GaussDerNet
-from gdjax.scalespace import combine, low_rank
+from gdjax.scalespace import combine, low_rank, matrices
 from gdjax.scalespace.low_rank import expected_rank, factorised, worth_low_rank
 from gdjax.scalespace.matrices import Filter, Span
 from gdjax.scalespace.windows import Window, full_window
@@ -159,3 +159,19 @@ def test_networks_with_whole_kernels_keep_their_windows(sigma):
     assert abs(found - expected).max() <= 2 * abs(published - expected).max()
     full = net.clone(windowed=False)
     np.testing.assert_array_equal(jax.jit(full.apply)(variables, x)[0], expected)
+
+
+def test_axes_longer_than_a_dense_matrix(x64, monkeypatch, layer_oracle):
+    """Whose filters are tiles elsewhere: here the matrix is that of the whole axis."""
+    monkeypatch.setattr(low_rank, "WORTH", np.inf)
+    monkeypatch.setattr(matrices, "LONGEST_DENSE_AXIS", 64)
+    kind = gdjax.DiscreteGaussian()
+    x, kernel, bias = noise(1, 4, 83, 2), noise(2, 2, 3, seed=1), noise(3, seed=2)
+    layer = GaussianDerivative(
+        3, order=1, sigma=1.7, discretisation=kind, padding="symmetric", eps=None
+    )
+    expected = layer_oracle(
+        x, kernel, bias, 1.7, order=1, discretisation=kind, padding="symmetric"
+    )
+    variables = {"params": {"kernel": kernel, "bias": bias}}
+    np.testing.assert_allclose(layer.apply(variables, x), expected, atol=1e-12)
