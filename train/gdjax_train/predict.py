@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +65,9 @@ def scores(
       [N, S, K] float32, with S = 1 where there are no scale channels; of segmentations
       the classes of the pixels, uint8 [N, H, W].
     """
-    apply = _compiled(AnyModule.of(model), preprocessing, canvas)
+    # Modules with fields that have no hash have one as these.
+    module = AnyModule.of(model) if isinstance(model, nn.Module) else model
+    apply = _compiled(module, preprocessing, canvas)
     variables = jax.device_put(variables)
     parts = in_batches(apply, variables, images, factors, batch_size, seen)
     found = np.concatenate([np.asarray(part) for part in parts])[: len(images)]
