@@ -291,7 +291,9 @@ class ScaleChannelNet(nn.Module):
         if grids[0].octaves < 0:
             pixels = math.prod(window.length for window in windows)
             widest = max(*self.widths, self.num_classes, x.shape[-1])
-            needed = x.shape[0] * pixels * widest * x.dtype.itemsize
+            # Of a symbolic batch, as of `jax.export`, one image.
+            batch = x.shape[0] if isinstance(x.shape[0], int) else 1
+            needed = batch * pixels * widest * x.dtype.itemsize
             check_memory(needed, enlarge=self.enlarge)
 
     def _run_mapped(self, x: jax.Array, train: bool) -> list[jax.Array]:
