@@ -107,13 +107,13 @@ def on_image(y: jax.Array, grids: Sequence[Grid]) -> jax.Array:
     return y
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _enlarging(grid: Grid, start: int, stop: int) -> np.ndarray:
     """Pixels start..stop - 1 of an enlarged grid from those of the image."""
     return interpolation(grid.image, grid.positions()[start:stop], grid.padding)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _back(grid: Grid) -> np.ndarray:
     """The pixels of the image from those of a reduced grid."""
     first, pitch = grid.positions()[0], 2.0**grid.octaves
