@@ -206,3 +206,7 @@ def test_points_and_names_of_the_figures():
     assert list(fixed) == ["log-uniform [1, 8]"]
     assert [point.isr for point in fixed["log-uniform [1, 8]"]] == [6, 3]
     assert scale_figures.best_fixed(rows) == {"log-uniform [1, 8]": 3}
+
+
+def test_runs_whose_scales_are_all_fixed_have_no_lines():
+    assert scale_figures.short_names([]) == []

@@ -72,6 +72,8 @@ def by_sizes(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def short_names(names: list[str]) -> list[str]:
     """Names of nets without the parts of all; whole ones where nothing is left."""
+    if not names:  # no network has learned scales
+        return []
     common = set.intersection(*(set(name.split("+")) for name in names))
     own = [[part for part in name.split("+") if part not in common] for name in names]
     pairs = zip(own, names, strict=True)
