@@ -210,11 +210,7 @@ class ScaleChannelNet(nn.Module):
         return list(zip(*axes, strict=True))
 
     def grids(self, sigma: float, spatial: tuple[int, ...]) -> tuple[Grid, ...]:
-        """Of the spatial axes of images, for the channel with base scale `sigma`, px.
-
-        Raises:
-          ValueError: if no memory can hold a map on them.
-        """
+        """Of the spatial axes of images, for the channel with base scale `sigma`, px."""
         octaves = 0
         if self.pyramid is not None:
             octaves = octaves_of(sigma, self.pyramid, enlarge=self.enlarge)
