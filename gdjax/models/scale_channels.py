@@ -210,7 +210,7 @@ class ScaleChannelNet(nn.Module):
         return list(zip(*axes, strict=True))
 
     def grids(self, sigma: float, spatial: tuple[int, ...]) -> tuple[Grid, ...]:
-        """Of the spatial axes of images, for the channel with base scale `sigma`, px."""
+        """Of the axes of images, for the channel with base scale `sigma`, px."""
         octaves = 0
         if self.pyramid is not None:
             octaves = octaves_of(sigma, self.pyramid, enlarge=self.enlarge)
