@@ -156,3 +156,13 @@ def test_evaluation_is_plain_json(finished):
     finished.evaluate(Choices(), command="")
     text = (finished.run.path / "evaluation.json").read_text()
     assert "NaN" not in text and json.loads(text)
+
+
+def test_an_error_in_a_figure_loses_no_number(finished, monkeypatch):
+    def broken(*_, **__):
+        raise KeyError("a colour")
+
+    monkeypatch.setattr(evaluation.figures, "write_all", broken)
+    with pytest.raises(UserError, match="not be drawn.*evaluation.json.*gdjax-evalu"):
+        finished.evaluate(Choices(), command="")
+    assert finished.run.read_json("evaluation.json")["rows"]

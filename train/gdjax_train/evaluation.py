@@ -87,12 +87,21 @@ def evaluate(
     all_figures = choices.figures == "all"
     if all_figures and not any(each.network.sigmas for each in candidates):
         say(console, "no activation maps, no filters: there are no scale channels")
-    with waiting(console, "drawing the figures"):
-        figures.write_all(run, result, rows, prefix=prefix)
-        if all_figures:
-            insight.write_all(run, recipe, candidates, prefix=prefix)
-    if text := scale_table.markdown(result):
-        run.write_bytes(f"{prefix}internal_scales.md", text.encode())
+    try:
+        with waiting(console, "drawing the figures"):
+            figures.write_all(run, result, rows, prefix=prefix)
+            if all_figures:
+                insight.write_all(run, recipe, candidates, prefix=prefix)
+        if text := scale_table.markdown(result):
+            run.write_bytes(f"{prefix}internal_scales.md", text.encode())
+    except Exception as error:
+        # What took long isn't lost for a figure.
+        run.write_json(f"{choices.name}.json", result)
+        raise UserError(
+            f"the figures could not be drawn ({type(error).__name__}: {error}); what"
+            f" was measured is in {run.path / choices.name}.json; once the cause is"
+            f" gone, gdjax-evaluate {run.path} evaluates and draws again"
+        ) from error
     # Last: an evaluation that is there is a whole one.
     run.write_json(f"{choices.name}.json", result)
     return result
