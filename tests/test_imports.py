@@ -90,7 +90,6 @@ def mentions(path, owner, name):
 @pytest.mark.parametrize(
     ("owner", "name", "homes"),
     [
-        ("nn", "vmap", {"gdjax/layers/over_scales.py"}),
         # Batch statistics are pooled over scale channels, as no layer of Flax does, and
         # which of them are in use is no matter of one channel.
         ("self", "variable", {"gdjax/layers/norm.py", "gdjax/layers/active_scales.py"}),

@@ -222,8 +222,8 @@ NETWORKS = {
     "GaussDerResNet, remat": network(REMAT),
     "NJetToy": network(NJetToy(num_classes=3, widths=(4,), convolution=ORDER_1)),
     "NJetNIN": network(NJetNIN(num_classes=3, width=0.05, convolution=ORDER_1)),
-    "GaussDerNet, mapped": network(
-        GaussDerNet(widths=(4, 6), num_classes=3, sigmas=(0.7, 1.0), mapped=True)
+    "GaussDerNet, one by one": network(
+        GaussDerNet(widths=(4, 6), num_classes=3, sigmas=(0.7, 1.0), mapped=False)
     ),
     "GaussDerNet, spectral": network(
         GaussDerNet(widths=(4,), num_classes=3, discretisation=SPECTRAL, pyramid=0.5)
@@ -481,8 +481,6 @@ def test_forward_over_reverse_in_shard_map(x64, mesh):
 
 @pytest.mark.parametrize("kind", ["automatic", "explicit"])
 def test_sharded_batches(x64, name, kind):
-    if name == "GaussDerNet, mapped" and kind == "explicit":
-        pytest.skip("JAX maps no convolution over both arguments on explicit axes")
     types = AxisType.Explicit if kind == "explicit" else AxisType.Auto
     mesh = jax.make_mesh((DEVICES,), ("d",), axis_types=(types,))
     run = value_and_gradients(CASES[name])
@@ -519,10 +517,10 @@ def test_any_batch_on_cpus(x64, layer):
 
 STATISTICS = {
     "GaussDerNet": GaussDerNet(widths=(4,), num_classes=3, sigmas=(0.7, 1.0)),
-    "GaussDerNet, mapped": GaussDerNet(
-        widths=(4,), num_classes=3, sigmas=(0.7, 1.0), mapped=True
+    "GaussDerNet, one by one": GaussDerNet(
+        widths=(4,), num_classes=3, sigmas=(0.7, 1.0), mapped=False
     ),
-    "GaussDerResNet, remat": REMAT,
+    "GaussDerResNet, remat": REMAT.clone(sigmas=(0.7, 1.0)),
     "NJetNIN": NJetNIN(
         num_classes=3, width=0.02, dropout=0.0, convolution=plain_convolution
     ),
@@ -555,8 +553,7 @@ def trained(network):
 
 @pytest.mark.parametrize(
     ("network", "way"),
-    [(n, way) for n in STATISTICS for way in ("shard_map", "pmap")
-     if (n, way) != ("GaussDerNet, mapped", "shard_map")],
+    [(n, way) for n in STATISTICS for way in ("shard_map", "pmap")],
 )  # fmt: skip
 def test_batch_statistics_are_those_of_the_whole_batch(x64, mesh, network, way):
     variables, x, wanted = trained(network)
@@ -577,13 +574,22 @@ def test_batch_statistics_are_those_of_the_whole_batch(x64, mesh, network, way):
     same(found, wanted)
 
 
-def test_mapped_channels_in_shard_map_raise(mesh):
-    net = STATISTICS["GaussDerNet, mapped"].clone(batch_axis="d")
+@pytest.mark.parametrize("network", ["GaussDerNet", "GaussDerResNet, remat"])
+def test_shard_map_over_scale_channels(x64, mesh, network):
+    variables, x, wanted = trained(network)
+    spread = STATISTICS[network].clone(scale_channel_axis="d")
+    run = functools.partial(training, spread, lambda y: y)
+    specs = {"mesh": mesh, "in_specs": (P(), P()), "out_specs": (P(), P())}
+    same(jax.jit(jax.shard_map(run, **specs))(variables, x), wanted)
+
+
+def test_scale_channels_that_cannot_be_spread_raise(mesh):
+    net = STATISTICS["GaussDerNet"].clone(sigmas=(0.5, 0.7, 1.0))
     x = jnp.asarray(noise(4, 8, 8, 1))
-    variables = jax.eval_shape(net.clone(batch_axis=None).init, jax.random.key(0), x)
-    run = functools.partial(training, net, lambda y: jax.lax.psum(y, "d"))
-    specs = {"mesh": mesh, "in_specs": (P(), P("d")), "out_specs": (P(), P())}
-    with pytest.raises(ValueError, match="`mapped=False`"):
+    variables = jax.eval_shape(net.init, jax.random.key(0), x)
+    run = functools.partial(training, net.clone(scale_channel_axis="d"), lambda y: y)
+    specs = {"mesh": mesh, "in_specs": (P(), P()), "out_specs": (P(), P())}
+    with pytest.raises(ValueError, match="3 scale channels.*2 devices"):
         jax.eval_shape(jax.shard_map(run, **specs), variables, x)
 
 

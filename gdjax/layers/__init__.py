@@ -19,10 +19,6 @@ from gdjax.layers.njet_conv import (
     sigma_of as sigma_of,
 )
 from gdjax.layers.norm import SharedBatchNorm as SharedBatchNorm
-from gdjax.layers.over_scales import (
-    SCALE_AXIS as SCALE_AXIS,
-    over_scales as over_scales,
-)
 from gdjax.layers.residual import ResidualBlock as ResidualBlock
 from gdjax.layers.scale_conv import ScaleConv as ScaleConv
 from gdjax.layers.scale_correlation import (

@@ -6,11 +6,12 @@ import flax.linen as nn
 import jax
 
 from gdjax.scalespace.checks import check_image, check_order
-from gdjax.scalespace.combine import mix_njet
+from gdjax.scalespace.combine import mix_njet, mix_njet_stacked
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.matrices import Filter
+from gdjax.scalespace.stacked import StackedWindows
 from gdjax.scalespace.windows import Windows
 
 
@@ -38,6 +39,8 @@ class GaussianDerivative(nn.Module):
       ndim: spatial dimensions, 1 to 3.
       dtype: of the output (activations), default that of the input.
       depthwise: whether each channel is filtered by itself; C_out = C_in then.
+      scale_channel_axis: axis of a mesh over which scale channels are spread in
+        `jax.shard_map`; each device calls the layer with its own.
 
     Raises:
       TypeError, ValueError: at construction or call, for arguments out of range.
@@ -58,6 +61,7 @@ class GaussianDerivative(nn.Module):
     ndim: int = 2
     dtype: Any = None
     depthwise: bool = False
+    scale_channel_axis: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -80,14 +84,16 @@ class GaussianDerivative(nn.Module):
         x: Any,
         *,
         sigma: Any = None,
-        sources: Windows | None = None,
-        targets: Windows | None = None,
+        sources: Windows | StackedWindows | None = None,
+        targets: Windows | StackedWindows | None = None,
     ) -> jax.Array:
         """[..., (D,) (H,) W, C_in] -> [..., (D,) (H,) W, C_out].
 
         Args:
           x: floating point, on the pixels of `sources`.
-          sigma: px, a scalar; overrides the field; may be traced.
+          sigma: px, a scalar; overrides the field; may be traced. A tuple of S
+            concrete numbers: of scale channels, which `x` [S, B, ...] has in front and
+            which run in one `vmap`.
           sources: which pixels of each spatial axis `x` holds (default: all).
           targets: which pixels are wanted (default: all).
         """
@@ -96,7 +102,10 @@ class GaussianDerivative(nn.Module):
         if sigma is None:
             raise ValueError("`sigma` is given neither as a field nor at the call.")
         filter_ = self.filter()
-        sigma = filter_.check_sigma(sigma)
+        several = isinstance(sigma, tuple)
+        sigma = (
+            check_sigmas(filter_, x, sigma) if several else filter_.check_sigma(sigma)
+        )
         orders = derivative_orders(
             self.order, zero_order=self.zero_order, ndim=self.ndim
         )
@@ -104,9 +113,12 @@ class GaussianDerivative(nn.Module):
         bias = None
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return mix_njet(
-            x, kernel, sigma, filter_=filter_, orders=orders,
-            sources=sources, targets=targets, dtype=self.dtype, bias=bias,
+        options: dict[str, Any] = {}
+        if several and not self.is_initializing():
+            options["scale_channel_axis"] = self.scale_channel_axis
+        return (mix_njet_stacked if several else mix_njet)(
+            x, kernel, sigma, filter_=filter_, orders=orders, sources=sources,
+            targets=targets, dtype=self.dtype, bias=bias, **options,
         )  # fmt: skip
 
     def _kernel(self, terms: int, channels: int) -> jax.Array:
@@ -127,3 +139,19 @@ class GaussianDerivative(nn.Module):
         if not self.depthwise:
             shape += (self.features,)
         return self.param("kernel", he_uniform, shape)
+
+
+def check_sigmas(
+    filter_: Filter, x: jax.Array, sigmas: tuple[Any, ...]
+) -> tuple[float, ...]:
+    """One for each scale channel of `x` [S, B, ...], as numbers.
+
+    Raises:
+      TypeError, ValueError: for no positive numbers, or not as many as channels.
+    """
+    if x.ndim != filter_.ndim + 3 or len(sigmas) % len(x):
+        raise ValueError(
+            f"`sigma` has {len(sigmas)} entries, but the maps have shape {x.shape}: one"
+            " for each index of the first axis is needed, before the batch."
+        )
+    return tuple(float(filter_.check_sigma(sigma)) for sigma in sigmas)

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdjax.scalespace.execution.routines import kept_apart
 
@@ -21,7 +22,8 @@ class SharedBatchNorm(nn.Module):
     [C], `var` [C] (collection `batch_stats`).
 
     Attributes:
-      axis_name: mapped scale axis (`over_scales`), if there is one.
+      axis_name: axis over which scale channels are spread, of `jax.shard_map` or
+        `jax.vmap`: the statistics are those of all of them.
       momentum: of the running averages, as in Flax: what stays of the old value.
       epsilon: added to the variance.
       batch_axis: axis over which the batch is spread, of `jax.shard_map`, `jax.pmap` or
@@ -43,7 +45,12 @@ class SharedBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, xs: Sequence[jax.Array], *, train: bool, keep: jax.Array | None = None
+        self,
+        xs: Sequence[jax.Array],
+        *,
+        train: bool,
+        keep: jax.Array | None = None,
+        pixels: Sequence[Any] | None = None,
     ) -> list[jax.Array]:
         """Normalises arrays [..., C], one per scale channel, by common statistics.
 
@@ -51,6 +58,8 @@ class SharedBatchNorm(nn.Module):
           xs: S arrays.
           train: whether by their own statistics, or the running ones.
           keep: which of them the statistics are taken of, bool [S]; None: all.
+          pixels: which values of each array count in the statistics, bool, in a shape
+            that is broadcast to the array's; for one of them or all, None: every one.
         """
         shape = xs[0].shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape)
@@ -61,7 +70,7 @@ class SharedBatchNorm(nn.Module):
         if self.frozen:
             scale, bias = jax.lax.stop_gradient((scale, bias))
         elif train:
-            now = self._statistics(xs, keep)
+            now = self._statistics(xs, keep, pixels or [None] * len(xs))
             if not self.is_initializing():
                 for old, new in zip((mean, var), now, strict=True):
                     new = new.astype(old.value.dtype)
@@ -70,40 +79,40 @@ class SharedBatchNorm(nn.Module):
         return [_scale(x, factor, shift) for x in xs]
 
     def _statistics(
-        self, xs: Sequence[jax.Array], keep: jax.Array | None
+        self,
+        xs: Sequence[jax.Array],
+        keep: jax.Array | None,
+        pixels: Sequence[Any],
     ) -> tuple[jax.Array, jax.Array]:
         """Mean and variance over all pixels of all arrays, at least in float32."""
-        sums, squares, pixels = [], [], []
-        for x in xs:
+        sums, squares, counts = [], [], []
+        for x, own in zip(xs, pixels, strict=True):
             x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
             axes = tuple(range(x.ndim - 1))
+            count = x.size // x.shape[-1]
+            if own is not None:
+                xp = np if isinstance(own, np.ndarray) else jnp
+                count = count // own.size * xp.count_nonzero(own)
+                x = jnp.where(own, x, 0)
             sums.append(x.sum(axes))
             squares.append(jnp.square(x).sum(axes))
-            pixels.append(x.size // x.shape[-1])
+            counts.append(count)
         found = jnp.stack(sums), jnp.stack(squares)
-        if keep is None:
-            mean, square = _means(*found, pixels=sum(pixels))
+        if self.axis_name is not None and not self.is_initializing():
+            if keep is not None:
+                raise ValueError(
+                    "`keep` and `axis_name` are given both: leave one out."
+                )
+            totals = *(each.sum(0) for each in found), jnp.asarray(sum(counts), float)
+            mean, square = _quotients(*jax.lax.psum(totals, self.axis_name))
+        elif keep is None:
+            mean, square = _means(*found, pixels=sum(counts))
         else:
             kept = keep.astype(found[0].dtype)
-            mean, square = _kept_means(*found, kept, pixels=tuple(pixels))
-        if not self.is_initializing():
-            if self.axis_name is not None:
-                mean, square = _over_mapped((mean, square), self.axis_name)
-            if self.batch_axis is not None:
-                mean, square = jax.lax.pmean((mean, square), self.batch_axis)
+            mean, square = _kept_means(*found, kept, pixels=tuple(counts))
+        if self.batch_axis is not None and not self.is_initializing():
+            mean, square = jax.lax.pmean((mean, square), self.batch_axis)
         return mean, jnp.maximum(square - mean * mean, 0)
-
-
-def _over_mapped(statistics: Any, axis_name: str) -> Any:
-    varying = jax.typeof(statistics[0]).manual_axis_type.varying
-    if varying:
-        raise ValueError(
-            f"batch statistics over the mapped axis {axis_name!r}, of `mapped=True`, on"
-            f" arrays that vary over {sorted(varying)} of `jax.shard_map`: JAX reduces"
-            " over no mapped axis there. Give `mapped=False`, which is the same"
-            " function, or `check_vma=False` to `jax.shard_map`."
-        )
-    return jax.lax.pmean(statistics, axis_name)
 
 
 # XLA would work these out, and add up their gradients, at every pixel.
@@ -111,6 +120,13 @@ def _over_mapped(statistics: Any, axis_name: str) -> Any:
 def _means(sums: jax.Array, squares: jax.Array, *, pixels: int) -> Any:
     """Sums per array [S, C], over `pixels` in all -> means [C]."""
     return sums.sum(0) / pixels, squares.sum(0) / pixels
+
+
+@kept_apart
+def _quotients(sums: jax.Array, squares: jax.Array, pixels: jax.Array) -> Any:
+    """Sums [C] over a number of pixels -> means [C]."""
+    pixels = pixels.astype(sums.dtype)
+    return sums / pixels, squares / pixels
 
 
 @kept_apart

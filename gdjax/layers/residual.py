@@ -13,11 +13,21 @@ from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.execution.products import HIGHEST, mix_channels
 from gdjax.scalespace.kernels import DiscreteGaussian
+from gdjax.scalespace.stacked import (
+    StackedWindows,
+    crop_stack,
+    full_stack,
+    local,
+    own_pixels,
+)
 from gdjax.scalespace.windows import Windows, crop, spatial_windows
 
 
 # Windows of the block's input, of what its first layer computes, and of its output.
-BlockWindows = tuple[Windows, Windows, Windows]
+BlockWindows = (
+    tuple[Windows, Windows, Windows]
+    | tuple[StackedWindows, StackedWindows, StackedWindows]
+)
 
 
 class ResidualBlock(nn.Module):
@@ -45,7 +55,8 @@ class ResidualBlock(nn.Module):
       eps: mass that truncation may lose; None: no truncation.
       ndim: spatial dimensions, 1 to 3.
       dtype: of the activations, default that of the input.
-      axis_name: mapped scale axis (`over_scales`), if there is one.
+      scale_channel_axis: axis of a mesh over which scale channels are spread in
+        `jax.shard_map`.
       batch_axis: over which the batch is spread, as of `SharedBatchNorm`.
 
     Raises:
@@ -69,7 +80,7 @@ class ResidualBlock(nn.Module):
     eps: float | None = 0.005
     ndim: int = 2
     dtype: Any = None
-    axis_name: str | None = None
+    scale_channel_axis: str | None = None
     batch_axis: str | None = None
 
     def __post_init__(self):
@@ -93,29 +104,38 @@ class ResidualBlock(nn.Module):
         """[..., (D,) (H,) W, C_in] -> [..., (D,) (H,) W, C_out], per scale channel.
 
         Args:
-          xs: one array per scale channel, on the pixels of its first windows.
-          sigmas: px, one scalar per scale channel.
+          xs: one array per scale channel, on the pixels of its first windows; or per
+            group of S of them, [S, B, ...].
+          sigmas: px, one scalar per scale channel; a tuple of S for a group.
           windows: of input, middle and output, per scale channel (default: all
             pixels).
           train: whether to use batch statistics.
         """
         if windows is None:
-            full = [spatial_windows(jnp.asarray(x), self.ndim) for x in xs]
-            windows = [(plan, plan, plan) for plan in full]
+            windows = [
+                self._full(x, sigma) for x, sigma in zip(xs, sigmas, strict=True)
+            ]
         dtype = xs[0].dtype if self.dtype is None else self.dtype
-        ys = list(xs)
+        ys, several = list(xs), [isinstance(sigma, tuple) for sigma in sigmas]
+        own = [
+            [
+                self._own(p[k]) if g else None
+                for g, p in zip(several, windows, strict=True)
+            ]
+            for k in (1, 2)
+        ]
         for k in (0, 1):
             layer = self._layer(k + 1, ys[0].shape[-1], dtype)
             ys = [
                 layer(y, sigma=sigma, sources=plan[k], targets=plan[k + 1])
                 for y, sigma, plan in zip(ys, sigmas, windows, strict=True)
             ]
-            ys = self._normalize(ys, f"norm_{k + 1}", train)
+            ys = self._normalize(ys, f"norm_{k + 1}", train, own[k])
             if k == 0 or self.activate == "branch":
                 ys = [self.activation(y) for y in ys]
         skips = [
-            crop(x, plan[0], plan[2]).astype(dtype)
-            for x, plan in zip(xs, windows, strict=True)
+            (crop_stack if g else crop)(x, plan[0], plan[2]).astype(dtype)
+            for x, plan, g in zip(xs, windows, several, strict=True)
         ]
         if skips[0].shape[-1] != self.features:
             project = nn.Dense(
@@ -123,7 +143,7 @@ class ResidualBlock(nn.Module):
                 precision=HIGHEST, name="projection",
             )  # fmt: skip
             skips = [project(x) for x in skips]
-            skips = self._normalize(skips, "projection_norm", train)
+            skips = self._normalize(skips, "projection_norm", train, own[1])
         sums = [x + y for x, y in zip(skips, ys, strict=True)]
         return sums if self.activate == "branch" else [self.activation(y) for y in sums]
 
@@ -135,6 +155,7 @@ class ResidualBlock(nn.Module):
             order=self.order, zero_order=self.zero_order, padding=self.padding,
             discretisation=self.discretisation, eps=self.eps, ndim=self.ndim,
             dtype=dtype, depthwise=self.separable, name=f"layer_{number}",
+            scale_channel_axis=self.scale_channel_axis,
         )  # fmt: skip
         if not self.separable:
             return derive
@@ -144,10 +165,22 @@ class ResidualBlock(nn.Module):
         )  # fmt: skip
         return lambda x, **where: mix(derive(x, **where))
 
-    def _normalize(self, xs, name: str, train: bool):
+    def _own(self, windows: StackedWindows) -> Any:
+        found = own_pixels(windows)
+        axis = None if self.is_initializing() else self.scale_channel_axis
+        return None if found is None else local(found, axis)
+
+    def _full(self, x: jax.Array, sigma: Any) -> BlockWindows:
+        if isinstance(sigma, tuple):
+            stacked = full_stack(x, self.ndim, len(sigma))
+            return stacked, stacked, stacked
+        full = spatial_windows(jnp.asarray(x), self.ndim)
+        return full, full, full
+
+    def _normalize(self, xs, name: str, train: bool, pixels: Sequence[Any]):
         if not self.normalized:
             return xs
         norm = SharedBatchNorm(
-            axis_name=self.axis_name, batch_axis=self.batch_axis, name=name
+            axis_name=self.scale_channel_axis, batch_axis=self.batch_axis, name=name
         )
-        return norm(xs, train=train)
+        return norm(xs, train=train, pixels=pixels)

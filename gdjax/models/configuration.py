@@ -31,7 +31,7 @@ from gdjax.models.names import (
 
 
 # Of Linen, and what concerns the execution of a network, not the network.
-LEFT_OUT = ("parent", "name", "dtype", "batch_axis")
+LEFT_OUT = ("parent", "name", "dtype", "batch_axis", "scale_channel_axis")
 
 Configuration = TypeVar("Configuration", bound=type)
 

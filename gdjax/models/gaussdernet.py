@@ -41,23 +41,24 @@ class GaussDerNet(ScaleChannelNet):
         """Where the parameters have the Gaussian derivative layers, in their order."""
         return [f"layer_{k + 1}" for k in range(len(self.widths) + 1)]
 
-    def _cascade(self, xs, sigmas, windows, train: bool) -> list[jax.Array]:
+    def layer_features(self) -> list[int]:
+        """Output channels of all layers."""
+        return [*self.widths, self.num_classes]
+
+    def _cascade(self, xs, groups, train: bool) -> list[jax.Array]:
         """Runs scale channels layer by layer, so that they share batch statistics."""
-        levels = [self.levels(sigma) for sigma in sigmas]
-        for k, features in enumerate((*self.widths, self.num_classes)):
+        for k, features in enumerate(self.layer_features()):
             layer = GaussianDerivative(
                 features,
                 zero_order=self.zero_order and k > 0,
                 name=f"layer_{k + 1}",
                 **self.derivative_fields(),
             )
-            xs = [
-                layer(y, sigma=level[k], sources=plan[k], targets=plan[k + 1])
-                for y, level, plan in zip(xs, levels, windows, strict=True)
-            ]
+            xs = [g.run(layer, y, k) for g, y in zip(groups, xs, strict=True)]
             if k < len(self.widths):
                 norm = self.norm(f"norm_{k + 1}")
-                xs = [self.activation(y) for y in norm(xs, train=train)]
+                xs = norm(xs, train=train, pixels=[g.own_pixels(k + 1) for g in groups])
+                xs = [self.activation(y) for y in xs]
         return xs
 
 

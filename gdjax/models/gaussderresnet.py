@@ -6,7 +6,6 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
-from gdjax.layers.over_scales import SCALE_AXIS
 from gdjax.layers.remat import recompute
 from gdjax.layers.residual import ResidualBlock
 from gdjax.models.configuration import configures
@@ -75,17 +74,23 @@ class GaussDerResNet(ScaleChannelNet):
         inner = [f"block_{b}/layer_{k}" for b in blocks for k in (1, 2)]
         return ["layer_1", *inner, f"layer_{2 * len(self.widths)}"]
 
-    def _cascade(self, xs, sigmas, windows, train: bool) -> list[jax.Array]:
-        """Runs scale channels block by block, so that they share batch statistics."""
-        levels = [self.levels(sigma) for sigma in sigmas]
-        xs = self._plain(xs, 0, self.widths[0], levels, windows)
-        xs = [self.activation(y) for y in self.norm("norm_1")(xs, train=train)]
-        for number in range(1, len(self.widths)):
-            xs = self._block(xs, number, levels, windows, train)
-        last = 2 * len(self.widths) - 1
-        return self._plain(xs, last, self.num_classes, levels, windows)
+    def layer_features(self) -> list[int]:
+        """Output channels of all layers."""
+        inner = [width for width in self.widths[1:] for _ in (1, 2)]
+        return [self.widths[0], *inner, self.num_classes]
 
-    def _plain(self, xs, k: int, features: int, levels, windows) -> list[jax.Array]:
+    def _cascade(self, xs, groups, train: bool) -> list[jax.Array]:
+        """Runs scale channels block by block, so that they share batch statistics."""
+        xs = self._plain(xs, 0, self.widths[0], groups)
+        xs = self.norm("norm_1")(
+            xs, train=train, pixels=[group.own_pixels(1) for group in groups]
+        )
+        xs = [self.activation(y) for y in xs]
+        for number in range(1, len(self.widths)):
+            xs = self._block(xs, number, groups, train)
+        return self._plain(xs, 2 * len(self.widths) - 1, self.num_classes, groups)
+
+    def _plain(self, xs, k: int, features: int, groups) -> list[jax.Array]:
         """Layer number k + 1, which is in no block."""
         layer = GaussianDerivative(
             features,
@@ -93,12 +98,9 @@ class GaussDerResNet(ScaleChannelNet):
             name=f"layer_{k + 1}",
             **self.derivative_fields(),
         )
-        return [
-            layer(y, sigma=level[k], sources=plan[k], targets=plan[k + 1])
-            for y, level, plan in zip(xs, levels, windows, strict=True)
-        ]
+        return [group.run(layer, x, k) for group, x in zip(groups, xs, strict=True)]
 
-    def _block(self, xs, number: int, levels, windows, train: bool) -> list[jax.Array]:
+    def _block(self, xs, number: int, groups, train: bool) -> list[jax.Array]:
         first = self.separable_from
         block = ResidualBlock(
             self.widths[number],
@@ -106,21 +108,19 @@ class GaussDerResNet(ScaleChannelNet):
             zero_order=self.zero_order,
             activation=self.activation,
             activate=self.activate,
-            axis_name=SCALE_AXIS if self.mapped else None,
             batch_axis=self.batch_axis,
             name=f"block_{number}",
             **self.derivative_fields(),
         )
         k = 2 * number - 1
-
-        sigmas = [level[k] for level in levels]
-        windows = [tuple(plan[k : k + 3]) for plan in windows]
+        sigmas = [group.levels[k] for group in groups]
+        windows = [tuple(group.windows[k : k + 3]) for group in groups]
 
         def run(block, xs):
             return block(xs, sigmas=sigmas, windows=windows, train=train)
 
         if self.remat:
-            reduces = self.mapped or self.batch_axis is not None
+            reduces = self.scale_channel_axis is not None or self.batch_axis is not None
             run = nn.remat(run) if reduces else recompute(run)
         return run(block, xs)
 

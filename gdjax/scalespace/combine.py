@@ -27,6 +27,14 @@ from gdjax.scalespace.matrices import (
     channels_last,
     spans,
 )
+from gdjax.scalespace.stacked import (
+    StackedWindows,
+    full_stack,
+    local,
+    stacked_factors,
+    stacked_filters,
+    unstacked,
+)
 from gdjax.scalespace.stencil import add_bias, combine
 from gdjax.scalespace.windows import Windows, full_window, spatial_windows
 
@@ -85,22 +93,92 @@ def mix_njet(
     sources = sources or spatial_windows(x, ndim)
     targets = targets or tuple(full_window(w.size) for w in sources)
     dtype = jnp.dtype(x.dtype if dtype is None else dtype)
-    if taylor:
-        kernel = _scale_terms(kernel, taylor_factors(orders))
-    kernel = kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
-    lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
+    kernel = _terms(x, kernel, orders, taylor)
     way: Stencil | Separable | LowRank
     if per is not None:
         way = Separable(orders, jnp.dtype(x.dtype), per, groups)
-    elif not plainly() and worth_low_rank(
-        kernel.shape, sigma, filter_, orders, sources, targets
-    ):
-        way = LowRank(orders, dtype)
-    elif stencil_serves(filter_, orders):
-        way = Stencil(orders, dtype)
     else:
-        way = Separable(orders, dtype)
-    filters, weights = way.prepare(kernel, sigma, filter_, sources, targets)
+        low_rank = worth_low_rank(
+            kernel.shape, sigma, filter_, orders, sources, targets
+        )
+        way = _way(filter_, orders, dtype, low_rank)
+    filters = way.filters(sigma, filter_, sources, targets)
+    return _run(way, x, kernel, bias, sigma, filters)
+
+
+def mix_njet_stacked(
+    x: jax.Array,
+    kernel: jax.Array,
+    sigmas: Sequence[float],
+    *,
+    filter_: Filter,
+    orders: Orders,
+    sources: StackedWindows | None = None,
+    targets: StackedWindows | None = None,
+    dtype: Any = None,
+    bias: jax.Array | None = None,
+    scale_channel_axis: str | None = None,
+) -> jax.Array:
+    """`mix_njet` of S scale channels by one `vmap`, with common weights.
+
+    Args:
+      x: [S, B, (D,) (H,) W, C_in] on the pixels of `sources`.
+      kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself.
+      sigmas: of the scale channels, px, S concrete numbers, checked before.
+      filter_: kernels, border rule and truncation.
+      orders: the multi-indices of the J terms.
+      sources: which pixels of its grid each channel has in `x` (default: all).
+      targets: which pixels are computed (default: all).
+      dtype: of the result; default that of `x`.
+      bias: [C_out], added to the result.
+      scale_channel_axis: axis of a mesh over which the channels are spread in
+        `jax.shard_map`; `x` and the result hold those of this device.
+
+    Returns:
+      [S, B, (D,) (H,) W, C_out] on the pixels of `targets`.
+
+    The channels' matrices are made on the host, as in the loop, and are all that
+    distinguishes the channels. [gaussdernet] sec. 5, gdjax.
+    """
+    count, ndim = len(sigmas), filter_.ndim
+    sources = sources or full_stack(x, ndim, count)
+    targets = targets or sources
+    dtype = jnp.dtype(x.dtype if dtype is None else dtype)
+    kernel = _terms(x, kernel, orders, taylor=True)
+    pairs = [(unstacked(sources, s), unstacked(targets, s)) for s in range(count)]
+    low_rank = all(
+        worth_low_rank(kernel.shape, sigma, filter_, orders, *pair)
+        for sigma, pair in zip(sigmas, pairs, strict=True)
+    )
+    way = _way(filter_, orders, dtype, low_rank, mapped=True)
+    filters = way.stacked(sigmas, filter_, sources, targets)
+    run = functools.partial(_run, way)
+    values = jnp.asarray(sigmas, kernel.dtype)
+    values, filters = local((values, filters), scale_channel_axis)
+    return jax.vmap(run, (0, None, None, 0, 0))(x, kernel, bias, values, filters)
+
+
+def _terms(x: jax.Array, kernel: jax.Array, orders: Orders, taylor: bool) -> jax.Array:
+    """The kernel with the factors 1 / a!, at least in float32."""
+    if taylor:
+        kernel = _scale_terms(kernel, taylor_factors(orders))
+    return kernel.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _way(
+    filter_: Filter, orders: Orders, dtype: Any, low_rank: bool, mapped: bool = False
+) -> "Stencil | Separable | LowRank":
+    if low_rank and not plainly():
+        return LowRank(orders, dtype)
+    if stencil_serves(filter_, orders):
+        return Stencil(orders, dtype, mapped)
+    return Separable(orders, dtype)
+
+
+def _run(way: Any, x: jax.Array, kernel: jax.Array, bias: Any, sigma, filters: Any):
+    """[..., (D,) (H,) W, C_in] -> [..., (D,) (H,) W, C_out]."""
+    weights, ndim = way.weights(kernel, sigma), len(way.orders[0])
+    lead, images = x.shape[: -ndim - 1], x.reshape(-1, *x.shape[-ndim - 1 :])
     limit = None
     if way.pixels is not None and worth_chunks(images.shape, kernel.shape[-1]):
         limit = way.pixels
@@ -133,15 +211,24 @@ class Stencil:
 
     orders: Orders
     dtype: Any  # of the result
+    mapped: bool = False  # over kernels
     pixels: ClassVar[None] = None  # chunks are those of the products
 
-    def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
-        """The smoothing of every axis, and weights with sigma^|a|."""
+    def filters(self, sigma, filter_: Filter, sources, targets) -> Filters:
+        """The smoothing of every axis."""
         found = spans(sources, targets, margin=stencil_reach(self.orders))
-        filters = axis_filters(filter_, sigma, [(0,)] * filter_.ndim, found)
+        return axis_filters(filter_, sigma, [(0,)] * filter_.ndim, found)
+
+    def stacked(self, sigmas, filter_: Filter, sources, targets) -> Filters:
+        """The same of scale channels."""
+        margin = stencil_reach(self.orders)
+        along = [(0,)] * filter_.ndim
+        return stacked_filters(filter_, sigmas, along, sources, targets, margin=margin)
+
+    def weights(self, kernel: jax.Array, sigma: Any) -> jax.Array:
+        """With sigma^|a|."""
         sigma = jnp.asarray(sigma, kernel.dtype)
-        powers = jnp.stack([sigma ** sum(n) for n in self.orders])
-        return filters, _scale_terms(kernel, powers)
+        return _scale_terms(kernel, jnp.stack([sigma ** sum(n) for n in self.orders]))
 
     def before(self, x: jax.Array, filters: Filters) -> jax.Array:
         """The smoothed map, with a margin for the differences."""
@@ -153,7 +240,8 @@ class Stencil:
     def __call__(self, x, weights, bias, filters) -> jax.Array:
         """Differences of the smoothed map, mixed."""
         del filters
-        return combine(x, weights, *bias, orders=self.orders).astype(self.dtype)
+        y = combine(x, weights, *bias, orders=self.orders, mapped=self.mapped)
+        return y.astype(self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,11 +254,21 @@ class Separable:
     groups: int = 1
     pixels: ClassVar[int] = PIXELS // MAPS
 
-    def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
+    def filters(self, sigma, filter_: Filter, sources, targets) -> Filters:
         """The matrices of every axis and order."""
         along = [[a[axis] for a in self.orders] for axis in range(filter_.ndim)]
         filters = axis_filters(filter_, sigma, along, spans(sources, targets))
-        return jax.tree.map(jnp.asarray, filters), kernel.astype(self.dtype)
+        return jax.tree.map(jnp.asarray, filters)
+
+    def stacked(self, sigmas, filter_: Filter, sources, targets) -> Filters:
+        """The same of scale channels."""
+        along = [[a[axis] for a in self.orders] for axis in range(filter_.ndim)]
+        return stacked_filters(filter_, sigmas, along, sources, targets)
+
+    def weights(self, kernel: jax.Array, sigma: Any) -> jax.Array:
+        """As they are: the matrices have sigma^|a|."""
+        del sigma
+        return kernel.astype(self.dtype)
 
     def before(self, x: jax.Array, filters: Filters) -> jax.Array:
         """Nothing."""
@@ -265,13 +363,30 @@ class LowRank:
     dtype: Any
     pixels: ClassVar[int] = PIXELS
 
-    def prepare(self, kernel, sigma, filter_: Filter, sources, targets):
+    def filters(self, sigma, filter_: Filter, sources, targets) -> dict[int, Factors]:
         """The factors of every axis, by depth."""
+        found = self._factors(float(sigma), filter_, sources, targets)
+        return jax.tree.map(jnp.asarray, found)
+
+    def stacked(self, sigmas, filter_: Filter, sources, targets) -> dict[int, Factors]:
+        """The same of scale channels, the ranks filled up with zeros."""
+        each = [
+            self._factors(sigma, filter_, unstacked(sources, s), unstacked(targets, s))
+            for s, sigma in enumerate(sigmas)
+        ]
+        return stacked_factors(each, sources, targets)
+
+    def _factors(self, sigma: float, filter_: Filter, sources, targets):
         factors = {}
         for depth, span in enumerate(reversed(spans(sources, targets)), start=1):
             along = tuple(sorted({a[depth - 1] for a in self.orders}))
-            factors[depth] = factorised(filter_, float(sigma), along, span, self.dtype)
-        return jax.tree.map(jnp.asarray, factors), kernel.astype(self.dtype)
+            factors[depth] = factorised(filter_, sigma, along, span, self.dtype)
+        return factors
+
+    def weights(self, kernel: jax.Array, sigma: Any) -> jax.Array:
+        """As they are: the factors have sigma^|a|."""
+        del sigma
+        return kernel.astype(self.dtype)
 
     def before(self, x: jax.Array, factors: dict[int, Factors]) -> jax.Array:
         """The coefficients."""

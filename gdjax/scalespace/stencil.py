@@ -7,7 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.scalespace.derivatives import Orders, difference_stencils
-from gdjax.scalespace.execution.products import HIGHEST, DifferenceProducts
+from gdjax.scalespace.execution.products import (
+    HIGHEST,
+    DifferenceProducts,
+    difference_product,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +24,20 @@ class _Combine(DifferenceProducts):
         return add_bias(run(x, combined), *bias)
 
 
+@dataclasses.dataclass(frozen=True)
+class _CombineMapped(DifferenceProducts):
+    """`vmap` over kernels: products are batched, convolutions become grouped ones."""
+
+    def plain(self, x, kernel, *bias):
+        return difference_product(x, kernel, *bias, orders=self.orders)
+
+
 def combine(
-    x: jax.Array, kernel: jax.Array, *bias: jax.Array, orders: Orders
+    x: jax.Array,
+    kernel: jax.Array,
+    *bias: jax.Array,
+    orders: Orders,
+    mapped: bool = False,
 ) -> jax.Array:
     """Weighted sum of differences, as one small convolution, and a bias.
 
@@ -30,11 +46,13 @@ def combine(
       kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself.
       *bias: [C_out], if there is one.
       orders: the multi-indices of the J terms.
+      mapped: whether it is mapped over kernels: one product then, on all platforms.
 
     Returns:
       [B, (D,) (H,) W, C_out] without the margin.
     """
-    run = _Combine(orders) if kernel.ndim == 3 else _Combine(orders).plain
+    made = _CombineMapped(orders) if mapped else _Combine(orders)
+    run = made if kernel.ndim == 3 else _Combine(orders).plain
     return run(x, kernel, *(b.astype(x.dtype) for b in bias))
 
 

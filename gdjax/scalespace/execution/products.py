@@ -136,10 +136,24 @@ def _mixed_first(kernel: jax.Array) -> bool:
 def _differences_product(
     x: jax.Array, kernel: jax.Array, *bias: jax.Array, orders: Orders
 ) -> jax.Array:
+    with_own = {"difference": _all_differences, "add": _add_differences}
+    return difference_product(x, kernel, *bias, orders=orders, **with_own)
+
+
+def difference_product(
+    x: jax.Array,
+    kernel: jax.Array,
+    *bias: jax.Array,
+    orders: Orders,
+    difference: Callable[..., jax.Array] | None = None,
+    add: Callable[..., jax.Array] | None = None,
+) -> jax.Array:
+    """Differences of `x`, or of what it is mixed to, whatever are fewer, and a bias."""
     if _mixed_first(kernel):
         mixed = matmul(x, jnp.moveaxis(kernel, 0, 1).reshape(x.shape[-1], -1))
-        return _add_differences(mixed, *bias, orders=orders)
-    y = matmul(_all_differences(x, orders=orders), kernel.reshape(-1, kernel.shape[-1]))
+        return (add or _sum_differences)(mixed, *bias, orders=orders)
+    maps = (difference or _differences)(x, orders=orders)
+    y = matmul(maps, kernel.reshape(-1, kernel.shape[-1]))
     return functools.reduce(jnp.add, bias, y)
 
 
@@ -168,8 +182,7 @@ def _pixels(x: jax.Array) -> jax.Array:
     return x.reshape(-1, x.shape[-1])
 
 
-@apart
-def _add_differences(
+def _sum_differences(
     mixed: jax.Array, *bias: jax.Array, orders: Orders, widen: bool = False
 ) -> jax.Array:
     """[..., J C] -> [..., C]: the differences of every part, and the bias, added."""
@@ -180,11 +193,14 @@ def _add_differences(
     return functools.reduce(jnp.add, bias, y)
 
 
-@apart
-def _all_differences(x: jax.Array, *, orders: Orders, widen: bool = False) -> jax.Array:
+def _differences(x: jax.Array, *, orders: Orders, widen: bool = False) -> jax.Array:
     """[..., C] -> [..., J C]."""
     x = _widen(x, orders) if widen else x
     return jnp.concatenate(filter_terms(x, orders, _inside(orders)), axis=-1)
+
+
+_add_differences = apart(_sum_differences)
+_all_differences = apart(_differences)
 
 
 def _widen(x: jax.Array, orders: Orders) -> jax.Array:
