@@ -162,6 +162,7 @@ def gaussdernet(options: argparse.Namespace) -> dict[str, Any]:
             discretisation=gdjax.SpectralGaussian(), truncated=False
         ),
         "gdjax, 8 channels, pyramid": net.clone(pyramid=0.7),
+        "gdjax, 8 channels, grids": net.clone(pyramid=1.4, enlarge=2),
         "gdjax, the 2 finest": net.clone(sigmas=EIGHT[:2]),
     }
     if options.bfloat16:
