@@ -1,4 +1,4 @@
-"""Scale channels by `vmap` beside the loop: time, memory, compiling, and that they agree.
+"""Scale channels by `vmap` beside the loop: time, memory, compiling, agreement.
 
     python benchmarks/mapped.py --out benchmarks/results/speed/mapped
 
@@ -92,7 +92,7 @@ def error(found: Any, wanted: Any) -> float:
 def markdown(result: dict[str, Any]) -> str:
     """The table."""
     lines = [
-        "| | channels in groups | step, loop | vmap / loop | compiling | memory | error |",
+        "| | groups | step, loop | vmap / loop | compiling | memory | error |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in result["rows"].items():
