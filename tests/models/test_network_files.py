@@ -140,7 +140,7 @@ NETS = {
         scale_dropout=0.3,
     ),
     "mapped": scale_channels(
-        sigmas=(0.7, 1.0), mapped=True, windowed=False, scale_pooling=mean_over_scales
+        sigmas=(0.7, 1.0), mapped=False, windowed=False, scale_pooling=mean_over_scales
     ),
     "pyramid": scale_channels(
         sigmas=(0.3, 2.0),
