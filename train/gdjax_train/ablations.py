@@ -240,6 +240,9 @@ ABLATIONS: dict[str, Ablation] = {
     **{f"levels{levels}": deeper(levels) for levels in (4, 5)},
     **LAYERS,
     **{f"rate{rate}": _rate(float(rate)) for rate in RATES},
+    "image-grid": _model(
+        "All scale channels run on the images' own grid.", pyramid=None, enlarge=0
+    ),
     "no-interaction": _model("No layers that mix levels.", interaction=False),
     "no-scale-dropout": _model("No dropout of levels or channels.", scale_dropout=0.0),
     "same-parameters": _baseline("parameters"),

@@ -39,7 +39,9 @@ def rescaled_digits() -> Recipe:
         batch_size=32,
         nets=("spectral+silu", "discrete+relu"),
         data=DataConfig(name="rescaled_digits"),
-        model=GaussDerNetConfig(widths=(16, 16, 24, 32), sigmas=HALF_OCTAVES),
+        model=GaussDerNetConfig(
+            widths=(16, 16, 24, 32), sigmas=HALF_OCTAVES, pyramid=1.4, enlarge=2
+        ),
         optimizer=OptimizerConfig(learning_rate=0.01, min_learning_rate=5e-5),
         eval_batch_size=32,
         checkpoint_every=100,
