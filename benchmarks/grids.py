@@ -41,6 +41,9 @@ FLAVOURS = {
 }
 # Least base scale on its grid, px; None: the images' own grid.
 FINEST = (None, 1.4, 2.0)
+# What photographs have and noise hasn't: a border that isn't periodic, and edges, whose
+# phases agree. Without the one, and without both.
+APART = "photographs, periodic", "photographs, periodic, phases of noise"
 
 
 def rows(sets: dict[str, np.ndarray], side: int, known: list[Row]) -> Iterator[Row]:
@@ -49,6 +52,8 @@ def rows(sets: dict[str, np.ndarray], side: int, known: list[Row]) -> Iterator[R
     for finest, large, flavour, family, (kind, images) in itertools.product(
         FINEST, SIDES, FLAVOURS, NETWORKS, sets.items()
     ):
+        if kind in APART and (large, flavour) != (SIDES[0], "spectral, SiLU"):
+            continue
         large = 2 * round(large * side / SIDE / 2) + 1 if side != SIDE else large
         row = {
             "sides": f"{side}, {large}", "net": family, "flavour": flavour,
@@ -59,7 +64,7 @@ def rows(sets: dict[str, np.ndarray], side: int, known: list[Row]) -> Iterator[R
         discretisation, activation = FLAVOURS[flavour]
         net = NETWORKS[family](
             widths=(8, 8, 8), sigmas=SIGMAS, eps=None,
-            padding="wrap" if kind == "noise" else "zero",
+            padding="zero" if kind == "photographs" else "wrap",
             discretisation=discretisation, activation=activation,
         )  # fmt: skip
         variables = normalised(net, images)
@@ -73,6 +78,14 @@ def rows(sets: dict[str, np.ndarray], side: int, known: list[Row]) -> Iterator[R
         yield row | {"seconds": f"{time.perf_counter() - began:.0f}"}
 
 
+def phases_of(noise: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Images [N, H, W, 1] with the phases of others: their spectra without edges."""
+    other, own = (np.fft.fft2(x, axes=(1, 2)) for x in (noise, images))
+    phase = other / np.maximum(abs(other), 1e-12)
+    # Where the noise has no frequency, the images have none.
+    return np.fft.ifft2(abs(own) * phase, axes=(1, 2)).real
+
+
 def main() -> None:
     """Measure, and write after every row."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,7 +95,9 @@ def main() -> None:
     options = parser.parse_args()
     noise = np.moveaxis(pink_noise(options.side, options.images), -1, 0)[..., None]
     grey = np.moveaxis(photographs(options.side), -1, 0)[: options.images, ..., None]
-    sets = {"noise": noise.astype(np.float32), "photographs": grey.astype(np.float32)}
+    sets = {"noise": noise, "photographs": grey}
+    sets |= dict(zip(APART, (grey, phases_of(noise, grey)), strict=True))
+    sets = {kind: images.astype(np.float32) for kind, images in sets.items()}
     stored = options.out / "grids.json"
     found: list[dict[str, Any]] = []
     if stored.exists():
