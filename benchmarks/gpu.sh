@@ -29,12 +29,14 @@ if [ -n "$small" ]; then
   wait
   part 600 speed "$python" "$here/speed.py" --out "$out" --repeats 1 --small
   part 280 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 1 --small
+  part 280 mapped "$python" "$here/mapped.py" --out "$out" --repeats 1 --small
 else
   part 160 memory "$python" "$here/memory.py" --out "$out" --batch 256 &
   part 160 equivariance "$python" "$here/equivariance.py" --out "$out" \
     --parts operators layers networks
   wait
-  part 300 speed "$python" "$here/speed.py" --out "$out" --times 16 --bfloat16
-  part 110 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 9
+  part 230 speed "$python" "$here/speed.py" --out "$out" --times 16 --bfloat16
+  part 90 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 9
+  part 100 mapped "$python" "$here/mapped.py" --out "$out" --times 16
 fi
 cat "$out"/*.md

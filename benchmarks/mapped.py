@@ -31,9 +31,9 @@ EIGHT = tuple(2 ** (k / 2) for k in range(-1, 7))
 FIVE = EIGHT[:5]
 
 
-def cases(small: bool) -> dict[str, tuple[Any, tuple[int, ...]]]:
+def cases(small: bool, times: int) -> dict[str, tuple[Any, tuple[int, ...]]]:
     """Networks, and shapes of batches."""
-    batch, scale = (1, 4) if small else (16, 1)
+    batch, scale = (1, 4) if small else (16 * times, 1)
 
     def images(size: int) -> tuple[int, ...]:
         return batch, size // scale, size // scale, 1
@@ -116,12 +116,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--times", type=int, default=1, help="times the images")
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
     result: dict[str, Any] = {"rows": {}, **versions("float32")}
     # The first program of a process takes a second longer to compile.
     network_step(GaussDerNet(widths=(3,), sigmas=(1.0,)), (1, 8, 8, 1))
-    for name, (net, shape) in cases(options.small).items():
+    for name, (net, shape) in cases(options.small, options.times).items():
         result["rows"][name] = row(net, shape, options.repeats)
         write(options.out, "mapped", result, markdown(result))
     print(markdown(result))

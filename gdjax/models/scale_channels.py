@@ -82,6 +82,7 @@ class ScaleChannelNet(nn.Module):
       pyramid: least base scale in px of a channel's own grid: channels run on images
         halved as often as their base scale allows; None: all on the images' grid.
         Faster and only about the same function: the error is that of the subsampling.
+        A periodic image's period is kept to a pixel of the grid only.
       enlarge: with `pyramid`, how often at most the images of channels with lower base
         scales are enlarged by two, so that these run on a grid that is fine enough for
         them, too. Nonlinearities then alias less: the errors of scale covariance at
