@@ -17,9 +17,11 @@ from gdjax.models.scale_groups import (
     Plan,
     ScaleGroup,
     grouped,
+    image_maps,
     multiplications,
     one_by_one,
     one_group,
+    read_out,
 )
 from gdjax.scalespace.checks import check_image, check_order, check_rate, check_sigma
 from gdjax.scalespace.derivatives import derivative_orders
@@ -29,15 +31,13 @@ from gdjax.scalespace.grids import (
     check_memory,
     image_on,
     octaves_of,
-    on_image,
 )
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.matrices import Filter
 from gdjax.scalespace.scales import geometric_scales
-from gdjax.scalespace.stacked import gathered, local, stack, unstack
+from gdjax.scalespace.stacked import gathered, local, stack
 from gdjax.scalespace.windows import (
     Windows,
-    crop,
     full_window,
     plan_windows,
 )
@@ -252,47 +252,27 @@ class ScaleChannelNet(nn.Module):
                 " axes and a channel axis are needed: add what is missing with"
                 " `x[None]` or `x[..., None]`."
             )
-        outputs = self._run(x, train)
         spatial = x.shape[1:-1]
+        groups = self.groups(spatial, channels=x.shape[-1])
+        outputs = self._run(x, groups, train)
         grids = [self.grids(sigma, spatial) for sigma in self.sigmas]
-        selected = [
-            self._selected(y, own) for y, own in zip(outputs, grids, strict=True)
-        ]
-        per_scale = jnp.stack(selected, axis=-2).astype(
-            jnp.promote_types(x.dtype, jnp.float32)
-        )
+        per_scale = read_out(
+            groups, outputs, grids, select=self.spatial_selection
+        ).astype(jnp.promote_types(x.dtype, jnp.float32))
         logits, aux = self._pool(per_scale, train)
         if maps:
-            aux["maps"] = [
-                on_image(y, own) if self._is_whole(y, own) else y
-                for y, own in zip(outputs, grids, strict=True)
-            ]
+            aux["maps"] = image_maps(groups, outputs, grids)
         return logits, aux
 
-    def _selected(self, y: jax.Array, grids: Sequence[Grid]) -> jax.Array:
-        """[B, K] of a channel's map [B, (D,) (H,) W, K]."""
-        if self.spatial_selection is centre_pixel and self._is_whole(y, grids):
-            full = [full_window(g.size) for g in grids]
-            y = crop(y, full, [g.centre for g in grids])
-        return self.spatial_selection(y, ndim=self.ndim)
-
-    def _is_whole(self, y: jax.Array, grids: Sequence[Grid]) -> bool:
-        """Whether a map has all pixels of its grid, not the ones read out alone."""
-        return y.shape[1:-1] == tuple(g.size for g in grids)
-
-    def _run(self, x: jax.Array, train: bool) -> list[jax.Array]:
-        """The last layer's maps of every channel, on its grid and of its windows."""
-        groups = self.groups(x.shape[1:-1], channels=x.shape[-1])
-        xs = [self._images(x, group) for group in groups]
-        outputs: dict[int, jax.Array] = {}
-        for group, y in zip(groups, self._cascade(xs, groups, train), strict=True):
-            if group.stacked:
-                y = gathered(y, len(group.channels), self._spread())
-                each = unstack(y, group.windows[-1])
-                outputs |= zip(group.channels, each, strict=True)
-            else:
-                outputs[group.channels[0]] = y
-        return [outputs[s] for s in range(len(self.sigmas))]
+    def _run(
+        self, x: jax.Array, groups: Sequence[ScaleGroup], train: bool
+    ) -> list[jax.Array]:
+        """The last layer's maps of every group of channels."""
+        outputs = self._cascade([self._images(x, g) for g in groups], groups, train)
+        return [
+            gathered(y, len(group.channels), self._spread()) if group.stacked else y
+            for group, y in zip(groups, outputs, strict=True)
+        ]
 
     @nn.nowrap
     def groups(self, spatial: tuple[int, ...], *, channels: int) -> list[ScaleGroup]:
@@ -327,12 +307,15 @@ class ScaleChannelNet(nn.Module):
 
     def _images(self, x: jax.Array, group: ScaleGroup) -> jax.Array:
         """The images on the grids and first windows of a group."""
+        made: dict[Any, jax.Array] = {}
         found = []
         for place, channel in enumerate(group.channels):
             grids = self.grids(self.sigmas[channel], x.shape[1:-1])
             windows = group.of(0, place)
-            self._check_memory(x, grids, windows)
-            found.append(image_on(x, grids, windows))
+            if (grids, windows) not in made:
+                self._check_memory(x, grids, windows)
+                made[grids, windows] = image_on(x, grids, windows)
+            found.append(made[grids, windows])
         if not group.stacked:
             return found[0]
         return local(stack(found, group.windows[0]), self._spread())

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from gdjax.layers.selection import centre_pixel
+from gdjax.scalespace.grids import Grid, on_image
 from gdjax.scalespace.matrices import LONGEST_DENSE_AXIS
 from gdjax.scalespace.stacked import (
     StackedWindows,
     local,
     own_pixels,
     stack_windows,
+    unstack,
     unstacked,
 )
-from gdjax.scalespace.windows import Windows
+from gdjax.scalespace.windows import Windows, crop, full_window
 
 
 # What a channel may cost in a group, in its own cost.
@@ -67,6 +74,14 @@ class ScaleGroup:
         """Which pixels of layer k's input are of the channels; None: all."""
         found = own_pixels(self.windows[k]) if self.stacked else None
         return None if found is None else local(found, self.scale_channel_axis)
+
+    def filled(self, k: int) -> bool:
+        """Whether it has several channels that fill their array before layer k."""
+        return self.stacked and own_pixels(self.windows[k]) is None
+
+    def each(self, y: jax.Array) -> list[jax.Array]:
+        """The maps of every channel, from those of the last layer."""
+        return unstack(y, self.windows[-1]) if self.stacked else [y]
 
     def of(self, k: int, channel: int) -> Windows:
         """The windows of layer k's input of the channel with a place in the group."""
@@ -130,6 +145,59 @@ def _stacked_group(members: Sequence[int], plans: Sequence[Plan]) -> ScaleGroup:
     chosen = [plans[m] for m in members]
     levels = tuple(zip(*(plan.levels for plan in chosen), strict=True))
     return ScaleGroup(tuple(members), True, levels, _stacked(chosen))
+
+
+def read_out(
+    groups: Sequence[ScaleGroup],
+    outputs: Sequence[jax.Array],
+    grids: Sequence[tuple[Grid, ...]],
+    *,
+    select: Callable[..., jax.Array],
+) -> jax.Array:
+    """What is selected of the maps of every channel, [B, S, K].
+
+    Args:
+      groups: of the channels.
+      outputs: the last layer's maps of every group.
+      grids: of every channel.
+      select: `centre_pixel` or another selection of [B, (D,) (H,) W, K].
+    """
+
+    def selected(y: jax.Array, own: tuple[Grid, ...]) -> jax.Array:
+        if select is centre_pixel and _is_whole(y, own):
+            full = [full_window(grid.size) for grid in own]
+            y = crop(y, full, [grid.centre for grid in own])
+        return select(y, ndim=len(own))
+
+    found: dict[int, jax.Array] = {}
+    for group, y in zip(groups, outputs, strict=True):
+        own = [grids[s] for s in group.channels]
+        places = {tuple((grid.size, grid.centre) for grid in each) for each in own}
+        if group.filled(-1) and len(places) == 1:
+            each = jax.vmap(functools.partial(selected, own=own[0]))(y)
+        else:
+            pairs = zip(group.each(y), own, strict=True)
+            each = [selected(*pair) for pair in pairs]
+        found |= zip(group.channels, each, strict=True)
+    return jnp.stack([found[s] for s in range(len(found))], axis=-2)
+
+
+def image_maps(
+    groups: Sequence[ScaleGroup],
+    outputs: Sequence[jax.Array],
+    grids: Sequence[tuple[Grid, ...]],
+) -> list[jax.Array]:
+    """The maps of every channel, at the pixels of the images where they are whole."""
+    found: dict[int, jax.Array] = {}
+    for group, ys in zip(groups, outputs, strict=True):
+        for s, y in zip(group.channels, group.each(ys), strict=True):
+            found[s] = on_image(y, grids[s]) if _is_whole(y, grids[s]) else y
+    return [found[s] for s in range(len(found))]
+
+
+def _is_whole(y: jax.Array, grids: Sequence[Grid]) -> bool:
+    """Whether a map has all pixels of its grid, not the ones read out alone."""
+    return y.shape[1:-1] == tuple(grid.size for grid in grids)
 
 
 def multiplications(

@@ -83,7 +83,8 @@ def test_values_and_gradients_are_those_of_the_direct_way(x64, shape, order, dep
     kernel = noise(*((len(orders), 2) if depthwise else (len(orders), 2, 3)))
 
     def loss(way, x, kernel):
-        filters, weights = way.prepare(kernel, np.float64(6.0), filter_, *windows)
+        filters = way.filters(np.float64(6.0), filter_, *windows)
+        weights = way.weights(kernel, 6.0)
         return jnp.sin(way(way.before(x, filters), weights, (), filters)).sum()
 
     one, other = (
