@@ -583,6 +583,19 @@ def test_shard_map_over_scale_channels(x64, mesh, network):
     same(jax.jit(jax.shard_map(run, **specs))(variables, x), wanted)
 
 
+def test_spreading_that_would_be_wrong_raises(mesh):
+    variables, x, _ = trained("GaussDerNet")
+    net = STATISTICS["GaussDerNet"].clone(scale_channel_axis="d")
+    run = functools.partial(training, net, lambda y: y)
+    for images, options, words in [
+        (P("d"), {}, "the images vary over `scale_channel_axis='d'`"),
+        (P(), {"check_vma": False}, "needs `jax.shard_map` with its default"),
+    ]:
+        specs = {"mesh": mesh, "in_specs": (P(), images), "out_specs": (P(), P())}
+        with pytest.raises(ValueError, match=words):
+            jax.eval_shape(jax.shard_map(run, **specs, **options), variables, x)
+
+
 def test_scale_channels_that_cannot_be_spread_raise(mesh):
     net = STATISTICS["GaussDerNet"].clone(sigmas=(0.5, 0.7, 1.0))
     x = jnp.asarray(noise(4, 8, 8, 1))

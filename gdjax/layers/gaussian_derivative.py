@@ -5,13 +5,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from gdjax.scalespace.checks import check_image, check_order
+from gdjax.scalespace.checks import check_image, check_order, is_traced
 from gdjax.scalespace.combine import mix_njet, mix_njet_stacked
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.matrices import Filter
-from gdjax.scalespace.stacked import StackedWindows
+from gdjax.scalespace.stacked import StackedWindow, StackedWindows
 from gdjax.scalespace.windows import Windows
 
 
@@ -103,9 +103,14 @@ class GaussianDerivative(nn.Module):
             raise ValueError("`sigma` is given neither as a field nor at the call.")
         filter_ = self.filter()
         several = isinstance(sigma, tuple)
-        sigma = (
-            check_sigmas(filter_, x, sigma) if several else filter_.check_sigma(sigma)
-        )
+        axis = None if self.is_initializing() else self.scale_channel_axis
+        if several:
+            devices = 1 if axis is None else jax.lax.axis_size(axis)
+            check_windows("sources", sources, len(sigma))
+            check_windows("targets", targets, len(sigma))
+            sigma = check_sigmas(filter_, x, sigma, devices)
+        else:
+            sigma = filter_.check_sigma(sigma)
         orders = derivative_orders(
             self.order, zero_order=self.zero_order, ndim=self.ndim
         )
@@ -113,9 +118,7 @@ class GaussianDerivative(nn.Module):
         bias = None
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        options: dict[str, Any] = {}
-        if several and not self.is_initializing():
-            options["scale_channel_axis"] = self.scale_channel_axis
+        options: dict[str, Any] = {"scale_channel_axis": axis} if several else {}
         return (mix_njet_stacked if several else mix_njet)(
             x, kernel, sigma, filter_=filter_, orders=orders, sources=sources,
             targets=targets, dtype=self.dtype, bias=bias, **options,
@@ -142,16 +145,38 @@ class GaussianDerivative(nn.Module):
 
 
 def check_sigmas(
-    filter_: Filter, x: jax.Array, sigmas: tuple[Any, ...]
+    filter_: Filter, x: jax.Array, sigmas: tuple[Any, ...], devices: int = 1
 ) -> tuple[float, ...]:
     """One for each scale channel of `x` [S, B, ...], as numbers.
 
+    Args:
+      filter_: the operator.
+      x: maps; of the channels of this device.
+      sigmas: px.
+      devices: over which channels are spread.
+
     Raises:
-      TypeError, ValueError: for no positive numbers, or not as many as channels.
+      TypeError, ValueError: for no positive numbers, traced ones, or not as many as
+        channels.
     """
-    if x.ndim != filter_.ndim + 3 or len(sigmas) % len(x):
+    if x.ndim != filter_.ndim + 3 or len(sigmas) != len(x) * devices:
         raise ValueError(
             f"`sigma` has {len(sigmas)} entries, but the maps have shape {x.shape}: one"
             " for each index of the first axis is needed, before the batch."
         )
+    if any(map(is_traced, sigmas)):
+        raise TypeError(
+            "a tuple of `sigma` must hold numbers: matrices of scale channels are made"
+            " on the host; use `jax.vmap` over a traced scalar instead."
+        )
     return tuple(float(filter_.check_sigma(sigma)) for sigma in sigmas)
+
+
+def check_windows(name: str, windows: Any, channels: int) -> None:
+    """Raises ValueError for windows that aren't those of so many stacked channels."""
+    for axis in windows or ():
+        if not isinstance(axis, StackedWindow) or len(axis.windows) != channels:
+            raise ValueError(
+                f"`{name}` must be stacked windows of {channels} scale channels, as"
+                f" many as `sigma` has, got {axis}."
+            )

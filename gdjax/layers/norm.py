@@ -61,6 +61,7 @@ class SharedBatchNorm(nn.Module):
           pixels: which values of each array count in the statistics, bool, in a shape
             that is broadcast to the array's; for one of them or all, None: every one.
         """
+        pixels = [None] * len(xs) if pixels is None else _checked(pixels, xs)
         shape = xs[0].shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)
@@ -70,7 +71,7 @@ class SharedBatchNorm(nn.Module):
         if self.frozen:
             scale, bias = jax.lax.stop_gradient((scale, bias))
         elif train:
-            now = self._statistics(xs, keep, pixels or [None] * len(xs))
+            now = self._statistics(xs, keep, pixels)
             if not self.is_initializing():
                 for old, new in zip((mean, var), now, strict=True):
                     new = new.astype(old.value.dtype)
@@ -105,6 +106,9 @@ class SharedBatchNorm(nn.Module):
                 )
             totals = *(each.sum(0) for each in found), jnp.asarray(sum(counts), float)
             mean, square = _quotients(*jax.lax.psum(totals, self.axis_name))
+        elif keep is None and not all(isinstance(n, int | np.integer) for n in counts):
+            total = jnp.asarray(sum(counts))
+            mean, square = _quotients(*(each.sum(0) for each in found), total)
         elif keep is None:
             mean, square = _means(*found, pixels=sum(counts))
         else:
@@ -113,6 +117,25 @@ class SharedBatchNorm(nn.Module):
         if self.batch_axis is not None and not self.is_initializing():
             mean, square = jax.lax.pmean((mean, square), self.batch_axis)
         return mean, jnp.maximum(square - mean * mean, 0)
+
+
+def _checked(pixels: Sequence[Any], xs: Sequence[jax.Array]) -> list[Any]:
+    """Masks for the arrays, one or None for each."""
+    if not isinstance(pixels, Sequence) or len(pixels) != len(xs):
+        raise ValueError(
+            f"`pixels` must be a list with a mask, or None, for each of the {len(xs)}"
+            f" arrays, got {type(pixels).__name__}."
+        )
+    for mask, x in zip(pixels, xs, strict=True):
+        if mask is not None and (
+            getattr(mask, "ndim", None) != x.ndim or mask.shape[-1] != 1
+        ):
+            raise ValueError(
+                f"a mask of `pixels` has shape {np.shape(mask)}; give a bool array of"
+                f" {x.ndim} axes, 1 long where it is the same for all and at the last"
+                f" one, for maps of shape {x.shape}."
+            )
+    return list(pixels)
 
 
 # XLA would work these out, and add up their gradients, at every pixel.

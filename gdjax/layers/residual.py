@@ -19,6 +19,7 @@ from gdjax.scalespace.stacked import (
     full_stack,
     local,
     own_pixels,
+    settled,
 )
 from gdjax.scalespace.windows import Windows, crop, spatial_windows
 
@@ -130,6 +131,10 @@ class ResidualBlock(nn.Module):
                 layer(y, sigma=sigma, sources=plan[k], targets=plan[k + 1])
                 for y, sigma, plan in zip(ys, sigmas, windows, strict=True)
             ]
+            ys = [
+                settled(y, p[k + 1], self._spread()) if g else y
+                for y, p, g in zip(ys, windows, several, strict=True)
+            ]
             ys = self._normalize(ys, f"norm_{k + 1}", train, own[k])
             if k == 0 or self.activate == "branch":
                 ys = [self.activation(y) for y in ys]
@@ -167,8 +172,11 @@ class ResidualBlock(nn.Module):
 
     def _own(self, windows: StackedWindows) -> Any:
         found = own_pixels(windows)
-        axis = None if self.is_initializing() else self.scale_channel_axis
-        return None if found is None else local(found, axis)
+        return None if found is None else local(found, self._spread())
+
+    def _spread(self) -> str | None:
+        """The axis over which channels are spread; parameters are made without."""
+        return None if self.is_initializing() else self.scale_channel_axis
 
     def _full(self, x: jax.Array, sigma: Any) -> BlockWindows:
         if isinstance(sigma, tuple):

@@ -33,6 +33,7 @@ from gdjax.scalespace.grids import (
     octaves_of,
 )
 from gdjax.scalespace.kernels import DiscreteGaussian
+from gdjax.scalespace.low_rank import worth_low_rank
 from gdjax.scalespace.matrices import Filter
 from gdjax.scalespace.scales import geometric_scales
 from gdjax.scalespace.stacked import gathered, local, stack
@@ -137,6 +138,7 @@ class ScaleChannelNet(nn.Module):
         check_order(self.order, lowest=1)
         positive = not self.filter().discretisation.impulse_limit
         check_sigma(self.sigmas, name="sigmas", positive=positive)
+        self._check_axes()
         if not self.sigmas:
             raise ValueError("`sigmas` is empty; give one base scale per channel.")
         for width in (*self.widths, self.num_classes):
@@ -151,6 +153,17 @@ class ScaleChannelNet(nn.Module):
             )
         if self.pyramid is not None:
             check_sigma(self.pyramid, name="pyramid", positive=True)
+
+    def _check_axes(self) -> None:
+        axis = self.scale_channel_axis
+        if axis is None:
+            return
+        if not isinstance(axis, str) or axis == self.batch_axis or not self.mapped:
+            raise ValueError(
+                f"`scale_channel_axis={axis!r}` must be the name of an axis of a mesh,"
+                f" another than `batch_axis={self.batch_axis!r}`, and needs"
+                " `mapped=True`, the default."
+            )
 
     def levels(self, sigma: Any) -> list[Any]:
         """sigma_k of all layers of the channel with base scale `sigma`, in px."""
@@ -283,14 +296,16 @@ class ScaleChannelNet(nn.Module):
           channels: of the images.
         """
         plans = []
+        features = [channels, *self.layer_features()]
         for sigma in self.sigmas:
             grids = self.grids(sigma, spatial)
             own = sigma * 2.0 ** -grids[0].octaves
             windows = tuple(self.windows(own, grids))
             centre = tuple(grid.centre for grid in grids)
-            plans.append(Plan(tuple(self.levels(own)), windows, centre))
+            levels = tuple(self.levels(own))
+            alone = self._has_low_rank(levels, windows, features)
+            plans.append(Plan(levels, windows, centre, alone))
         terms = len(derivative_orders(self.order, ndim=self.ndim))
-        features = [channels, *self.layer_features()]
 
         def cost(windows):
             return multiplications(windows, features, terms=terms)
@@ -298,6 +313,19 @@ class ScaleChannelNet(nn.Module):
         if self.scale_channel_axis is not None:
             return [one_group(plans, self._spread())]
         return grouped(plans, cost) if self.mapped else one_by_one(plans)
+
+    def _has_low_rank(self, levels, windows, features: Sequence[int]) -> bool:
+        """Whether layers run in a subspace, which costs less than any group."""
+        eps = self.eps if self.truncated else None
+        filter_ = dataclasses.replace(self.filter(), eps=eps)
+        orders = derivative_orders(self.order, ndim=self.ndim)
+        return any(
+            worth_low_rank(
+                (len(orders), *features[k : k + 2]), sigma, filter_, orders,
+                windows[k], windows[k + 1],
+            )
+            for k, sigma in enumerate(levels)
+        )  # fmt: skip
 
     def _spread(self) -> str | None:
         """The axis over which channels are spread; parameters are made without."""
@@ -307,6 +335,11 @@ class ScaleChannelNet(nn.Module):
 
     def _images(self, x: jax.Array, group: ScaleGroup) -> jax.Array:
         """The images on the grids and first windows of a group."""
+        if (axis := self._spread()) in jax.typeof(x).manual_axis_type.varying:
+            raise ValueError(
+                f"the images vary over `scale_channel_axis={axis!r}`: every device"
+                " needs the same ones; spread them over another axis, `batch_axis`."
+            )
         made: dict[Any, jax.Array] = {}
         found = []
         for place, channel in enumerate(group.channels):

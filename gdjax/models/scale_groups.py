@@ -18,6 +18,7 @@ from gdjax.scalespace.stacked import (
     StackedWindows,
     local,
     own_pixels,
+    settled,
     stack_windows,
     unstack,
     unstacked,
@@ -40,11 +41,13 @@ class Plan:
       levels: sigma of every layer, px of its grid.
       windows: of every layer's input and of the output.
       centre: of its grid, by axis.
+      alone: whether it is in no group, whatever the shapes.
     """
 
     levels: tuple[float, ...]
     windows: tuple[Windows, ...]
     centre: Windows
+    alone: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +71,8 @@ class ScaleGroup:
     def run(self, layer: Callable[..., Any], x: Any, k: int) -> Any:
         """Layer number k, counted from 0, on the maps of the group."""
         sources, targets = self.windows[k], self.windows[k + 1]
-        return layer(x, sigma=self.levels[k], sources=sources, targets=targets)
+        y = layer(x, sigma=self.levels[k], sources=sources, targets=targets)
+        return settled(y, targets, self.scale_channel_axis) if self.stacked else y
 
     def own_pixels(self, k: int) -> Any:
         """Which pixels of layer k's input are of the channels; None: all."""
@@ -121,6 +125,8 @@ def one_group(plans: Sequence[Plan], scale_channel_axis: str | None) -> ScaleGro
 
 
 def _fits(plans: Sequence[Plan], cost: Callable[..., float]) -> bool:
+    if any(plan.alone for plan in plans):
+        return False
     axes = [axis for plan in plans for windows in plan.windows for axis in windows]
     if max(axis.length for axis in axes) > LONGEST_DENSE_AXIS:
         return False

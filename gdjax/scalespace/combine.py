@@ -34,6 +34,7 @@ from gdjax.scalespace.stacked import (
     stacked_factors,
     stacked_filters,
     unstacked,
+    whole_stack,
 )
 from gdjax.scalespace.stencil import add_bias, combine
 from gdjax.scalespace.windows import Windows, full_window, spatial_windows
@@ -142,7 +143,7 @@ def mix_njet_stacked(
     """
     count, ndim = len(sigmas), filter_.ndim
     sources = sources or full_stack(x, ndim, count)
-    targets = targets or sources
+    targets = targets or whole_stack(sources)
     dtype = jnp.dtype(x.dtype if dtype is None else dtype)
     kernel = _terms(x, kernel, orders, taylor=True)
     pairs = [(unstacked(sources, s), unstacked(targets, s)) for s in range(count)]

@@ -2,7 +2,8 @@
 
 The channels' windows, on grids of their own, lie with their centres on one another; the
 array is as long as all of them together. Matrices have zeros where a channel has no
-pixels: what an array holds there is read by no operator, and counts in no statistics.
+pixels: what an array holds there, the value at the centre, makes no difference to any
+operator, and counts in no statistics.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class StackedWindow(NamedTuple):
       windows: of every channel, on its own grid.
       offsets: where each begins in the array.
       length: of the array's axis, px.
+      centre: where the (first) pixel at the centre of every grid lies in the array.
     """
 
     windows: tuple[Window, ...]
     offsets: tuple[int, ...]
     length: int
+    centre: int
 
     @property
     def alike(self) -> bool:
@@ -57,16 +60,30 @@ def stack_windows(
         stops = [w.stop - c.start for w, c in zip(own, middles, strict=True)]
         first = min(starts)
         offsets = tuple(start - first for start in starts)
-        found.append(StackedWindow(tuple(own), offsets, max(stops) - first))
+        found.append(StackedWindow(tuple(own), offsets, max(stops) - first, -first))
     return tuple(found)
 
 
 def full_stack(x: Any, ndim: int, channels: int) -> StackedWindows:
     """Full windows of arrays [S, ..., (D,) (H,) W, C]."""
     return tuple(
-        StackedWindow((full_window(n),) * channels, (0,) * channels, n)
+        StackedWindow((full_window(n),) * channels, (0,) * channels, n, (n - 1) // 2)
         for n in x.shape[-ndim - 1 : -1]
     )
+
+
+def whole_stack(windows: StackedWindows) -> StackedWindows:
+    """All pixels of the channels' grids, from windows on them."""
+    every, centres = [], []
+    for axis in windows:
+        pairs = list(zip(axis.windows, axis.offsets, strict=True))
+        starts = [w.start - offset + axis.centre for w, offset in pairs]
+        every.append([full_window(w.size) for w in axis.windows])
+        centres.append(
+            [Window(w.size, c, c + 1) for (w, _), c in zip(pairs, starts, strict=True)]
+        )
+    channels = zip(*every, strict=True), zip(*centres, strict=True)
+    return stack_windows(*(list(each) for each in channels))
 
 
 def unstacked(windows: StackedWindows, channel: int) -> Windows:
@@ -108,6 +125,20 @@ def own_pixels(windows: StackedWindows) -> np.ndarray | None:
     return found
 
 
+def settled(x: jax.Array, windows: StackedWindows, axis: str | None = None) -> Any:
+    """Maps [S, ..., C] with the value at the centre where a channel has no pixels.
+
+    So that no nonlinearity meets what a channel alone hasn't: 0 times infinity is none.
+    `axis`: of a mesh over which the channels are spread.
+    """
+    own = own_pixels(windows)
+    if own is None:
+        return x
+    place = [slice(each.centre, each.centre + 1) for each in windows]
+    centre = jax.lax.stop_gradient(x[(..., *place, slice(None))])
+    return jnp.where(local(own, axis), x, centre)
+
+
 def crop_stack(x: jax.Array, sources: StackedWindows, targets: StackedWindows) -> Any:
     """The pixels of `targets`, from [S, ..., (D,) (H,) W, C] on those of `sources`.
 
@@ -130,7 +161,13 @@ def local(tree: Any, axis: str | None) -> Any:
     """
     if axis is None:
         return tree
-    devices = jax.lax.axis_size(axis)
+    try:
+        devices = jax.lax.axis_size(axis)
+    except NameError as error:
+        raise ValueError(
+            f"`scale_channel_axis={axis!r}` is no axis of a mesh here: call in"
+            " `jax.shard_map` over a mesh that has it, or leave it out."
+        ) from error
     channels = len(jax.tree.leaves(tree)[0])
     if channels % devices:
         raise ValueError(
@@ -138,6 +175,11 @@ def local(tree: Any, axis: str | None) -> Any:
             f" `scale_channel_axis={axis!r}`: their number must be a multiple."
         )
     start = jax.lax.axis_index(axis) * (channels // devices)
+    if devices > 1 and axis not in jax.typeof(start).manual_axis_type.varying:
+        raise ValueError(
+            f"`scale_channel_axis={axis!r}` needs `jax.shard_map` with its default"
+            " `check_vma=True`: gradients would be those of one device."
+        )
 
     def part(array: Any) -> jax.Array:
         array = jnp.asarray(array)

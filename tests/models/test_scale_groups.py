@@ -82,6 +82,55 @@ def test_no_channel_pays_for_another():
                 assert own <= pixels <= 2 * MOST * own
 
 
+def test_layers_in_a_subspace_are_in_no_group():
+    # Factors of the finest channels' rank would cost the coarsest ones several times.
+    net = GaussDerNet(
+        widths=(16, 16), sigmas=(1.0, 1.4, 4.0, 6.0), truncated=False,
+        spatial_selection=spatial_max,
+    )  # fmt: skip
+    groups = net.groups((96, 96), channels=1)
+    assert {2, 3} <= {g.channels[0] for g in groups if len(g.channels) == 1}
+    assert len(net.clone(truncated=True).groups((96, 96), channels=1)) == 1
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [jnp.exp, lambda x: jnp.sign(x) * jnp.sqrt(abs(x)), lambda x: 1 / x],
+    ids=["exp", "sqrt", "inverse"],
+)
+def test_no_nonlinearity_meets_what_a_channel_alone_has_not(activation):
+    net = GaussDerNet(
+        widths=(3, 4), sigmas=(1.0, 1.1, 1.2, 1.3), activation=activation,
+        discretisation=gdjax.SampledGaussianDerivatives(),
+    )  # fmt: skip
+    x = jax.random.normal(jax.random.key(0), (2, 40, 40, 1))
+    assert len(net.groups((40, 40), channels=1)) < 4
+    variables = jax.jit(net.init)(jax.random.key(1), x)
+
+    def step(params, net):
+        state = {**variables, "params": params}
+        return jnp.sin(net.apply(state, x)[0]).sum()
+
+    for mapped in (True, False):
+        run = jax.value_and_grad(lambda p, m=mapped: step(p, net.clone(mapped=m)))
+        for leaf in jax.tree.leaves(jax.jit(run)(variables["params"])):
+            assert np.isfinite(leaf).all()
+
+
+def test_axes_of_a_mesh_that_cannot_be_raise():
+    for fields in (
+        {"scale_channel_axis": 3},
+        {"scale_channel_axis": "d", "batch_axis": "d"},
+        {"scale_channel_axis": "d", "mapped": False},
+    ):
+        with pytest.raises(ValueError, match="`scale_channel_axis="):
+            GaussDerNet(**fields)
+    net, x = GaussDerNet(widths=(3,), scale_channel_axis="d"), jnp.zeros((1, 8, 8, 1))
+    variables = net.init(jax.random.key(0), x)
+    with pytest.raises(ValueError, match="no axis of a mesh here.*shard_map"):
+        net.apply(variables, x)
+
+
 def test_long_axes_are_not_stacked():
     # Tiles of a long axis have no matrix of the whole of it.
     net = GaussDerNet(widths=(3,), sigmas=(1.0, 1.1), spatial_selection=spatial_max)

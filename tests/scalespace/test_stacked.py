@@ -19,8 +19,9 @@ from gdjax.scalespace.stacked import (
     stack,
     stack_windows,
     unstack,
+    whole_stack,
 )
-from gdjax.scalespace.windows import centre_window, crop, input_window
+from gdjax.scalespace.windows import centre_window, crop, full_window, input_window
 
 
 SIGMAS = (1.0, 1.5, 4.0)
@@ -156,3 +157,47 @@ def test_sigmas_that_do_not_fit_the_channels_raise():
         layer.init(jax.random.key(0), x[0], sigma=(1.0, 2.0))
     with pytest.raises(ValueError, match="sigma"):
         layer.init(jax.random.key(0), x, sigma=(1.0, -2.0))
+    with pytest.raises(ValueError, match="`sigma` has 0 entries"):
+        layer.init(jax.random.key(0), x, sigma=())
+    variables = layer.init(jax.random.key(0), x, sigma=(1.0, 2.0))
+    with pytest.raises(TypeError, match="`sigma` must hold numbers"):
+        jax.jit(lambda s: layer.apply(variables, x, sigma=(s, s)))(1.0)
+    window = (full_window(8),) * 2
+    with pytest.raises(ValueError, match="`sources` must be stacked windows of 2"):
+        layer.apply(variables, x, sigma=(1.0, 2.0), sources=window)
+
+
+def test_all_pixels_are_the_default():
+    sources, _ = planned(Filter(DISCRETISATIONS["stencil"], "zero", 0.005, 2, 2))
+    layer, xs = GaussianDerivative(2), given(sources, 1)
+    x = stack([jnp.asarray(x, jnp.float32) for x in xs], sources)
+    variables = layer.init(jax.random.key(0), x, sigma=SIGMAS, sources=sources)
+    y = layer.apply(variables, x, sigma=SIGMAS, sources=sources)
+    for s, found in enumerate(unstack(y, whole_stack(sources))):
+        window = tuple(axis.windows[s] for axis in sources)
+        one = jnp.asarray(xs[s], jnp.float32)
+        wanted = layer.apply(variables, one, sigma=SIGMAS[s], sources=window)
+        assert found.shape[1:3] == (SIZES[s],) * 2
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_masks_that_do_not_fit_raise():
+    norm, x = SharedBatchNorm(), jnp.ones((2, 1, 4, 4, 3))
+    variables = norm.init(jax.random.key(0), [x], train=False)
+
+    def run(pixels):
+        return norm.apply(
+            variables, [x], pixels=pixels, train=True, mutable=["batch_stats"]
+        )
+
+    wrong = np.ones((2, 1, 4, 4, 3), bool), np.ones((4, 4, 1), bool), [[True]]
+    for mask in wrong:
+        with pytest.raises(ValueError, match="a mask of `pixels` has shape"):
+            run([mask])
+    for pixels in ([None, None], np.ones((2, 1, 4, 4, 1), bool)):
+        with pytest.raises(ValueError, match="`pixels` must be a list"):
+            run(pixels)
+    mask = np.arange(16).reshape(1, 1, 4, 4, 1) < 5
+    on_host = run([np.broadcast_to(mask, (2, 1, 4, 4, 1))])[1]
+    on_device = run([jnp.broadcast_to(mask, (2, 1, 4, 4, 1))])[1]
+    jax.tree.map(np.testing.assert_array_equal, on_host, on_device)
