@@ -9,7 +9,7 @@ import pytest
 
 import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv
-from gdjax.scalespace import combine, plain, separable
+from gdjax.scalespace import formulations, plain, separable
 from gdjax.scalespace.execution import chunks
 from gdjax.scalespace.low_rank import expected_rank
 
@@ -51,7 +51,7 @@ def test_axes_may_be_filtered_before_after_or_while_channels_are_mixed(x64, ndim
         return jnp.moveaxis(y, 0, axis)
 
     found = [
-        run(x, kernel, orders, along, combine.mix_maps)
+        run(x, kernel, orders, along, formulations.mix_maps)
         for run in (
             separable.filter_then_mix,
             separable.mix_between,
@@ -96,9 +96,9 @@ def test_chunks_are_the_whole(x64, monkeypatch, name, count):
     )
     with plain():
         whole = jax.jit(step_of(layer))(variables, x)
-    monkeypatch.setattr(combine.Separable, "pixels", 4 * pixels)
+    monkeypatch.setattr(formulations.Separable, "pixels", 4 * pixels)
     inner = expected_rank(40, 40, 8.0, 2) ** 2
-    monkeypatch.setattr(combine.LowRank, "pixels", 4 * inner)
+    monkeypatch.setattr(formulations.LowRank, "pixels", 4 * inner)
     monkeypatch.setattr(chunks, "LEAST_VALUES", 1)
     terms = 5 * min(4, layer.features)
     monkeypatch.setattr(chunks, "MAP_VALUES", terms * (count * pixels - 1) // 4)

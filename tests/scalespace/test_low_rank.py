@@ -10,7 +10,7 @@ import pytest
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.models import GaussDerNet
-from gdjax.scalespace import combine, low_rank, matrices
+from gdjax.scalespace import formulations, low_rank, matrices
 from gdjax.scalespace.low_rank import expected_rank, factorised, worth_low_rank
 from gdjax.scalespace.matrices import Filter, Span
 from gdjax.scalespace.windows import Window, full_window
@@ -90,8 +90,8 @@ def test_values_and_gradients_are_those_of_the_direct_way(x64, shape, order, dep
     one, other = (
         jax.jit(jax.value_and_grad(functools.partial(loss, way), (0, 1)))(x, kernel)
         for way in (
-            combine.Separable(orders, jnp.dtype(float)),
-            combine.LowRank(orders, jnp.dtype(float)),
+            formulations.Separable(orders, jnp.dtype(float)),
+            formulations.LowRank(orders, jnp.dtype(float)),
         )
     )
     jax.tree.map(
