@@ -3,7 +3,8 @@
 Each is a frozen dataclass: `Stencil`, where the discretisation shares one smoothing
 kernel over all orders, `Separable`, for kernels of their own and for a sigma per
 channel, and `LowRank`, for coarse whole kernels. `filters` (of scale channels:
-`stacked`) and `weights` are what an instance runs on, `before` and the call what it does.
+`stacked`) and `weights` are what an instance runs on, `before` and the call what it
+does.
 """
 
 import dataclasses
