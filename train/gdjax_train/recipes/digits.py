@@ -28,14 +28,15 @@ def rescaled_digits() -> Recipe:
     |                    | 2.8 px on its own (gdjax); the ablation image-grid  |
     |                    | has all channels on the images' grid, as published  |
 
-    Command: `gdjax-train rescaled_digits` (the default), about four minutes on two
+    Command: `gdjax-train rescaled_digits` (the default), about eight minutes on two
     CPU cores. Test accuracy in %, seeds 0 to 2:
 
     | size factor               | 1/2       | 1         | 2         |
     |---------------------------|-----------|-----------|-----------|
-    | one channel, either net   | 24.4-38.8 | 99.2-99.5 | 35.5-41.3 |
-    | 5 channels, spectral+silu | 98.5-99.5 | 98.7-99.0 | 99.0      |
-    | 5 channels, discrete+relu | 92.2-96.0 | 99.2-99.5 | 99.0-99.2 |
+    | one channel, either net   | 21.2-41.3 | 99.0-99.5 | 34.5-41.8 |
+    | 5 channels, spectral+silu | 99.0-99.5 | 99.0-99.2 | 99.0      |
+    | 5 channels, discrete+relu | 98.7-99.5 | 99.0      | 99.0      |
+    | same, image-grid          | 92.2-96.0 | 99.2-99.5 | 99.0-99.2 |
     """
     return Recipe(
         epochs=8,
