@@ -36,7 +36,7 @@ def test_every_recipe_has_its_costs():
     used = {entry.recipe.data.name.partition("/")[0] for _, entry in entries()}
     assert used <= set(DATA)
     costs = {name: entry.cost for name, entry in entries()}
-    assert costs["rescaled_digits"].time == "about 4 min on 2 cores"
+    assert costs["rescaled_digits"].time == "about 10 min on 2 cores"
     assert re.fullmatch(
         r"about \d+ days on 2 cores, estimated, \d+ GB; PatchCamelyon, .*",
         str(costs["dss_pcam"]),

@@ -28,7 +28,7 @@ def rescaled_digits() -> Recipe:
     |                    | 2.8 px on its own (gdjax); the ablation image-grid  |
     |                    | has all channels on the images' grid, as published  |
 
-    Command: `gdjax-train rescaled_digits` (the default), about eight minutes on two
+    Command: `gdjax-train rescaled_digits` (the default), about ten minutes on two
     CPU cores. Test accuracy in %, seeds 0 to 2:
 
     | size factor               | 1/2       | 1         | 2         |
