@@ -17,7 +17,6 @@ from gdjax.scalespace.stacked import (
     StackedWindows,
     crop_stack,
     full_stack,
-    local,
     own_pixels,
     settled,
 )
@@ -120,7 +119,7 @@ class ResidualBlock(nn.Module):
         ys, several = list(xs), [isinstance(sigma, tuple) for sigma in sigmas]
         own = [
             [
-                self._own(p[k]) if g else None
+                own_pixels(p[k], self._spread()) if g else None
                 for g, p in zip(several, windows, strict=True)
             ]
             for k in (1, 2)
@@ -169,10 +168,6 @@ class ResidualBlock(nn.Module):
             precision=HIGHEST, name=f"pointwise_{number}",
         )  # fmt: skip
         return lambda x, **where: mix(derive(x, **where))
-
-    def _own(self, windows: StackedWindows) -> Any:
-        found = own_pixels(windows)
-        return None if found is None else local(found, self._spread())
 
     def _spread(self) -> str | None:
         """The axis over which channels are spread; parameters are made without."""

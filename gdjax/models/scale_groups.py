@@ -16,7 +16,6 @@ from gdjax.scalespace.grids import Grid, on_image
 from gdjax.scalespace.matrices import LONGEST_DENSE_AXIS
 from gdjax.scalespace.stacked import (
     StackedWindows,
-    local,
     own_pixels,
     settled,
     stack_windows,
@@ -29,8 +28,8 @@ from gdjax.scalespace.windows import Windows, crop, full_window
 # What a channel may cost in a group, in its own cost. On CPUs what a group saves is
 # compiling alone: at 1.5, steps of pyramids took 1.2 times as long as at 1.15.
 MOST = 1.15
-# What a pixel costs for each of its channels in normalisation and nonlinearity, forward
-# and back, in multiplications; measured on two cores within a factor of two.
+# What a pixel costs for each of its channels in normalisation and nonlinearity, in
+# multiplications: a guess, which decides on groups alone.
 POINTWISE = 40
 
 
@@ -77,8 +76,9 @@ class ScaleGroup:
 
     def own_pixels(self, k: int) -> Any:
         """Which pixels of layer k's input are of the channels; None: all."""
-        found = own_pixels(self.windows[k]) if self.stacked else None
-        return None if found is None else local(found, self.scale_channel_axis)
+        if not self.stacked:
+            return None
+        return own_pixels(self.windows[k], self.scale_channel_axis)
 
     def filled(self, k: int) -> bool:
         """Whether it has several channels that fill their array before layer k."""

@@ -114,15 +114,18 @@ def unstack(x: jax.Array, windows: StackedWindows) -> list[jax.Array]:
     ]
 
 
-def own_pixels(windows: StackedWindows) -> np.ndarray | None:
-    """Which pixels are a channel's, bool [S, 1, (D,) (H,) W, 1]; None: all of them."""
-    if all(axis.alike for axis in windows):
+def own_pixels(windows: StackedWindows, axis: str | None = None) -> Any:
+    """Which pixels are a channel's, bool [S, 1, (D,) (H,) W, 1]; None: all of them.
+
+    `axis`: of a mesh over which the channels are spread: those of this device.
+    """
+    if all(each.alike for each in windows):
         return None
     channels = len(windows[0].windows)
-    found = np.zeros((channels, 1, *(axis.length for axis in windows), 1), bool)
+    found = np.zeros((channels, 1, *(each.length for each in windows), 1), bool)
     for channel in range(channels):
-        found[(channel, 0, *(axis.of(channel) for axis in windows), 0)] = True
-    return found
+        found[(channel, 0, *(each.of(channel) for each in windows), 0)] = True
+    return local(found, axis)
 
 
 def settled(x: jax.Array, windows: StackedWindows, axis: str | None = None) -> Any:
@@ -131,12 +134,12 @@ def settled(x: jax.Array, windows: StackedWindows, axis: str | None = None) -> A
     So that no nonlinearity meets what a channel alone hasn't: 0 times infinity is none.
     `axis`: of a mesh over which the channels are spread.
     """
-    own = own_pixels(windows)
+    own = own_pixels(windows, axis)
     if own is None:
         return x
     place = [slice(each.centre, each.centre + 1) for each in windows]
     centre = jax.lax.stop_gradient(x[(..., *place, slice(None))])
-    return jnp.where(local(own, axis), x, centre)
+    return jnp.where(own, x, centre)
 
 
 def crop_stack(x: jax.Array, sources: StackedWindows, targets: StackedWindows) -> Any:
