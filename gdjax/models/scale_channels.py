@@ -155,6 +155,7 @@ class ScaleChannelNet(nn.Module):
         if self.pyramid is not None:
             check_sigma(self.pyramid, name="pyramid", positive=True)
 
+    @nn.nowrap  # it runs before the module has a scope
     def _check_axes(self) -> None:
         axis = self.scale_channel_axis
         if axis is None:
