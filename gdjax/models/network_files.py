@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -17,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 import gdjax
+from gdjax.files import write_whole
 from gdjax.models.any_module import AnyModule
 from gdjax.models.configuration import NetworkConfig
 from gdjax.models.families import FAMILIES
@@ -69,16 +69,7 @@ def save_network(
         for facts that don't fit the network or that JSON has not.
       OSError: if the file can't be written; one of that name stays as it was.
     """
-    _write(Path(path), network_bytes(model, variables, dtype=dtype, **facts))
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, network_bytes(model, variables, dtype=dtype, **facts))
 
 
 def network_bytes(
