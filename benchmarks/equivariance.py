@@ -32,7 +32,7 @@ from stages import NETWORKS, PLAIN, stage_maps
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.metrics import enlarge, scale_covariance_maps
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 Row = dict[str, Any]

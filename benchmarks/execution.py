@@ -29,7 +29,7 @@ from gdjax.models import GaussDerNet, gaussderresnet_fashion_mnist
 from gdjax.scalespace import plain
 from gdjax.scalespace.execution.products import along_axis, einsum, mix_channels
 from gdjax.scalespace.stencil import combine
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 def normal(*shape: int) -> jax.Array:

@@ -19,7 +19,7 @@ import skimage.data
 
 import gdjax
 from gdjax.plots.filter_fit import filter_fits
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 # The eye of a cat: edges of all directions and a corner.

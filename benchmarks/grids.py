@@ -30,7 +30,7 @@ from photographs import photographs, pink_noise
 
 import gdjax
 from gdjax.metrics import scale_channel_error
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 SIGMAS = (2**-0.5, 1.0, 2.0)

@@ -24,7 +24,7 @@ from steps import medians, network_step
 import gdjax
 from gdjax.layers import spatial_max
 from gdjax.models import GaussDerNet, GaussDerResNet, gaussderresnet_fashion_mnist
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 EIGHT = tuple(2 ** (k / 2) for k in range(-1, 7))

@@ -21,7 +21,7 @@ from plain import PlainResNet
 from steps import network_step
 
 from gdjax.models import gaussderresnet_fashion_mnist
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 def rows(batch: int, size: int) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ import gdjax
 from gdjax.layers import SharedBatchNorm, centre_pixel, spatial_max
 from gdjax.metrics import scale_channel_error
 from gdjax.models import GaussDerNet, GaussDerResNet
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 DISCRETISATIONS = {

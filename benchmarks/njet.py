@@ -29,7 +29,7 @@ from gdjax.models import NJetNIN
 from gdjax.models.njet_classifiers import NJetNINConfig
 from gdjax_train.optimizer import make_optimizer
 from gdjax_train.recipe import OptimizerConfig
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 SIGMAS = (1.0, 2.0, 4.0)

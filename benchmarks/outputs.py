@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from gdjax_train.run_folder import RunFolder
+from gdjax_train.run_files import RunFolder
 
 
 def write(

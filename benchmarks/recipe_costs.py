@@ -34,9 +34,9 @@ from gdjax_train.batch import Batch
 from gdjax_train.losses import make_loss
 from gdjax_train.recipe import Recipe
 from gdjax_train.recipes import RECIPES
-from gdjax_train.run_folder import versions
 from gdjax_train.step import compile_step, initial_state
 from gdjax_train.trials import Phase, Trial, build, trials
+from gdjax_train.versions import versions
 
 
 # Training, validation and test images (at each size factor) of the data sets.

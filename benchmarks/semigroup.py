@@ -38,7 +38,7 @@ import gdjax
 from gdjax.layers import ScaleSpaceCorrelation
 from gdjax.metrics import semigroup_equivariance_error
 from gdjax.scalespace import scale_action, scale_space_lift
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 Row = dict[str, Any]

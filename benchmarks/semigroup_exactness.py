@@ -27,7 +27,7 @@ from outputs import write
 
 import gdjax
 from gdjax.scalespace import scale_action, scale_space_correlation, shift_levels
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 SIDES = {2.0: 96, math.sqrt(2): 478}

@@ -143,7 +143,7 @@ def main() -> None:
     options.checkouts = [path.resolve() for path in options.checkouts]
     from outputs import write
 
-    from gdjax_train.run_folder import versions
+    from gdjax_train.versions import versions
 
     commits = [
         subprocess.run(

@@ -29,7 +29,7 @@ from steps import Timed, layer_step, medians, network_step
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.models import GaussDerNet, gaussderresnet_fashion_mnist
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 try:

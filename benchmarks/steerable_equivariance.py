@@ -36,7 +36,7 @@ from photographs import photographs
 from gdjax.layers import GaussianDerivative, ScaleConv
 from gdjax.metrics import scale_covariance_maps
 from gdjax.scalespace import HermiteA, HermiteB
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 Row = dict[str, Any]

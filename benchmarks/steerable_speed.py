@@ -25,7 +25,7 @@ from steps import medians, network_step
 
 from gdjax.models.sesn import SESN
 from gdjax.scalespace import HermiteB, hermite_basis_b
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 # Compiled within seconds, to try it out.

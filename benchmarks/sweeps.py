@@ -26,7 +26,7 @@ from steps import layer_step, medians, network_step
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.models import GaussDerNet
-from gdjax_train.run_folder import versions
+from gdjax_train.versions import versions
 
 
 Row = dict[str, Any]

@@ -31,6 +31,7 @@ from gdjax_train.recipe import (
     ScaleSchedule,
 )
 from gdjax_train.recipe_files import from_dict, to_dict
+from gdjax_train.requirements import require
 from gdjax_train.scale_distribution import ScaleDistribution, draw_factors
 from gdjax_train.step import compile_step, initial_state
 from gdjax_train.tables import print_scores
@@ -156,7 +157,7 @@ def test_a_run_is_trained_and_evaluated_on_canvases(
     small_images, on_canvases, open_run
 ):
     validate(on_canvases)
-    data_module.require(on_canvases)
+    require(on_canvases, usual=on_canvases)
     session, said = open_run(on_canvases)
     session.train()
     result = session.evaluate()

@@ -44,7 +44,7 @@ def test_help_lists_the_recipes_without_importing_all():
         (["--model.family", "njet_tyo"], "did you mean 'njet_toy'"),
         (["--model.discretisation", "spectral"], "named by --nets"),
         (["--model.widths", "0"], "widths"),
-        (["--resume", "no/such/run"], "no run folder"),
+        (["--resume", "no/such/run"], "doesn't exist"),
         (["--data.name", "rescaled_digit", "--out", "OUT"], "rescaled_digits"),
     ],
 )

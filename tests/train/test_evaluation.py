@@ -70,8 +70,8 @@ def test_a_factor_is_named_by_three_decimals(finished, monkeypatch):
         finished.recipe, Choices(factors=(1.0, 0.595, 3.0))
     )
     assert found == (2**-0.75, 1.0, 3.0)
-    with pytest.raises(UserError, match="positive"):
-        evaluation.chosen_factors(finished.recipe, Choices(factors=(-1.0,)))
+    with pytest.raises(UserError, match="`factors=-1.0`"):
+        finished.evaluate(Choices(factors=(-1.0,)))
 
 
 def test_an_unfinished_run_is_not_evaluated(stand_in, recipe, open_run):

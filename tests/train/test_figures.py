@@ -13,8 +13,9 @@ from gdjax.plots.activation_maps import activation_maps
 from gdjax.plots.colours import COLOURS
 from gdjax.plots.effective_filters import filter_sheet
 from gdjax_train import figures, insight
+from gdjax_train.choices import check_name
 from gdjax_train.errors import UserError
-from gdjax_train.evaluate import Request, checked_name, dense_sigmas
+from gdjax_train.evaluate import Request, dense_sigmas
 from gdjax_train.recipe import Recipe
 from gdjax_train.tables import summary
 from gdjax_train.trials import TrainedNetwork, build, trials
@@ -189,7 +190,10 @@ def test_impossible_densities_are_refused(request_):
 
 
 def test_results_have_plain_names():
-    assert checked_name("dense-2_x") == "dense-2_x"
-    for name in ("", "../x", "a/b", "a.b"):
+    check_name("dense-2_x")
+    for name in ("", "../x", "a/b", "a.b", "a" * 65, "\u00b2"):
         with pytest.raises(UserError, match="letters"):
-            checked_name(name)
+            check_name(name)
+    for name in ("recipe", "Recipe", "data", "versions", "checkpoints", "weights"):
+        with pytest.raises(UserError, match="of the run"):
+            check_name(name)

@@ -13,10 +13,11 @@ from PIL import Image
 from gdjax.data import rescale
 from gdjax.models.network_loading import read_arrays
 from gdjax_train import __main__ as command, evaluate, evaluation, phases
-from gdjax_train.data import load_split, load_test, require, source
+from gdjax_train.data import load_split, load_test, source
 from gdjax_train.errors import UserError
-from gdjax_train.folders import with_absolute_folder
+from gdjax_train.folders import with_whole_paths
 from gdjax_train.recipe import DataConfig
+from gdjax_train.requirements import require
 from gdjax_train.trials import trials
 from gdjax_train.validation import validate
 
@@ -95,9 +96,9 @@ def test_paths_become_absolute(monkeypatch, tmp_path, recipe):
     monkeypatch.setenv("HOME", "/home")
     for given, expected in (("a/../b", tmp_path / "b"), ("~/b", "/home/b")):
         data = DataConfig(folder=given)
-        found = with_absolute_folder(dataclasses.replace(recipe, data=data))
+        found = with_whole_paths(dataclasses.replace(recipe, data=data))
         assert found.data.folder == str(expected)
-    assert with_absolute_folder(recipe) == recipe
+    assert with_whole_paths(recipe) == recipe
 
 
 @pytest.mark.parametrize("lazy", [False, True])

@@ -89,7 +89,7 @@ def test_mistyped_nets_get_a_hint(text, hint):
         ({"model": GaussDerNetConfig(sigmas=(0.0, 1.0))}, "positive"),
         ({"model": GaussDerNetConfig(single_sigma=-1.0)}, "model.single_sigma=-1.0"),
         ({"seeds": (1, 1)}, "each seed once"),
-        ({"seeds": (0, -1)}, "seed=-1"),
+        ({"seeds": (0, -1)}, "seeds=-1"),
         ({"data": DataConfig(test_images=0)}, "data.test_images=0"),
         ({"data": DataConfig(train_sizes=(0.0,))}, "data.train_sizes=0.0"),
         ({"eval_factors": (-1.0,)}, "eval_factors=-1.0"),
@@ -98,7 +98,7 @@ def test_mistyped_nets_get_a_hint(text, hint):
         ({"optimizer": OptimizerConfig(clip_norm=-1.0)}, "clip_norm=-1.0"),
         ({"optimizer": OptimizerConfig(ema_decay=2.0)}, "ema_decay=2.0"),
         ({"optimizer": OptimizerConfig(warmup_epochs=8)}, "warmup_epochs=8"),
-        ({"optimizer": OptimizerConfig(drops=(5, -1))}, "ascending"),
+        ({"optimizer": OptimizerConfig(drops=(5, 1))}, "ascending"),
         ({"optimizer": OptimizerConfig(drops=(1,), warmup_epochs=2)}, "after the warm"),
         (
             {"optimizer": OptimizerConfig(scales=ScaleSchedule(learning_rate=0.1))},

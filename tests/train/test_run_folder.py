@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from gdjax_train import run_folder
+from gdjax import files
+from gdjax_train import run_folder, versions
 from gdjax_train.errors import UserError
 from gdjax_train.recipe import Recipe
 
@@ -18,9 +19,9 @@ def test_a_new_folder_has_recipe_and_versions(run):
         "recipe.json",
         "versions.json",
     ]
-    versions = run.read_json("versions.json")
-    assert {"commit", "gdjax", "jax", "flax", "optax"} <= set(versions)
-    assert {"python", "device", "precision"} <= set(versions)
+    noted = run.read_json("versions.json")
+    assert {"commit", "gdjax", "jax", "flax", "optax"} <= set(noted)
+    assert {"python", "device", "precision", "x64"} <= set(noted)
     # Nothing unfinished beside it.
     assert [path.name for path in run.path.parent.iterdir()] == ["one"]
 
@@ -75,7 +76,7 @@ def test_a_failed_write_leaves_the_old_file(run, monkeypatch):
     def fail(*_):
         raise OSError("disk")
 
-    monkeypatch.setattr(run_folder.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(OSError, match="disk"):
         run.write_json("recipe.json", {"new": 1})
     assert (run.path / "recipe.json").read_bytes() == before
@@ -92,10 +93,10 @@ def test_two_processes_do_not_train_in_one_folder(run):
 
 
 def test_a_resume_with_other_versions_is_noted(run):
-    assert run_folder.compare_versions(run, "float32") == []
+    assert versions.compare_versions(run, "float32") == []
     before = run.read_json("versions.json")
     run.write_json("versions.json", before | {"jax": "0.1"})
-    (change,) = run_folder.compare_versions(run, "float32")
+    (change,) = versions.compare_versions(run, "float32")
     assert change.startswith("jax=") and "(was 0.1)" in change
     noted = run.read_json("versions.json")
     assert noted["jax"] == "0.1" and noted["resumed"] == [before]

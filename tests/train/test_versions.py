@@ -131,7 +131,7 @@ def test_a_recipe_that_was_changed_is_refused(run):
 
 def test_what_holds_no_recipe_is_refused(run):
     run.write_json("recipe.json", [1])
-    with pytest.raises(UserError, match="holds no recipe"):
+    with pytest.raises(UserError, match="holds no mapping"):
         run_folder.open_run(run.path)
 
 

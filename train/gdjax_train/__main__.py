@@ -16,12 +16,12 @@ from gdjax.models.names import unknown
 from . import help_texts, recipes, require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
-from .folders import with_absolute_folder
+from .folders import with_whole_paths
 from .recipe import Recipe
 
 
 if typing.TYPE_CHECKING:
-    from .run_folder import RunFolder
+    from .run_files import RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,19 +49,21 @@ def _main(arguments: list[str]) -> None:
     recipe = parse(entry.recipe, flags, name=name, description=description)
 
     # Only now: a mistyped flag should not wait for all of it.
-    from . import data, interruption, run_folder
+    from . import interruption, run_folder, versions
+    from .requirements import require
     from .validation import validate
 
     validate(recipe)
     run_folder.require_new(recipe.out)
-    data.require(recipe)
+    versions.devices()
+    require(recipe, usual=entry.recipe)
     run = run_folder.create(name, recipe, command=command, out=recipe.out)
-    with interruption.resumable(run, recipe):
+    with interruption.resumable(run, recipe), run_folder.kept_if_begun(run):
         train_and_evaluate(run, recipe, command)
 
 
 def _resume(path: str, name: str | None, flags: list[str], command: str) -> None:
-    from . import interruption, run_folder
+    from . import interruption, run_folder, versions
     from .recipe_files import differences
 
     run, own_name, recipe = run_folder.open_run(path)
@@ -87,7 +89,9 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
             f"a resumed run keeps its recipe, but {', '.join(changed)}: "
             "leave these flags out, or start a new run"
         )
-    for change in run_folder.compare_versions(run, recipe.precision):
+    versions.devices()
+    versions.require_same_types(run)
+    for change in versions.compare_versions(run, recipe.precision):
         print(f"since the run began: {change}; its bits may come out differently")
     with interruption.resumable(run, recipe, data_dir=moved):
         train_and_evaluate(run, recipe, command)
@@ -95,12 +99,13 @@ def _resume(path: str, name: str | None, flags: list[str], command: str) -> None
 
 def train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
     """Do what is not done yet of a run, and say what came out."""
-    from . import alarms, evaluation, loop, run_folder, scale_table, tables
+    from . import alarms, evaluation, loop, run_folder
     from .progress import open_console, say
     from .trials import trials
+    from .versions import devices
 
     console = open_console()
-    say(console, f"gdjax {gdjax.__version__} on {run_folder.devices()}")
+    say(console, f"gdjax {gdjax.__version__} on {devices()}")
     phases = sum(len(trial.phases) for trial in trials(recipe))
     count = f"{phases} training{'' if phases == 1 else 's'} and the evaluation"
     say(console, f"run folder {run.path}: {count}")
@@ -111,8 +116,7 @@ def train_and_evaluate(run: RunFolder, recipe: Recipe, command: str) -> None:
         if result is None or "factors" not in result:
             choices = evaluation.Choices()
             result = evaluation.evaluate(run, recipe, choices, console, command=command)
-    tables.print_scores(console, result)
-    scale_table.print_ranges(console, result)
+    evaluation.show(run, result, console)
     say(console, f"evaluation.json and plots are in {run.path}")
 
 
@@ -173,7 +177,7 @@ def parse(recipe: Recipe, flags: list[str], *, name: str, description: str) -> R
     parsed = tyro.cli(
         Recipe, default=recipe, args=flags, prog=prog, description=description
     )
-    return with_absolute_folder(parsed)
+    return with_whole_paths(parsed)
 
 
 def in_family(recipe: Recipe, family: str) -> Recipe:

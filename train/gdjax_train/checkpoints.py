@@ -26,6 +26,8 @@ from .errors import UserError
 
 
 KEPT = 2
+# The system's words for a disk, a quota, or a limit of a file's size that is reached.
+_FULL = "No space left", "Disk quota", "File too large"
 
 
 class Checkpoints:
@@ -37,6 +39,7 @@ class Checkpoints:
         *,
         say: Callable[[str], None],
         recipe: str | None = None,
+        phase: str = "",
     ):
         """Open, or create, the folder.
 
@@ -45,6 +48,10 @@ class Checkpoints:
           say: prints a line for the user.
           recipe: digest of the recipe that the checkpoints belong to; None: of a run
             that has none.
+          phase: which of the run's, such as "discrete-relu/single"; "": any.
+
+        Raises:
+          UserError: if there is something else in the place of the folder.
         """
         # Lazily: orbax takes seconds to import, and `--help` has no use for it.
         import orbax.checkpoint as ocp
@@ -53,7 +60,9 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._args = ocp.args
         self._folder = folder
-        self._say, self._recipe = say, recipe
+        self._say, self._recipe, self._phase = say, recipe, phase
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is no folder: take it away and continue")
         self._writer = concurrent.futures.ThreadPoolExecutor(max_workers=1)
         self._writing: concurrent.futures.Future[None] | None = None
         self._manager = ocp.CheckpointManager(
@@ -97,7 +106,9 @@ class Checkpoints:
     def _write(self, step: int, state: Any) -> None:
         arguments = self._args.Composite(
             state=self._args.StandardSave(state),
-            integrity=self._args.JsonSave(_sealed(digests(state), self._recipe)),
+            integrity=self._args.JsonSave(
+                _sealed(digests(state), self._recipe, phase=self._phase, step=step)
+            ),
         )
         self._manager.save(step, args=arguments, force=True)
 
@@ -151,6 +162,10 @@ class Checkpoints:
         )["integrity"]
         expected = _unsealed(stored)
         self._require_same_recipe(step, stored.get("recipe"))
+        for name, value in (("step", step), ("phase", self._phase)):
+            # Older ones don't say, and not everybody asks.
+            if value and stored.get(name, value) != value:
+                raise ValueError(f"it is that of {name} {stored[name]}")
         _require_same_shapes(expected, template, self._folder / str(step))
         state = self._manager.restore(
             step, args=args.Composite(state=args.StandardRestore(template))
@@ -197,7 +212,8 @@ def whole_steps(folder: pathlib.Path) -> list[int]:
     """Steps that have a finished checkpoint, ascending."""
     if not folder.is_dir():
         return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+    names = {path.name for path in folder.iterdir()}
+    return sorted(int(n) for n in names if n.isdecimal() and str(int(n)) == n)
 
 
 def is_full_disk(error: BaseException | None) -> bool:
@@ -205,7 +221,7 @@ def is_full_disk(error: BaseException | None) -> bool:
     while error is not None:
         text = str(error)
         # tensorstore reports its own error type, with the system's words in it.
-        if "No space left" in text or "Disk quota" in text:
+        if any(words in text for words in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -247,18 +263,19 @@ def _seal(stored: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sealed(leaves: dict[str, str], recipe: str | None) -> dict[str, Any]:
+def _sealed(
+    leaves: dict[str, str], recipe: str | None, *, phase: str, step: int
+) -> dict[str, Any]:
     # The digests have a digest: else damage to them would look like another network.
-    if recipe is None:
-        return {"leaves": leaves, "sha256": _seal(leaves)}
-    stored = {"leaves": leaves, "recipe": recipe}
+    stored = {"leaves": leaves, "phase": phase, "step": step}
+    stored |= {} if recipe is None else {"recipe": recipe}
     return stored | {"sha256": _seal(stored)}
 
 
 def _unsealed(stored: dict[str, Any]) -> dict[str, str]:
     sealed = {name: value for name, value in stored.items() if name != "sha256"}
     # Older ones sealed the leaves alone.
-    if _seal(sealed if "recipe" in sealed else stored["leaves"]) != stored["sha256"]:
+    if _seal(sealed if len(sealed) > 1 else stored["leaves"]) != stored["sha256"]:
         raise ValueError("the table of digests changed on disk")
     return stored["leaves"]
 

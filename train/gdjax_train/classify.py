@@ -15,7 +15,7 @@ from . import require_packages
 from .command_line import run_script
 from .errors import UserError
 from .pictures import Background, Fit
-from .run_folder import RunFolder
+from .run_files import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)

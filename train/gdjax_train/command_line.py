@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import io
 import os
 import shlex
 import sys
@@ -10,18 +10,7 @@ from collections.abc import Callable, Sequence
 
 import gdjax
 
-from .errors import UserError
-
-
-# What the machine refuses, rather than what the program does wrong.
-REFUSALS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-)
+from .errors import UserError, out_of_memory
 
 
 def run_script(
@@ -35,43 +24,65 @@ def run_script(
       argv: arguments; None: those of the process.
 
     Returns:
-      Exit code: 0, 2 for a user's mistake (after one line on stderr), 130 for Ctrl-C.
+      Exit code: 0; after one line on stderr, 2 for what the user can mend, 1 for what
+      nobody foresaw; 130 for Ctrl-C. With `--debug` errors are raised.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [each for each in arguments if each != "--debug"]
+    _print_anything()
     if "--version" in arguments:
         print(f"{name} {gdjax.__version__}")
         return 0
     try:
         body(arguments)
-    except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        if error.errno not in REFUSALS:
-            raise
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        if not _of_bad_data(error):
-            raise
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt as interrupted:
         words = str(interrupted) or "interrupted before there was a result"
         print(f"\n{name}: {words}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if debug:
+            raise
+        words, code = explained(error)
+        print(f"{name}: {words}", file=sys.stderr)
+        return code
     return 0
 
 
-def _of_bad_data(error: ValueError) -> bool:
+def explained(error: Exception) -> tuple[str, int]:
+    """An error as one line for the user, and the exit code."""
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError) or _of_bad_data(error):
+        return (str(error) if isinstance(error, UserError) else text), 2
+    if out_of_memory(error):
+        return (
+            "there is not enough memory: give a smaller --batch-size, or --eval-factors"
+            f" and --eval-batch-size of an evaluation ({text[:200]})"
+        ), 2
+    if isinstance(error, OSError):  # what the machine refuses
+        return text, 2
+    return (
+        f"unexpected {type(error).__name__}: {text[:500] or 'without a message'}; this "
+        "is a fault of gdjax, and --debug shows where"
+    ), 1
+
+
+def _of_bad_data(error: Exception) -> bool:
     """Whether a file of a data set is at fault; it may be read late in a training."""
     if "gdjax.data" not in sys.modules:
         return False
     from gdjax.data import DataError
 
     return isinstance(error, DataError)
+
+
+def _print_anything() -> None:
+    """A name that the terminal has no letters for is no reason to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def as_typed(name: str, arguments: Sequence[str]) -> str:

@@ -10,14 +10,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from . import folders, own_sets
-from .data_checks import check_fit, digest
+from .data_checks import digest
 from .errors import UserError
 from .placing import canvas_shape, with_factors
 from .recipe import Recipe
 from .resizing import enlarged
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .scale_distribution import ScaleDistribution, draw_factors
-from .trials import Trial, trials
+from .trials import Trial
 
 
 class Source(NamedTuple):
@@ -73,7 +73,7 @@ def source(trial: Trial, kind: str) -> Source:
     own = Source(name, split, enlarged, key, data.lazy, *draws)
     if folder is None:
         return own
-    with _readable(name):
+    with readable(name):
         split, part = folders.place(name, split, data)
     return own._replace(
         split=split, folder=True, part=part, skip_unreadable=data.skip_unreadable
@@ -86,7 +86,7 @@ def load_split(
     """Images of a split, with missing data as an error for the user."""
     import gdjax.data
 
-    with _readable(source.name):
+    with readable(source.name):
         if own_sets.is_own(source.name):
             examples = own_sets.load_own(
                 source.name, source.split, limit=limit, lazy=source.lazy
@@ -112,7 +112,7 @@ def load_test(
     import gdjax.data
 
     own = factor if source.canvas is None else 1.0
-    with _readable(source.name):
+    with readable(source.name):
         if own_sets.is_own(source.name):
             examples = own_sets.load_own_at(source.name, own, limit=limit)
         elif source.folder:
@@ -127,29 +127,6 @@ def load_test(
     return with_factors(examples, np.full(len(examples.label), factor, np.float32))
 
 
-def require(recipe: Recipe) -> None:
-    """Read one image of each split, before anything is written.
-
-    Raises:
-      UserError: if data are missing, or don't fit the recipe.
-    """
-    folder = recipe.data_dir
-    kinds = ["train", *(["validation"] if recipe.data.validation_images != 0 else [])]
-    for trial in trials(recipe):
-        for kind in kinds:
-            examples = load_split(source(trial, kind), data_dir=folder, limit=1)
-            check_fit(trial.recipe, examples)
-        test = source(trial, "test")
-        load_test(test, (factors(test) or (1.0,))[0], data_dir=folder, limit=1)
-        if own_sets.is_own(test.name) and recipe.data.canvas is None:
-            for factor in recipe.eval_factors:
-                load_test(test, factor, data_dir=folder, limit=1)
-        if test.folder:
-            own = {kind: source(trial, kind) for kind in (*kinds, "test")}
-            with _readable(test.name):
-                folders.check(recipe, own, class_names(test))
-
-
 def factors(source: Source) -> tuple[float, ...]:
     """Size factors of the test splits; () of a plain set, a folder, and on a canvas."""
     import gdjax.data
@@ -157,7 +134,7 @@ def factors(source: Source) -> tuple[float, ...]:
     plain = source.folder or own_sets.is_own(source.name)
     if source.canvas is not None or plain:
         return ()
-    with _readable(source.name):
+    with readable(source.name):
         return tuple(gdjax.data.test_factors(source.name))
 
 
@@ -176,7 +153,7 @@ def class_names(source: Source) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _readable(name: str) -> Iterator[None]:
+def readable(name: str) -> Iterator[None]:
     """What a data set raises as an error for the user."""
     try:
         yield
@@ -229,7 +206,10 @@ class TrainingData:
     def _noted(self, own: Source) -> dict[str, Any] | None:
         notes = self._run.read_json("data.json") or {}
         # Older runs have one split whatever the set is called.
-        return notes.get(own.key, notes.get(own.split) if own.enlarged == 1 else None)
+        found = notes.get(own.key, notes.get(own.split) if own.enlarged == 1 else None)
+        if found is not None and not _is_note(found):
+            raise self._run.damaged("data.json", f"says nothing of {own.key!r}")
+        return found
 
     def _load_train(self, own: Source, classes: int) -> Any:
         data = self._recipe.data
@@ -278,6 +258,19 @@ class TrainingData:
             )
         notes = self._run.read_json("data.json") or {}
         self._run.write_json("data.json", notes | {own.key: found})
+
+
+def _is_note(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    shape = value.get("shape")
+    return (
+        isinstance(value.get("images"), int)
+        and isinstance(value.get("sha256"), str)
+        and isinstance(shape, list)
+        and len(shape) == 3
+        and all(isinstance(size, int) for size in shape)
+    )
 
 
 def _joined(first: Any, second: Any) -> Any:

@@ -23,12 +23,15 @@ from .recipe import Recipe
 _BLOCK = 1000
 
 
-def check_fit(recipe: Recipe, examples: Any) -> None:
+def check_fit(recipe: Recipe, examples: Any) -> tuple[int, ...]:
     """Refuse what no image like these can go through.
 
     Args:
       recipe: of the run.
       examples: an image or more, with labels.
+
+    Returns:
+      [B, H, W, C] of what the network sees of them.
 
     Raises:
       UserError: saying what does not fit.
@@ -47,6 +50,7 @@ def check_fit(recipe: Recipe, examples: Any) -> None:
         _check_own(recipe.model, shape, segmented=segmented)
     except (TypeError, ValueError) as error:
         raise UserError(" ".join(str(error).split())) from error
+    return shape
 
 
 def seen_shape(recipe: Recipe, examples: Any) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from . import require_packages
 from .command_line import as_typed, run_script
 from .errors import UserError
 from .recipe import Pooling
+from .trials import or_default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def dense_sigmas(request: Request, trained: tuple[float, ...]) -> tuple[float, .
             " --sigmas out, and use a recipe that has several"
         )
     per_octave = request.per_octave if request.per_octave is not None else 2
-    first, last = min(trained), request.up_to or max(trained)
+    first, last = min(trained), or_default(request.up_to, max(trained))
     if per_octave < 1 or not first <= last < math.inf:
         raise UserError(
             f"`per_octave={per_octave}`, `up_to={last}`: give at least 1, and an end of"
@@ -99,17 +100,19 @@ def _main(arguments: list[str]) -> None:
     )
 
     # Only now: a mistyped flag should not wait for all of it.
-    from . import alarms, evaluation, run_folder, scale_table, tables
+    from . import alarms, evaluation, run_folder, versions
+    from .choices import check_choices
+    from .folders import with_whole_paths
     from .progress import open_console, say
 
     run, _, recipe = run_folder.open_run(request.run_dir)
     if request.data_dir is not None:
         recipe = dataclasses.replace(recipe, data_dir=request.data_dir)
+        recipe = with_whole_paths(recipe)
+    versions.require_same_types(run)
     console = open_console()
-    say(console, f"gdjax {gdjax.__version__} on {run_folder.devices()}")
+    say(console, f"gdjax {gdjax.__version__} on {versions.devices()}")
     trained = recipe.model.sigmas if recipe.model.scale_channels else ()
-    if request.test_images is not None and request.test_images < 1:
-        raise UserError(f"`test_images={request.test_images}`: expected at least 1")
     choices = evaluation.Choices(
         factors=request.factors,
         sigmas=dense_sigmas(request, trained),
@@ -117,23 +120,16 @@ def _main(arguments: list[str]) -> None:
         weights=request.weights,
         test_images=request.test_images,
         figures=request.figures,
-        name=checked_name(request.name),
+        name=request.name,
     )
+    check_choices(choices, recipe)
     command = as_typed("gdjax-evaluate", arguments)
     with alarms.quiet():
         result = evaluation.evaluate(run, recipe, choices, console, command=command)
-    tables.print_scores(console, result)
-    scale_table.print_ranges(console, result)
+    evaluation.show(run, result, console)
     say(console, f"written in {run.path}:")
     for name in dict.fromkeys(run.written):
         say(console, f"  {name}")
-
-
-def checked_name(name: str) -> str:
-    """The name of a result, which must be a plain file name."""
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise UserError(f"`name={name!r}`: use letters, digits, - and _")
-    return name
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Literal
 
 import flax.traverse_util
@@ -13,40 +12,19 @@ from rich.console import Console
 from gdjax.models.network_loading import read_arrays
 
 from . import figures, insight, scale_table, tables
+from .choices import Choices as Choices, check_choices
 from .data import TrainingData, factors as test_factors, load_test, source
 from .drawn import has_drawn_sizes, load_drawn
 from .errors import UserError
 from .figures import Candidate
 from .progress import EvaluationProgress, say, waiting
-from .recipe import Pooling, Recipe
+from .recipe import Recipe
+from .requirements import check_factors
 from .resolution import Plans
-from .run_folder import RunFolder, versions
+from .run_files import RunFolder
 from .scoring import Row, score_all, score_drawn
-from .trials import Trial, build, trials
-
-
-@dataclasses.dataclass(frozen=True)
-class Choices:
-    """What is evaluated; where empty or None: as the recipe says.
-
-    Attributes:
-      factors: size factors of the test images.
-      sigmas: base scales in px of the multi-scale nets.
-      poolings: over scale channels.
-      test_images: the first so many of each factor.
-      weights: the last ones, or those that did best in validation.
-      figures: "curves": accuracies and scale selection; "all": also activation maps
-        and effective filters of networks in scale channels (`insight.write_all`).
-      name: of the JSON file, and what the names of the figures begin with.
-    """
-
-    factors: tuple[float, ...] = ()
-    sigmas: tuple[float, ...] = ()
-    poolings: tuple[Pooling, ...] = ()
-    test_images: int | None = None
-    weights: Literal["last", "best"] | None = None
-    figures: Literal["curves", "all"] = "curves"
-    name: str = "evaluation"
+from .trials import Trial, build, or_default, trials
+from .versions import versions
 
 
 def evaluate(
@@ -67,12 +45,12 @@ def evaluate(
     Raises:
       UserError: if a phase is not finished, or data are missing.
     """
-    if not recipe.model.scale_channels and (choices.sigmas or choices.poolings):
-        raise UserError(
-            "the networks have no scale channels: leave sigmas and poolings out"
-        )
+    check_choices(choices, recipe)
     factors = chosen_factors(recipe, choices)
     candidates = find_candidates(run, recipe, choices)
+    for candidate in candidates:
+        if shape := candidate.facts.get("image_shape"):
+            check_factors(factors, shape[:2])
     rows = _rows(recipe, choices, candidates, factors, console)
     result = {
         "factors": list(factors),
@@ -107,6 +85,24 @@ def evaluate(
     return result
 
 
+def show(run: RunFolder, result: dict[str, Any], console: Console) -> None:
+    """Print the tables of an evaluation.
+
+    Args:
+      run: folder of the run.
+      result: what evaluation.json holds.
+      console: to print on.
+
+    Raises:
+      UserError: if it holds something else.
+    """
+    try:
+        tables.print_scores(console, result)
+        scale_table.print_ranges(console, result)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise run.damaged("evaluation.json", "holds no results") from error
+
+
 def chosen_factors(recipe: Recipe, choices: Choices) -> tuple[float, ...]:
     """Size factors to evaluate at, ascending.
 
@@ -117,9 +113,6 @@ def chosen_factors(recipe: Recipe, choices: Choices) -> tuple[float, ...]:
 
     known = test_factors(source(trials(recipe)[0], "test")) or (1.0,)
     wanted = choices.factors or recipe.eval_factors or known
-    wrong = [factor for factor in wanted if not 0 < factor < np.inf]
-    if wrong:
-        raise UserError(f"size factors must be positive numbers, got {wrong}")
     # 2^(k/4) is typed with three decimals, but drawn and written as what it is.
     return tuple(sorted({find_factor(factor, known) or factor for factor in wanted}))
 
@@ -227,7 +220,7 @@ def _rows(
         several = len(candidate.network.sigmas) > 1
         for pooling in poolings if several else (None,):
             rows.append(Row.empty(candidate, pooling))
-    limit = choices.test_images or recipe.data.test_images
+    limit = or_default(choices.test_images, recipe.data.test_images)
     tested = [source(each.trial, "test") for each in candidates]
     names = [f"{len(candidates)} networks", f"{len(factors)} sizes"]
     title = " at ".join(n.removesuffix("s" * n.startswith("1 ")) for n in names)

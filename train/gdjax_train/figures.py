@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import scale_figures
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .trials import TrainedNetwork, Trial
 
 

@@ -25,9 +25,11 @@ from .fitted import Fitted
 from .interruption import between_steps
 from .own_data import OwnData, check_data, check_same_classes
 from .progress import Progress, open_console, say
-from .run_folder import RunFolder, devices, locked, versions
+from .run_files import RunFolder
+from .run_folder import kept_if_begun, locked
 from .step import Metrics, State
 from .stepping import Window
+from .versions import devices, versions
 
 
 SETTINGS = "fit.json"
@@ -215,16 +217,16 @@ def _folder(
     if out is None:
         yield None
         return
-    path = pathlib.Path(out)
+    path = pathlib.Path(out).expanduser()
     training.settings["data"] = training.data.digest()
-    run = RunFolder(path)
-    if not path.exists():
+    run, new = RunFolder(path), not path.exists()
+    if new:
         path.mkdir(parents=True)
     elif run.read_json(SETTINGS) is None and any(path.iterdir()):
         raise UserError(
             f"`out={out}` exists and is no folder of `fit`: give a new one, or empty it"
         )
-    with locked(run):
+    with kept_if_begun(run) if new else contextlib.nullcontext(), locked(run):
         _require_same(run, training.settings, out)
         yield run
 
@@ -237,9 +239,11 @@ def _require_same(run: RunFolder, settings: dict[str, Any], out: Any) -> None:
         run.write_json(SETTINGS, settings)
         run.write_json("versions.json", versions("float32"))
         return
-    if not isinstance(noted, dict) or noted.get("format") != FORMAT:
+    if noted.get("format") != FORMAT:
         raise UserError(f"{run.path / SETTINGS} is none of this version")
     code, before = settings.pop("code"), noted.get("code", {})
+    if not isinstance(before, dict):
+        raise run.damaged(SETTINGS, "says nothing of the code")
     for name, value in settings.items():
         if noted.get(name) != value:
             what = "other images or labels" if name == "data" else (

@@ -15,8 +15,18 @@ from .recipe import DataConfig, Recipe
 Place = tuple[str, Literal["all", "training", "validation"]]
 
 
-def with_absolute_folder(recipe: Recipe) -> Recipe:
-    """The recipe with the folder as it is found from anywhere."""
+def with_whole_paths(recipe: Recipe) -> Recipe:
+    """The recipe with `~` as a shell has it, and its folder as found from anywhere.
+
+    Raises:
+      UserError: for an empty path.
+    """
+    paths = {"out": recipe.out, "data_dir": recipe.data_dir}
+    for name, path in (*paths.items(), ("data.folder", recipe.data.folder)):
+        if path == "":
+            raise UserError(f"`{name}` is empty: give a path, or leave it out")
+    paths = {n: path and os.path.expanduser(path) for n, path in paths.items()}
+    recipe = dataclasses.replace(recipe, **paths)
     if recipe.data.folder is None:
         return recipe
     folder = os.path.abspath(os.path.expanduser(recipe.data.folder))

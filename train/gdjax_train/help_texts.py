@@ -74,7 +74,8 @@ def overview() -> str:
         for text in (entry.description.splitlines()[0], str(entry.cost)):
             lines.append(_wrapped(text, indent + "    "))
         lines.append("")
-    return "\n".join([*lines, _wrapped(where_data_are())])
+    debug = "With --debug, any of the commands shows where an error comes from."
+    return "\n".join([*lines, _wrapped(where_data_are()), "", debug])
 
 
 def description(name: str) -> str:

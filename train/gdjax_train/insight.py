@@ -14,7 +14,7 @@ from .data import load_test, source
 from .figures import Candidate, write
 from .placing import on_canvas
 from .recipe import Recipe
-from .run_folder import RunFolder
+from .run_files import RunFolder
 
 
 # Enough to see a trend, few enough to look at.

@@ -11,7 +11,7 @@ from typing import Any
 
 from .checkpoints import whole_steps
 from .recipe import Recipe
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .trials import trials
 
 

@@ -9,7 +9,7 @@ import optax
 
 from .errors import UserError
 from .progress import Progress as Progress, say as say
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .step import Metrics, State
 from .stepping import Window
 from .trials import Phase, Trial

@@ -21,7 +21,7 @@ from .losses import class_weights, make_loss
 from .phases import PhaseTraining
 from .progress import Progress, say, waiting
 from .recipe import Recipe
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .step import Metrics, State, compile_step, evaluated_variables
 from .stepping import Rhythm, run_steps
 from .trials import trials
@@ -60,7 +60,10 @@ def _train_phase(
     folder = run.checkpoints(training.trial.slug, training.phase.name)
     begun = folder.exists()
     with Checkpoints(
-        folder, recipe=run.digest(), say=lambda text: say(console, text)
+        folder,
+        recipe=run.digest(),
+        phase=f"{training.trial.slug}/{training.phase.name}",
+        say=lambda text: say(console, text),
     ) as checkpoints:
         restored = checkpoints.restore(training.template()) if begun else None
         if restored is None:

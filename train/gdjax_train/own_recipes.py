@@ -13,12 +13,13 @@ import numpy as np
 from gdjax.models.families import FAMILIES
 
 from . import own_sets, recipe_files, run_folder
-from .data import load_split, require, source
+from .data import load_split, source
 from .data_checks import seen_shape
 from .errors import UserError
 from .own_data import check_data, check_same_classes
 from .own_networks import FAMILY, OwnNetworkConfig, logits_shape
 from .recipe import Recipe
+from .requirements import require
 from .trained_run import TrainedRun, load_run
 from .trials import give_network, trials
 from .validation import validate
@@ -75,8 +76,9 @@ def train_recipe(
     if model is not None:
         recipe, own = _with_module(recipe, model), {**own, "model": NOTE}
     validate(recipe)
-    require(recipe)
-    path = pathlib.Path(out)
+    require(recipe, usual=recipe)
+    path = pathlib.Path(out).expanduser()
+    command = "gdjax_train.train_recipe(...)"
     if path.exists():
         run, _, before = run_folder.open_run(path)
         changed = recipe_files.differences(before, recipe)
@@ -88,11 +90,11 @@ def train_recipe(
                 f" {', '.join(changed)}; call it as before, or give another `out`"
             )
     else:
-        command = "gdjax_train.train_recipe(...)"
         run = run_folder.create(
-            "own", recipe, command=command, out=str(out), own=own or None
+            "own", recipe, command=command, out=str(path), own=own or None
         )
-    train_and_evaluate(run, recipe, "gdjax_train.train_recipe(...)")
+    with run_folder.kept_if_begun(run):
+        train_and_evaluate(run, recipe, command)
     return load_run(path)
 
 

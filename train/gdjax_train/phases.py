@@ -15,7 +15,7 @@ from .data import TrainingData, class_names, source
 from .optimizer import make_optimizer, make_schedule
 from .own_networks import OwnNetworkConfig
 from .resolution import Plans
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .step import State, abstract, initial_state
 from .trials import Phase, Trial, build
 

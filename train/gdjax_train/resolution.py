@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import UserError
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .trials import Phase, Trial
 
 
@@ -27,7 +27,7 @@ class Plans:
         """
         self._run, self._model, self._side = run, phase.model, side
         self._name = f"resolution/{trial.slug}.json"
-        stored = run.read_json(self._name) or []
+        stored = run.read_json(self._name, list) or []
         self._plans = [tuple(sizes) for sizes in stored]
 
     def now(self) -> tuple[int, ...]:

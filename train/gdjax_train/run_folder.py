@@ -1,107 +1,31 @@
-"""The folder of a run: recipe, versions, metrics, checkpoints, weights, results.
-
-Everything in it is written whole (under a temporary name that is then changed), but
-`metrics.jsonl`, which grows by a line at a time and may end in a torn one.
-"""
+"""Folders of runs: made, opened, and taken away where they hold nothing."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
+import errno
+import itertools
 import json
 import os
 import pathlib
-import platform
-import subprocess
+import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gdjax.files import UNSUPPORTED, sync_folder, write_whole
+
 from . import recipe_files
-from .errors import UserError
+from .checkpoints import whole_steps
+from .errors import UserError, out_of_memory
 from .recipe import Recipe
+from .run_files import RunFolder, json_bytes
+from .versions import versions
 
 
-class RunFolder:
-    """Paths and files of one run."""
-
-    def __init__(self, path: pathlib.Path):
-        """An existing folder; see `create` and `open_run`."""
-        self.path = path
-        self.written: list[str] = []  # names of files, in order, of this session
-
-    def checkpoints(self, trial: str, phase: str) -> pathlib.Path:
-        """Folder of the checkpoints of a phase."""
-        return self.path / "checkpoints" / trial / phase
-
-    def weights(self, trial: str, phase: str, *, best: bool = False) -> pathlib.Path:
-        """File of the final weights of a phase, or of its best ones in validation."""
-        kind = ".best" if best else ""
-        return self.path / "weights" / f"{trial}.{phase}{kind}.safetensors"
-
-    def digest(self) -> str | None:
-        """Of the recipe; None for runs of versions before there was one."""
-        return (self.read_json("recipe.json") or {}).get("digest")
-
-    def read_json(self, name: str) -> Any:
-        """The contents of a JSON file, or None if there is none.
-
-        Raises:
-          UserError: if it is damaged.
-        """
-        try:
-            return json.loads((self.path / name).read_text())
-        except FileNotFoundError:
-            return None
-        except (ValueError, NotADirectoryError) as error:
-            raise UserError(f"{self.path / name} cannot be read: {error}") from error
-
-    def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file whole."""
-        text = json.dumps(value, indent=2) + "\n"
-        self.write_bytes(name, text.encode())
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file whole."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-            self.written.append(name)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """All whole rows of metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
-        rows = []
-        for line in path.read_text().splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # torn by a kill; its step is trained again
-            if isinstance(row, dict):
-                rows.append(row)
-        return rows
-
-    def rewind_metrics(self, trial: str, phase: str, step: int) -> None:
-        """Drop the rows of a phase after a step, and a torn last line."""
-        rows = [
-            row
-            for row in self.metrics()
-            if (row["member"], row["stage"]) != (trial, phase) or row["step"] <= step
-        ]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        self.write_bytes("metrics.jsonl", text.encode())
+# Of a rename onto a folder that another process has made meanwhile.
+_TAKEN = errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR
 
 
 def create(
@@ -125,32 +49,101 @@ def create(
       The folder.
 
     Raises:
-      UserError: if there is something at that path already.
+      UserError: if there is something at that path already, or it can't be made;
+        nothing is left behind then.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = pathlib.Path(out) if out else pathlib.Path("runs", f"{name}-{stamp}")
-    require_new(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = RunFolder(path.with_name(f".{path.name}.{os.getpid()}"))
-    fresh.path.mkdir()
+    wanted = pathlib.Path(out) if out is not None else _default(name)
+    require_new(out)
+    hidden = wanted.with_name(f".{wanted.name[-100:]}.{os.getpid()}")
     described = {"name": name, "command": command, **({"own": own} if own else {})}
-    fresh.write_json("recipe.json", described | _saved(recipe))
-    fresh.write_json("versions.json", versions(recipe.precision))
-    fresh.path.rename(path)
+    files = {
+        "recipe.json": described | _saved(recipe),
+        "versions.json": versions(recipe.precision),
+    }
+    try:
+        hidden.mkdir(parents=True)
+        for file, content in files.items():
+            write_whole(hidden / file, json_bytes(content))
+        path = _renamed(hidden, wanted, unique=out is None)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(
+            f"`out={wanted}` can't be made: {error.strerror}; give another --out"
+        ) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
     return RunFolder(path)
 
 
+def _default(name: str) -> pathlib.Path:
+    return pathlib.Path("runs", f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _renamed(
+    hidden: pathlib.Path, wanted: pathlib.Path, *, unique: bool
+) -> pathlib.Path:
+    """Give a folder its name; with `unique`, another one if somebody has that."""
+    path = wanted
+    for number in itertools.count(2):
+        try:
+            if not os.path.lexists(path):  # an empty folder would be taken over
+                hidden.rename(path)
+                break
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        if not unique:
+            require_new(path)
+        path = wanted.with_name(f"{wanted.name}-{number}")
+    return path
+
+
 def require_new(path: str | pathlib.Path | None) -> None:
-    """Refuse a run folder that exists; None, the default folder, is always new.
+    """Refuse a run folder that exists or has no name; None, the default, is new.
 
     Raises:
       UserError: if there is something at that path already.
     """
-    if path is not None and pathlib.Path(path).exists():
+    if path is None:
+        return
+    if not str(path):
+        raise UserError("`out` is empty: give the path of a new folder, or none")
+    if os.path.lexists(path):
         raise UserError(
             f"`out={path}` exists already: continue that run with --resume {path}, or "
             "give another --out"
         )
+
+
+@contextlib.contextmanager
+def kept_if_begun(run: RunFolder) -> Iterator[None]:
+    """Takes a new run's folder away if an error ends it before it holds anything.
+
+    So the corrected command finds its place free. What the machine refused stays to be
+    resumed, and so does what was interrupted.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_machine(error) and not _holds_anything(run):
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def _is_of_machine(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError | MemoryError) or out_of_memory(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _holds_anything(run: RunFolder) -> bool:
+    log = run.path / "metrics.jsonl"
+    if (run.path / "weights").exists() or (log.exists() and log.stat().st_size):
+        return True
+    top = run.path / "checkpoints"  # of `fit`, it has the steps itself
+    return any(whole_steps(phase) for phase in (top, *top.glob("*/*")))
 
 
 def _saved(recipe: Recipe) -> dict[str, Any]:
@@ -178,12 +171,15 @@ def open_run(
     Raises:
       UserError: if that is no run folder.
     """
-    run = RunFolder(pathlib.Path(path))
+    run = RunFolder(pathlib.Path(path).expanduser())
+    if not run.path.is_dir():
+        what = "is no folder" if run.path.exists() else "doesn't exist"
+        raise UserError(f"{path} {what}: give the folder of a run")
     stored = run.read_json("recipe.json")
     if stored is None:
         raise UserError(f"{path} is no run folder: it has no recipe.json")
-    if not isinstance(stored, dict) or not {"name", "recipe"} <= set(stored):
-        raise UserError(f"{run.path / 'recipe.json'} holds no recipe")
+    if not isinstance(stored.get("name"), str) or "recipe" not in stored:
+        raise run.damaged("recipe.json", "holds no recipe")
     values, version = stored["recipe"], stored.get("format", 1)
     recipe_files.check_format(version)
     if stored.get("digest") not in (None, recipe_files.digest(values)):
@@ -197,62 +193,6 @@ def open_run(
             "weights belong together is not checked"
         )
     return run, stored["name"], recipe_files.from_dict(values, version=version)
-
-
-def versions(precision: str) -> dict[str, Any]:
-    """What a result depends on beside recipe and data."""
-    import jax
-
-    found: dict[str, Any] = {"commit": commit()}
-    for package in ("gdjax", "jax", "flax", "optax", "orbax-checkpoint", "grain"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    found["python"] = platform.python_version()
-    found["platform"] = platform.machine()
-    found["device"] = f"{jax.devices()[0].platform}: {devices()}"
-    found["precision"] = precision
-    return found
-
-
-def devices() -> str:
-    """Kind and number of the devices, such as "NVIDIA H100 80GB HBM3 x 1"."""
-    import jax
-
-    return f"{jax.devices()[0].device_kind} x {jax.device_count()}"
-
-
-def commit() -> str | None:
-    """The git commit of this code, with "-dirty" for changes; None outside git."""
-    here = pathlib.Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=here, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def compare_versions(run: RunFolder, precision: str) -> list[str]:
-    """What has changed since the run began, as "jax=0.11 (was 0.10)".
-
-    The same recipe and data give the same bits with the same versions on the same
-    device only, so a resume notes in versions.json what it went on with.
-    """
-    noted = run.read_json("versions.json") or {}
-    now = versions(precision)
-    changed = [
-        f"{name}={value} (was {noted.get(name)})"
-        for name, value in now.items()
-        if noted.get(name) != value
-    ]
-    if changed:
-        noted.setdefault("resumed", []).append(now)
-        run.write_json("versions.json", noted)
-    return changed
 
 
 @contextlib.contextmanager
@@ -272,4 +212,12 @@ def locked(run: RunFolder) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process is training in {run.path}") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, *UNSUPPORTED):
+                raise
+            warnings.warn(
+                f"the file system of {run.path} has no locks ({error.strerror}): don't "
+                "train there by two processes at once",
+                stacklevel=3,
+            )
         yield

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .internal_scales import error_of, ranged
-from .run_folder import RunFolder
+from .run_files import RunFolder
 from .tables import averaged
 
 

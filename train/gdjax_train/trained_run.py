@@ -22,6 +22,7 @@ from .figures import Candidate
 from .own_networks import OwnNetworkConfig
 from .recipe import Recipe
 from .trials import give_network
+from .versions import require_same_types
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,6 +107,7 @@ def load_run(
             " what it trained, and keep that by `.save` for `gdjax.models.load_network`"
         )
     run, _, recipe = run_folder.open_run(path)
+    require_same_types(run)
     candidates = find_candidates(run, recipe, Choices(weights=weights))
     found = {}
     for candidate in candidates:

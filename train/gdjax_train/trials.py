@@ -87,8 +87,8 @@ class Trial:
                     "multi",
                     recipe.model.at_scales(recipe.model.sigmas),
                     recipe.multi_epochs,
-                    recipe.multi_batch_size or recipe.batch_size,
-                    recipe.multi_learning_rate or rate,
+                    or_default(recipe.multi_batch_size, recipe.batch_size),
+                    or_default(recipe.multi_learning_rate, rate),
                     "single" if recipe.multi_from == "single" else None,
                 )
             )
@@ -123,6 +123,11 @@ class Trial:
         if not model.scale_channels:
             return model
         return model.at_scales((model.single_sigma * self.size,))
+
+
+def or_default(value: Any, default: Any) -> Any:
+    """What is meant where None stands for a default; 0 is a value."""
+    return default if value is None else value
 
 
 @dataclasses.dataclass(frozen=True)

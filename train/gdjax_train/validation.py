@@ -7,6 +7,7 @@ import typing
 
 from .augment_config import validate_augment
 from .errors import UserError
+from .number_checks import check_numbers, check_rates
 from .recipe import Pooling, Recipe, ScaleSchedule
 from .scale_distribution import ScaleDistribution, validate_scales
 from .trials import parse_net, resolved
@@ -23,7 +24,7 @@ def validate(recipe: Recipe) -> None:
         raise UserError(f"`nets={recipe.nets}`: give at least one net, each once")
     _validate_named_by_nets(recipe)
     validate_augment(recipe.augment)
-    _validate_numbers(recipe)
+    check_numbers(recipe)
     _validate_data(recipe)
     if len(set(recipe.seeds)) != len(recipe.seeds) or (recipe.seeds and recipe.seed):
         raise UserError(
@@ -32,44 +33,13 @@ def validate(recipe: Recipe) -> None:
         )
     nets = [resolved(recipe, net) for net in recipe.nets]
     for own in nets:
+        check_numbers(own)  # with the numbers of its ablations
+        check_rates(own)
         _validate_phases(own)
         _validate_model(own)
         _validate_optimizer(own)
         if own.optimizer.scales != ScaleSchedule() and not own.model.scale_parameters:
             raise UserError("`optimizer.scales`: no net learns scales, so leave it out")
-
-
-def _validate_numbers(recipe: Recipe) -> None:
-    data, optimizer = recipe.data, recipe.optimizer
-    for name, value, least in (
-        ("epochs", recipe.epochs, 0),
-        ("multi_epochs", recipe.multi_epochs, 0),
-        ("batch_size", recipe.batch_size, 1),
-        ("multi_batch_size", recipe.multi_batch_size, 1),
-        ("eval_batch_size", recipe.eval_batch_size, 1),
-        ("checkpoint_every", recipe.checkpoint_every, 1),
-        ("log_every", recipe.log_every, 1),
-        ("data.train_images", data.train_images, 1),
-        ("data.validation_images", data.validation_images, 0),
-        ("data.test_images", data.test_images, 1),
-        ("data.canvas", data.canvas, 1),
-        ("seed", min((recipe.seed, *recipe.seeds)), 0),
-    ):
-        if value is not None and value < least:
-            raise UserError(f"`{name}={value}`: expected at least {least}")
-    for name, value in (
-        ("optimizer.learning_rate", optimizer.learning_rate),
-        ("optimizer.scales.learning_rate", optimizer.scales.learning_rate),
-        ("optimizer.clip_norm", optimizer.clip_norm),
-        ("multi_learning_rate", recipe.multi_learning_rate),
-        *(("data.train_sizes", size) for size in data.train_sizes),
-        *(("eval_factors", factor) for factor in recipe.eval_factors),
-    ):
-        if value is not None and not 0 < value < float("inf"):
-            raise UserError(f"`{name}={value}`: expected a positive number")
-    decay = optimizer.ema_decay
-    if decay is not None and not 0 <= decay < 1:
-        raise UserError(f"`optimizer.ema_decay={decay}`: expected a part below 1")
 
 
 def _validate_named_by_nets(recipe: Recipe) -> None:
@@ -129,14 +99,6 @@ def _validate_optimizer(recipe: Recipe) -> None:
     config = recipe.optimizer
     epochs = [count for count in (recipe.epochs, recipe.multi_epochs) if count]
     for where, schedule in (("", config), ("scales.", config.scales)):
-        for field, value in (
-            ("drop_factor", schedule.drop_factor),
-            ("warmup_fraction", schedule.warmup_fraction),
-        ):
-            if not 0 <= value <= 1:
-                raise UserError(
-                    f"`optimizer.{where}{field}={value}`: expected a part, from 0 to 1"
-                )
         warmup, drops = schedule.warmup_epochs, schedule.drops
         if not 0 <= warmup < min(epochs):
             raise UserError(
@@ -147,6 +109,11 @@ def _validate_optimizer(recipe: Recipe) -> None:
             raise UserError(
                 f"`optimizer.{where}drops={drops}`: expected ascending epochs, after "
                 f"the warm-up of {warmup:g}"
+            )
+        if drops and drops[-1] >= max(epochs):
+            raise UserError(
+                f"`optimizer.{where}drops={drops}`: a training of {max(epochs)} epochs "
+                "ends before the last one"
             )
     rate = config.scales.learning_rate
     if rate is not None and config.sigma_rate != 1:
@@ -202,6 +169,19 @@ def _validate_phases(recipe: Recipe) -> None:
             "`epochs=0` leaves nothing to train: give --epochs, or train the "
             "multi-scale net with --multi-epochs and --multi-from scratch"
         )
-    if not recipe.poolings:
+    _validate_poolings(recipe)
+
+
+def _validate_poolings(recipe: Recipe) -> None:
+    poolings = recipe.poolings
+    if not poolings or len(set(poolings)) != len(poolings):
         known = ", ".join(typing.get_args(Pooling))
-        raise UserError(f"`poolings` is empty: give one of {known}")
+        raise UserError(
+            f"`poolings={poolings}`: give at least one of {known}, each once"
+        )
+    channels = len(recipe.model.sigmas) if recipe.model.scale_channels else 0
+    if channels < 2 and len(poolings) > 1:
+        raise UserError(
+            f"`poolings={poolings}` are over scale channels, of which there are "
+            f"{channels}: give --model.sigmas, or one pooling"
+        )

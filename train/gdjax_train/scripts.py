@@ -1,0 +1,36 @@
+"""The console scripts, which import what they need where Ctrl-C is heard already."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+
+def train() -> int:
+    """The script gdjax-train; returns the exit code."""
+    return _run("gdjax-train", "gdjax_train.__main__", "main")
+
+
+def evaluate() -> int:
+    """The script gdjax-evaluate; returns the exit code."""
+    return _run("gdjax-evaluate", "gdjax_train.evaluate", "main")
+
+
+def predict() -> int:
+    """The script gdjax-predict; returns the exit code."""
+    return _run("gdjax-predict", "gdjax_train.classify", "main")
+
+
+def data() -> int:
+    """The script gdjax-data; returns the exit code."""
+    return _run("gdjax-data", "gdjax.extras", "data_script")
+
+
+def _run(name: str, module: str, function: str) -> Any:
+    try:
+        body = getattr(importlib.import_module(module), function)
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted before there was a result", file=sys.stderr)
+        return 130
+    return body()
