@@ -99,6 +99,19 @@ def has_split(path: str | Path, split: str) -> bool:
     return _split_folder(_existing(path), split).is_dir()
 
 
+def training_masks(path: str | Path) -> tuple[Path, ...]:
+    """The masks in the `train/` of a folder; () if there are none.
+
+    Args:
+      path: the folder.
+
+    Raises:
+      DataError: if the folder is missing.
+    """
+    masks = _split_folder(_existing(path), "train") / "masks"
+    return tuple(_pictures(masks)) if masks.is_dir() else ()
+
+
 def _existing(path: str | Path) -> Path:
     root = Path(path).expanduser()
     if not root.is_dir():

@@ -12,15 +12,25 @@ from typing import Any
 
 import numpy as np
 
+from gdjax.data.class_masks import (
+    check_order,
+    check_together,
+    mask_header,
+    read_class_mask,
+)
 from gdjax.data.errors import DataError, check_limit
 from gdjax.data.examples import Examples
-from gdjax.data.folder_layout import Listing, Part, list_folder
+from gdjax.data.folder_layout import (
+    Listing,
+    Part,
+    list_folder,
+    training_masks,
+)
 from gdjax.data.lazy import Feature, LazyArray
 from gdjax.data.pictures import (
     Kind,
-    mask_size,
     picture_kind,
-    read_class_mask,
+    picture_orientation,
     read_picture,
 )
 
@@ -42,7 +52,8 @@ def from_folder(
     Either a folder for each class, `path/CLASS/*.png`, whose sorted names are the
     classes 0, 1, ...; or `path/images/*` and `path/masks/*`, files of the same name but
     for their suffix, where the values that are stored in a mask are classes (grey or
-    palette, 8 bits; 255 does not count). The names of `train/` are those of all splits.
+    palette, up to 8 bits; 255 does not count). The names of `train/` are those of all
+    splits.
 
     PNG, JPEG, BMP, TIFF and WebP, all of one size, and all grey, all RGB or all 16-bit
     grey; they are turned upright as their EXIF orientation says. Hidden files and those
@@ -67,8 +78,9 @@ def from_folder(
     Raises:
       ValueError: if `part` or `limit` is wrong.
       DataError: if a folder is missing, has no pictures or is not laid out so; if sizes
-        or modes differ, a mask is missing or of another size; if a file is unreadable
-        (when indexed, for one cut short). Names the files.
+        or modes differ, a mask is missing or of another size, turned otherwise than its
+        picture, or its palette in another order; if a file is unreadable (when indexed,
+        for one cut short). Names the files.
 
     gdjax.
     """
@@ -81,7 +93,9 @@ def from_folder(
             raise DataError(f"`path={path}`: none of its pictures is readable")
     listing = listing.take(range(len(listing.images))[:limit])
     kind = _common_kind(listing.images)
-    _check_masks(listing, kind)
+    if listing.masks:
+        others = training_masks(path) if split is not None else ()
+        _check_masks(listing, kind, others)
     image = Feature("image", kind.shape, kind.dtype)
     images = LazyArray(FileReader(listing.images, image, read_picture))
     if not listing.masks:
@@ -197,11 +211,17 @@ def _common_kind(paths: Sequence[Path]) -> Kind:
     return first
 
 
-def _check_masks(listing: Listing, kind: Kind) -> None:
-    for image, mask in zip(listing.images, listing.masks, strict=False):
-        height, width = mask_size(mask)
-        if (height, width) != kind.size:
+def _check_masks(listing: Listing, kind: Kind, others: Sequence[Path]) -> None:
+    """Sizes, orientations and palettes; these also go together with those of others."""
+    palettes = [(path, mask_header(path).palette) for path in others]
+    for image, mask in zip(listing.images, listing.masks, strict=True):
+        header = mask_header(mask)
+        (height, width), (rows, columns) = header.size, kind.size
+        if header.size != kind.size:
             raise DataError(
                 f"{mask} has {height}x{width} px, but its picture {image} has "
-                f"{kind.size[0]}x{kind.size[1]}: make both of one size"
+                f"{rows}x{columns}: make both of one size"
             )
+        check_together(image, picture_orientation(image), mask, header.orientation)
+        palettes.append((mask, header.palette))
+    check_order(palettes)

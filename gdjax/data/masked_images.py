@@ -11,14 +11,38 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
-from PIL import Image
+from PIL import ImageOps
 
+from gdjax.data.class_masks import (
+    Palette,
+    check_together,
+    mask_header,
+    read_class_mask,
+)
 from gdjax.data.errors import DataError
+from gdjax.data.picture_files import Wanted, opened, orientation
 
 
 IGNORED = 255
 
 _ANEW = "unpack it anew from the published archive"
+
+_BROKEN = "is no image, or cut short or damaged"
+_IMAGE = Wanted(
+    modes=("RGB", "L"),
+    formats=("JPEG", "PNG"),
+    expected="but an image is RGB or grey, 8 bits",
+    broken=_BROKEN,
+    remedy=_ANEW,
+)
+_INDICES = Wanted(
+    modes=("P", "L"),
+    formats=("PNG",),
+    expected="but a mask has one number of 8 bits for each pixel, with a palette or "
+    "grey (some programs turn palettes into colours when they save)",
+    broken=_BROKEN,
+    remedy=_ANEW,
+)
 
 
 class MaskedImage(NamedTuple):
@@ -90,6 +114,7 @@ class MaskedImages:
                 f"{self.masks[row]} has {sizes[1]}, but its image {self.images[row]} "
                 f"{sizes[0]} (height x width); {_ANEW}"
             )
+        _check_turned(self.images[row], self.masks[row])
         check_classes(mask, self.masks[row], classes=len(self.classes))
         return MaskedImage(image, mask)
 
@@ -98,7 +123,7 @@ class MaskedImages:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """A photograph in a JPEG or PNG file.
+    """A photograph in a JPEG or PNG file, upright (as its EXIF orientation says).
 
     Args:
       path: the file; a grey one counts as three equal channels.
@@ -108,30 +133,32 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
       OSError: if the file can't be opened.
-      DataError: if it is broken, or neither RGB nor grey.
+      DataError: if it is broken, neither RGB nor grey, or has a transparent colour.
     """
-    return _read(path, ("RGB", "L"), "an image is RGB or grey, 8 bits", "RGB")
+    with opened(path, _IMAGE) as image:
+        if "transparency" in image.info:
+            raise DataError(
+                f"{path} has a transparent colour, but photographs have none; {_ANEW}"
+            )
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_indices(path: Path) -> np.ndarray:
+def read_indices(path: Path, *, known: Palette = ()) -> np.ndarray:
     """The numbers in a PNG file, be it grey or coloured by a palette.
 
     Args:
       path: the file.
+      known: colours that the classes are known to have.
 
     Returns:
       uint8 [H, W].
 
     Raises:
       OSError: if the file can't be opened.
-      DataError: if it is broken, or has several channels.
+      DataError: if it is broken, has several channels, or its numbers are doubtful; see
+        `read_class_mask`.
     """
-    return _read(
-        path,
-        ("P", "L"),
-        "a mask has one number of 8 bits for each pixel, with a palette or grey (some "
-        "programs turn palettes into colours when they save)",
-    )
+    return read_class_mask(path, wanted=_INDICES, known=known)
 
 
 def check_classes(mask: np.ndarray, path: Path, *, classes: int) -> None:
@@ -211,21 +238,11 @@ def present(folder: Path, names: Sequence[str], suffix: str) -> tuple[Path, ...]
     return tuple(folder / f"{name}{suffix}" for name in names)
 
 
-def _read(
-    path: Path, modes: tuple[str, ...], expected: str, convert: str | None = None
-) -> np.ndarray:
-    """The pixels of a file whose mode is one of Pillow's `modes`."""
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            mode = image.mode
-            if mode in modes:
-                return np.array(image.convert(convert) if convert else image)
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except Exception as error:
-        # Whatever a few wrong bytes make Pillow raise: there are a dozen types.
-        first_line = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(
-            f"{path} is no image, or cut short or damaged ({first_line}); {_ANEW}"
-        ) from error
-    raise DataError(f"{path} is of the kind {mode}, but {expected}")
+def _check_turned(image: Path, mask: Path) -> None:
+    """Refuses an image and a mask that are to be turned differently."""
+    with opened(image, _IMAGE) as stored:
+        turned = orientation(stored)
+    other = 1
+    if mask.suffix == ".png":
+        other = mask_header(mask, wanted=_INDICES).orientation
+    check_together(image, turned, mask, other)

@@ -15,13 +15,31 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 
+from gdjax.data.class_masks import mask_size, read_class_mask
 from gdjax.data.errors import DataError
+from gdjax.data.picture_files import (
+    FORMATS,
+    SUFFIXES,
+    Wanted,
+    opened,
+    orientation,
+    upright_size,
+)
 
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+__all__ = [
+    "FORMATS",
+    "SUFFIXES",
+    "Kind",
+    "mask_size",
+    "open_picture",
+    "picture_kind",
+    "picture_orientation",
+    "read_class_mask",
+    "read_picture",
+]
 
 # Mode of Pillow -> the one it is converted to; palettes are colours.
 _GREY = {"1": "L", "L": "L", "LA": "L"}
@@ -29,10 +47,11 @@ _COLOUR = {"P": "RGB", "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGB", "PA": "RGB"}
 _MODES = {**_GREY, **_COLOUR, "I;16": "I;16", "I;16L": "I;16", "I;16B": "I;16"}
 _WORDS = {"L": "grey", "RGB": "RGB", "I;16": "16-bit grey"}
 
-# By these orientations of EXIF, rows are columns.
-_LYING = (5, 6, 7, 8)
-
-_MASK_MODES, _MASK_FORMATS = ("P", "L"), ("PNG", "BMP", "TIFF")
+_PICTURE = Wanted(
+    modes=tuple(_MODES),
+    formats=FORMATS,
+    expected="not grey, RGB or 16-bit grey: convert it",
+)
 
 
 class Kind(NamedTuple):
@@ -67,14 +86,28 @@ def picture_kind(path: Path) -> Kind:
       path: the file.
 
     Returns:
-      Both; those of a PNG with EXIF data after its pixels are as stored.
+      Both.
 
     Raises:
       OSError: if the file can't be opened.
       DataError: if it is no picture, one of several, or of a mode that isn't read.
     """
-    with _opened(path) as image:
-        return Kind(_upright_size(image), _MODES[image.mode])
+    with opened(path, _PICTURE) as image:
+        return Kind(upright_size(image), _MODES[image.mode])
+
+
+def picture_orientation(path: Path) -> int:
+    """How EXIF says that a picture is to be turned: 1 (not at all) to 8.
+
+    Args:
+      path: the file; only its header is read.
+
+    Raises:
+      OSError: if the file can't be opened.
+      DataError: as `picture_kind`.
+    """
+    with opened(path, _PICTURE) as image:
+        return orientation(image)
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -92,7 +125,7 @@ def read_picture(path: Path) -> np.ndarray:
       DataError: if it is no picture, cut short or damaged, has transparent pixels or
         several pictures, or is of another mode; names the file.
     """
-    with _opened(path) as image:
+    with opened(path, _PICTURE) as image:
         upright: Any = ImageOps.exif_transpose(image)
         mode = _MODES[image.mode]
         if mode != "I;16" and upright.has_transparency_data:
@@ -124,83 +157,7 @@ def open_picture(path: Path) -> Iterator[Any]:
       DataError: if it is no picture, cut short or damaged, one of several, or of
         another mode; names the file.
     """
-    with _opened(path) as image:
+    with opened(path, _PICTURE) as image:
         upright = ImageOps.exif_transpose(image)
         upright.load()
         yield upright
-
-
-def read_class_mask(path: Path) -> np.ndarray:
-    """A mask whose stored values are classes: grey of 8 bits, or palette indices.
-
-    Args:
-      path: the file; JPEG is refused, which changes values.
-
-    Returns:
-      uint8 [H, W].
-
-    Raises:
-      OSError: if the file can't be opened.
-      DataError: if it is broken, has several channels, or is a JPEG; names the file.
-    """
-    with _opened(path, modes=_MASK_MODES, formats=_MASK_FORMATS) as image:
-        # Turned like its image: both come from one program.
-        return np.array(ImageOps.exif_transpose(image))
-
-
-def mask_size(path: Path) -> tuple[int, int]:
-    """Size of a mask, (H, W) in px, from its header alone; see `read_class_mask`."""
-    with _opened(path, modes=_MASK_MODES, formats=_MASK_FORMATS) as image:
-        return _upright_size(image)
-
-
-def _upright_size(image: Any) -> tuple[int, int]:
-    """(H, W) of an open file, once it is turned."""
-    # Pillow turns TIFF by itself; of PNG, `getexif` would decode all pixels.
-    exif: Any = {}
-    if image.format in ("JPEG", "MPO", "WEBP"):
-        exif = image.getexif()
-    elif image.format == "PNG" and "exif" in image.info:
-        exif = Image.Exif()
-        exif.load(image.info["exif"])
-    lying = exif.get(ExifTags.Base.Orientation) in _LYING
-    return (image.width, image.height) if lying else (image.height, image.width)
-
-
-@contextlib.contextmanager
-def _opened(
-    path: Path,
-    *,
-    modes: tuple[str, ...] = tuple(_MODES),
-    formats: tuple[str, ...] = FORMATS,
-) -> Iterator[Any]:
-    """The open file; whatever Pillow raises meanwhile becomes a DataError."""
-    try:
-        with Image.open(path, formats=formats) as image:
-            _check(path, image, modes)
-            yield image
-    except (DataError, FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except Exception as error:
-        # A few wrong bytes make Pillow raise any of a dozen types.
-        first_line = str(error).partition("\n")[0] or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):
-            first_line = f"not {', '.join(formats)}"
-        raise DataError(
-            f"{path} is unreadable: no picture, cut short or damaged ({first_line}); "
-            "get it anew, or take it away"
-        ) from error
-
-
-def _check(path: Path, image: Any, modes: tuple[str, ...]) -> None:
-    several = getattr(image, "n_frames", 1)
-    # MPO is what many cameras write: a JPEG with previews of it.
-    if several > 1 and image.format != "MPO":
-        raise DataError(f"{path} holds {several} pictures: give each a file of its own")
-    if image.mode not in modes:
-        expected = "grey, RGB or 16-bit grey"
-        if modes == _MASK_MODES:
-            expected = "one number of 8 bits for each pixel, grey or by a palette"
-        raise DataError(
-            f"{path} is of the kind {image.mode}, not {expected}: convert it"
-        )

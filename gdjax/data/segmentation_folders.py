@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gdjax.data.class_masks import Palette
 from gdjax.data.errors import DataError, unknown
 from gdjax.data.formats import parse_mat, unpack
 from gdjax.data.masked_images import (
@@ -56,6 +57,16 @@ EVALUATED = {
     32: "motorcycle",
     33: "bicycle",
 }
+
+# Colours of the indices 0, 1, ... in the palettes of VOC: bits of the index, from its
+# lowest, are the highest bits of red, green, blue, red and so on.
+_VOC_PALETTE: Palette = tuple(
+    tuple(
+        sum((index >> 3 * i + channel & 1) << 7 - i for i in range(3))
+        for channel in range(3)
+    )  # type: ignore
+    for index in range(256)
+)
 
 _IMAGE, _MASK = "_leftImg8bit", "_gtFine_labelIds"
 _LARGEST = 33
@@ -191,7 +202,7 @@ def read_voc_mask(path: Path) -> np.ndarray:
       DataError: if it is broken or no mask.
     """
     if path.suffix != ".mat":
-        return read_indices(path)
+        return read_indices(path, known=_VOC_PALETTE)
     remedy = "unpack it anew from SBD's archive"
     raw = unpack(path, remedy=remedy)
     struct = parse_mat(raw, str(path), ["GTcls"], remedy=remedy)["GTcls"]
