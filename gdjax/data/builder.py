@@ -13,6 +13,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.utils import Size, classproperty
 
 from gdjax.data import hdf5, sources
+from gdjax.data.durable import sync_files, sync_folder
 from gdjax.data.hdf5 import StoredPart
 from gdjax.data.originals import Originals, read_originals
 from gdjax.data.releases import Release
@@ -185,8 +186,23 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def download_and_prepare(
         self, *, file_format: Any = "array_record", **options: Any
     ) -> None:
-        """As in TFDS, but with the one format that needs no TensorFlow."""
-        super().download_and_prepare(file_format=file_format, **options)
+        """As in TFDS, but with the one format that needs no TensorFlow.
+
+        A set gets its name when all of its files are on the disk.
+        """
+        write = self.info.write_to_directory
+
+        def write_and_sync(folder: Any, *given: Any, **named: Any) -> None:
+            write(folder, *given, **named)
+            sync_files(Path(folder))
+
+        # What TFDS writes last before it renames the folder.
+        self.info.write_to_directory = write_and_sync
+        try:
+            super().download_and_prepare(file_format=file_format, **options)
+        finally:
+            del self.info.write_to_directory
+        sync_folder(Path(self.data_path).parent)
 
     def downloader(self) -> Download:
         """Downloads into TFDS's folder, refusing files with other sums."""

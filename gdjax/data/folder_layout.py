@@ -18,7 +18,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gdjax.data.errors import DataError, unknown
-from gdjax.data.pictures import SUFFIXES
+from gdjax.data.picture_files import SUFFIXES
+from gdjax.data.sources import expanded, is_hidden
 
 
 Part = Literal["all", "training", "validation"]
@@ -113,7 +114,7 @@ def training_masks(path: str | Path) -> tuple[Path, ...]:
 
 
 def _existing(path: str | Path) -> Path:
-    root = Path(path).expanduser()
+    root = expanded(path, "give the whole path")
     if not root.is_dir():
         problem = "is a file" if root.exists() else "does not exist"
         raise DataError(f"`path={path}` {problem}: give a folder that has {_LAYOUT}")
@@ -253,6 +254,6 @@ def _pictures(place: Path) -> list[Path]:
 
 
 def _visible(place: Path) -> list[Path]:
-    """What is in a folder, sorted, but for hidden files such as ._a.png."""
-    found = [path for path in place.iterdir() if not path.name.startswith(".")]
+    """What is in a folder, sorted, but for what systems leave, such as ._a.png."""
+    found = [path for path in place.iterdir() if not is_hidden(path)]
     return sorted(found, key=lambda path: path.name)

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from gdjax.data.errors import DataError
+from gdjax.data.prepared_sets import check_shards
+from gdjax.data.split_names import check_bounds, nothing_in, parse_split
 
 
 _BLOCK = 200  # Records; their bytes are in memory twice while they are decoded.
@@ -76,9 +78,12 @@ class SplitReader:
           features: what is to be read; the others are not decoded.
 
         Raises:
-          DataError: if the split can't be opened.
+          DataError: if a slice in `split` is none, or goes beyond what there is; if the
+            split can't be opened.
         """
         self._place = f"{split} of the prepared set {builder.data_path}"
+        with self._clear_errors():
+            split = self._checked(builder, split)
         self.features = tuple(features)
         names = {feature.name for feature in features}
         stored: Any = builder.info.features
@@ -118,6 +123,18 @@ class SplitReader:
                         array[i] = self._fitted(example[feature.name], feature)
         return arrays
 
+    def _checked(self, builder: tfds.core.DatasetBuilder, split: str) -> str:
+        """The split without spaces, once what it names is there."""
+        text, terms = parse_split(split)
+        stored, title = builder.info.splits, builder.info.full_name
+        sizes = {term.name: stored[term.name].num_examples for term in terms}
+        check_bounds(split, terms, sizes, title)
+        if stored[text].num_examples < 1:
+            raise nothing_in(split, title)
+        for name in sizes:
+            check_shards(stored[name])
+        return text
+
     def _fitted(self, value: Any, feature: Feature) -> Any:
         """A value in the shape of its feature: masks are stored with a channel."""
         return np.reshape(value, feature.shape)
@@ -129,8 +146,9 @@ class SplitReader:
             yield
         except DataError:
             raise
-        except (OSError, RuntimeError, ValueError) as error:
-            first_line = str(error).partition("\n")[0]
+        except Exception as error:
+            # TFDS raises what it likes, from AssertionError to KeyError.
+            first_line = str(error).partition("\n")[0] or type(error).__name__
             raise DataError(
                 f"can't read {self._place} ({first_line}); if it is damaged, "
                 f"{self.REMEDY}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from gdjax.data import sources
 from gdjax.data.builder import ScaleBuilder
-from gdjax.data.errors import check_limit, unknown
+from gdjax.data.errors import check_limit
 from gdjax.data.examples import Examples
 from gdjax.data.lazy import Feature, LazyArray, SplitReader
+from gdjax.data.prepared_sets import open_builder, without_empty_folders
 from gdjax.data.preparing import (
     BUILDERS,
     parse_name,
@@ -21,6 +21,7 @@ from gdjax.data.preparing import (
     prepared_root,
 )
 from gdjax.data.rescaling import factor_tag, find_factor
+from gdjax.data.split_names import check_names, parse_split
 
 
 @overload
@@ -58,7 +59,7 @@ def load(
     Args:
       name: the data set, with or without a config: "mnist_large_scale/small".
       split: "train", "test_scale_0p500" and so on, or what TFDS makes of them:
-        "train+validation", "train[:10%]".
+        "train+validation", "train[:10%]"; spaces do not matter.
       data_dir: folder with the source files (the originals, or HDF5 for the config
         `hdf5`); None finds them, or downloads them.
       limit: take only the first ones; None takes all.
@@ -70,7 +71,7 @@ def load(
 
     Raises:
       ValueError: if a name or `limit` is wrong, `split` joins images of different
-        sizes, or a file is not what it should be.
+        sizes or goes beyond what there is, or a file is not what it should be.
       OSError: if files are missing, no source works, or the disk is full.
     """
     shape = _image_shape(name, split)
@@ -104,7 +105,7 @@ def class_names(name: str) -> tuple[str, ...]:
       ValueError: if the name is unknown.
     """
     builder_class, config = parse_name(name)
-    return builder_class(data_dir=prepared_root(), config=config).classes
+    return open_builder(builder_class, prepared_root(), config).classes
 
 
 # Test runners collect functions of this name wherever they are imported.
@@ -165,9 +166,10 @@ def _resample(
     """Test images at a factor of which there is no prepared split."""
     check_limit(limit)
     builder_class, config = parse_name(name)
-    builder = builder_class(data_dir=prepared_root(), config=config)
+    builder = open_builder(builder_class, prepared_root(), config)
     folder = None if data_dir is None else sources.check_folder(data_dir)
-    originals = builder.originals(folder, download=builder.downloader())
+    with without_empty_folders(builder):
+        originals = builder.originals(folder, download=builder.downloader())
     if builder.MASKS:
         made = builder.part(originals, "test", factor).examples()
         chosen = zip(*itertools.islice(made, limit), strict=True)
@@ -194,11 +196,10 @@ def _other_sizes(builder_class: type[ScaleBuilder]) -> str:
 def _image_shape(name: str, split: str) -> tuple[int, int, int]:
     """Shape of the images of "a+b[:10]"; ValueError if a or b is not a split."""
     builder_class, config = parse_name(name)
+    _, terms = parse_split(split)
+    check_names(terms, tuple(builder_class.SPLITS), name)
     shapes = {}
-    for term in split.split("+"):
-        stem = re.sub(r"\[.*\]$", "", term.strip())
-        if stem not in builder_class.SPLITS:
-            raise unknown(f"split of {name}", stem, builder_class.SPLITS)
+    for stem, _ in terms:
         subset, _ = builder_class.SPLITS[stem]
         shapes[builder_class.image_shape(subset, config=config)] = stem
     if len(shapes) > 1:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import io
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -27,6 +25,11 @@ from gdjax.data.mnist_scale import MnistScale
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.originals import Originals
 from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
+from gdjax.data.prepared_sets import (
+    clear_lack_of_room,
+    open_builder,
+    without_empty_folders,
+)
 from gdjax.data.stl10 import GdjaxStl10, RescaledStl10
 from gdjax.data.svhn import GdjaxSvhn
 from gdjax.data.textures import Textures
@@ -57,9 +60,12 @@ def prepared_root() -> Path:
     """TFDS's folder: $TFDS_DATA_DIR, or ~/tensorflow_datasets.
 
     The variable is read at every call; TFDS itself reads it only once, when imported.
+
+    Raises:
+      DataError: if there is neither that variable nor a home folder.
     """
     folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(folder).expanduser()
+    return sources.expanded(folder, "set TFDS_DATA_DIR to a folder for prepared sets")
 
 
 def parse_name(name: str) -> tuple[type[ScaleBuilder], str]:
@@ -109,7 +115,7 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     """
     cls, config = parse_name(name)
     root = prepared_root()
-    builder = cls(data_dir=root, config=config)
+    builder = open_builder(cls, root, config)
     if data_dir is None:
         return builder
     folder = sources.check_folder(data_dir)
@@ -121,7 +127,7 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> ScaleBuild
     same = digest == builder.provenance.get("digest") if prepared else published
     if same:
         return builder
-    return cls(data_dir=root / "by_source" / digest[:16], config=config)
+    return open_builder(cls, root / "by_source" / digest[:16], config)
 
 
 def find_prepared(cls: type[ScaleBuilder], config: str) -> list[Path]:
@@ -165,7 +171,8 @@ def prepare(name: str, *, data_dir: str | Path | None = None) -> ScaleBuilder:
     folder = None if data_dir is None else sources.check_folder(data_dir)
     # TFDS prints its own two lines on stdout, which belongs to the caller.
     quiet = contextlib.redirect_stdout(io.StringIO())
-    with _clear_errors(builder), _bars_on_terminals_only(), quiet:
+    tidy, room = without_empty_folders(builder), clear_lack_of_room(builder)
+    with tidy, _forgiving(builder), room, _bars_on_terminals_only(), quiet:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(
                 manual_dir=folder,
@@ -174,7 +181,8 @@ def prepare(name: str, *, data_dir: str | Path | None = None) -> ScaleBuilder:
             )
         )
     # Read back from the disk, as it may be another process that has made the set.
-    builder = type(builder)(data_dir=builder.data_dir_root, config=builder.variant.name)
+    root = Path(builder.data_dir_root)
+    builder = open_builder(type(builder), root, builder.variant.name)
     seconds = time.monotonic() - start
     source = builder.provenance["source"]
     print(f"gdjax: {name} is ready ({seconds:.0f} s; {source})", file=sys.stderr)
@@ -199,7 +207,7 @@ def _digest(
     An evaluation loads a dozen splits in a row, and checking takes half a second.
     """
     del signature  # Only a key of the cache.
-    builder = cls(data_dir=prepared_root(), config=config)
+    builder = open_builder(cls, prepared_root(), config)
     if builder.variant.stored:
         sha256 = hdf5.fingerprint(builder.stored_parts(folder))
         return Originals({}, {}, "", sha256).digest
@@ -207,22 +215,11 @@ def _digest(
 
 
 @contextlib.contextmanager
-def _clear_errors(builder: ScaleBuilder) -> Iterator[None]:
-    """Turns a full disk into one clear line, and forgives a lost race."""
+def _forgiving(builder: ScaleBuilder) -> Iterator[None]:
+    """Forgives a lost race: the set that another process has finished is as good."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        # ArrayRecord's writer raises RuntimeError with the system's words.
-        full = getattr(error, "errno", None) == errno.ENOSPC
-        if full or os.strerror(errno.ENOSPC) in str(error):
-            free = shutil.disk_usage(prepared_root()).free / 1e6
-            raise OSError(
-                errno.ENOSPC,
-                f"the disk of {prepared_root()} is too full for {builder.name} (what "
-                f"was half made is removed again, and {free:,.0f} MB are free); make "
-                "room there, or set TFDS_DATA_DIR to another folder",
-            ) from error
-        # Another process has finished the same set first: its folder is as good.
+    except (OSError, RuntimeError):
         if not builder.data_path.exists():
             raise
 

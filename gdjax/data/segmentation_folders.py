@@ -24,7 +24,7 @@ from gdjax.data.masked_images import (
     read_indices,
     read_names,
 )
-from gdjax.data.sources import check_folder
+from gdjax.data.sources import check_folder, is_hidden
 
 
 # Classes of VOC and SBD.
@@ -298,6 +298,8 @@ def _names(folder: Path, suffix: str) -> dict[str, list[str]]:
     """City -> names of its files without suffix."""
     cities: dict[str, list[str]] = {}
     for path in folder.glob(f"*/*{suffix}.png"):
+        if is_hidden(path) or is_hidden(path.parent):
+            continue
         name = path.name.removesuffix(f"{suffix}.png")
         cities.setdefault(path.parent.name, []).append(name)
     return cities

@@ -52,6 +52,30 @@ class SourceFile:
         return hashlib.sha256(self.raw).hexdigest()
 
 
+def expanded(path: str | Path, remedy: str) -> Path:
+    """A path with "~" as the home folder.
+
+    Args:
+      path: as given.
+      remedy: what helps if there is no home folder.
+
+    Raises:
+      DataError: if there is none, as without HOME for a user without a name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"{path} is in a home folder, and there is none ({error}): {remedy}, or "
+            "set HOME"
+        ) from error
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a name is of what systems leave beside files: ._a.png, __MACOSX."""
+    return path.name.startswith(".") or path.name == "__MACOSX"
+
+
 def check_folder(data_dir: str | Path) -> Path:
     """The folder that a user names, or a clear error.
 
@@ -64,8 +88,9 @@ def check_folder(data_dir: str | Path) -> Path:
     Raises:
       FileNotFoundError: if there is nothing at that path.
       NotADirectoryError: if it is not a folder.
+      DataError: if it begins with "~", and there is no home folder.
     """
-    folder = Path(data_dir).expanduser()
+    folder = expanded(data_dir, "give the whole path")
     if not folder.exists():
         raise FileNotFoundError(f"the data folder {folder} does not exist")
     if not folder.is_dir():

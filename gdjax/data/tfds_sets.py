@@ -16,7 +16,9 @@ from gdjax.data.builder import ScaleBuilder
 from gdjax.data.errors import DataError, check_limit
 from gdjax.data.examples import Examples
 from gdjax.data.lazy import Feature, LazyArray, SplitReader
+from gdjax.data.prepared_sets import first_line
 from gdjax.data.preparing import prepared_root
+from gdjax.data.sources import expanded
 
 
 # NAME, NAME/CONFIG, NAME:VERSION; namespaces lead into the network.
@@ -58,6 +60,7 @@ def from_tfds(
     check_limit(limit)
     builder = _prepared(name, prepared_root() if data_dir is None else Path(data_dir))
     image, label = _features(name, builder)
+    split = "".join(split.split())
     with _clear_errors(f"`split={split!r}` of {name}", "take one of its splits"):
         _ = builder.info.splits[split]
     if None in image.shape:
@@ -87,7 +90,7 @@ class _Reader(SplitReader):
 
 def _prepared(name: str, root: Path) -> tfds.core.DatasetBuilder:
     """The builder of a set that is there."""
-    root = root.expanduser()
+    root = expanded(root, "give the whole path as `data_dir`")
     if not re.fullmatch(_NAME, name):
         raise DataError(
             f"`name={name}`: give NAME, NAME/CONFIG or NAME/CONFIG:VERSION of a "
@@ -157,14 +160,10 @@ def _clear_errors(place: str, remedy: str) -> Iterator[None]:
         yield
     except DataError as error:
         if isinstance(error.__cause__, NotImplementedError):  # of another format
-            raise DataError(f"{place}: {_line(error.__cause__)}; {remedy}") from error
+            raise DataError(
+                f"{place}: {first_line(error.__cause__)}; {remedy}"
+            ) from error
         raise
     except Exception as error:
         # Builders raise what they like, from AssertionError to ImportError.
-        raise DataError(f"{place}: {_line(error)}; {remedy}") from error
-
-
-def _line(error: BaseException) -> str:
-    """The first line that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+        raise DataError(f"{place}: {first_line(error)}; {remedy}") from error
