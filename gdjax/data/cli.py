@@ -13,10 +13,12 @@ import numpy as np
 import tyro
 
 import gdjax
+from gdjax.data.cli_errors import run
+from gdjax.data.durable import write_whole
 from gdjax.data.listing import print_sets, where
 from gdjax.data.loading import class_names, load_at_factor, test_factors
 from gdjax.data.preparing import prepare
-from gdjax.extras import MissingExtra
+from gdjax.data.sources import expanded
 
 
 Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
@@ -69,8 +71,7 @@ class Show:
 
     def run(self) -> None:
         """Writes the sheet."""
-        if not self.out.parent.is_dir():
-            raise FileNotFoundError(f"the folder {self.out.parent} does not exist")
+        target = _checked_target(self.out)
         # matplotlib takes half a second, and only this command needs it; where it is
         # missing, nothing should be downloaded first.
         from gdjax.plots.contact_sheet import contact_sheet
@@ -87,14 +88,9 @@ class Show:
                 rows.append(_grey(examples.label, len(class_names(self.name))))
                 texts.append("classes")
         figure = contact_sheet(rows, texts)
-        # Renamed at the end: a sheet that exists is a whole one.
-        temporary = self.out.with_name(f".{self.out.name}.{os.getpid()}.tmp")
-        try:
-            figure.savefig(temporary, format="png", dpi=150)
-            temporary.replace(self.out)
-        finally:
-            temporary.unlink(missing_ok=True)
-        print(self.out)
+        # A sheet that exists is a whole one.
+        write_whole(target, lambda path: figure.savefig(path, format="png", dpi=150))
+        print(target)
 
 
 Command = (
@@ -111,36 +107,39 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the arguments; those of the process if None.
 
     Returns:
-      Exit code: 0; 2 after one line on stderr if the input is at fault or an extra is
-      missing; 130 if interrupted.
+      Exit code; see `gdjax.data.cli_errors.run`.
 
     Raises:
       SystemExit: from the parser, with code 2 for wrong arguments and 0 for --help.
     """
-    if "--version" in (sys.argv[1:] if argv is None else argv):
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--version" in arguments:
         print(f"gdjax-data {gdjax.__version__}")
         return 0
+    return run(_run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> None:
     command = tyro.cli(
         Command,  # type: ignore
         prog="gdjax-data",
-        description=f"Rescaled image data sets; {where()}.",
-        args=argv,
+        description=f"Rescaled image data sets; {where()}. With --debug, errors have a "
+        "traceback.",
+        args=arguments,
     )
-    try:
-        command.run()
-    except (MissingExtra, OSError, ValueError) as error:
-        print(f"gdjax-data: {_one_line(error)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("gdjax-data: interrupted; nothing half made is kept", file=sys.stderr)
-        return 130
-    return 0
+    command.run()
 
 
-def _one_line(error: Exception) -> str:
-    """The message, without "[Errno 28]" before a sentence of our own."""
-    ours = isinstance(error, OSError) and error.errno and not error.filename
-    return " ".join(str(error.strerror if ours else error).split())  # type: ignore
+def _checked_target(path: Path) -> Path:
+    """Where a file can be written, "~" expanded, or a clear error."""
+    target = expanded(path, "give the whole path")
+    if not target.name or target.is_dir():
+        raise IsADirectoryError(f"`out={path}` is a folder: give a file such as a.png")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(f"nothing can be written in the folder {target.parent}")
+    return target
 
 
 def _grey(masks: np.ndarray, classes: int) -> np.ndarray:

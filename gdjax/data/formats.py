@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,35 +24,68 @@ from gdjax.data.errors import DataError
 _GZIP_MAGIC = b"\x1f\x8b"
 _UINT8 = 8
 _KINDS = {1: "labels", 3: "images"}
+_LONGEST_HEADER = 4 + 4 * 3
+_SLACK = _BLOCK = 2**20
+_MOST = 2**36  # 64 GiB, more than any published set of this kind.
 
 
-def unpack(path: Path, *, remedy: str = "") -> bytes:
+def unpack(path: Path, *, remedy: str = "", most: int = _MOST) -> bytes:
     """The bytes of a file, unpacked if it is a gzip file whatever its name.
 
     Args:
       path: the file.
       remedy: where to get the file right; added to error messages.
+      most: bytes, unpacked, beyond which it is refused; of an IDX file not more are
+        read than its header announces, and a few to see that it is too long.
 
     Returns:
       The unpacked bytes.
 
     Raises:
       FileNotFoundError: if there is no such file.
-      DataError: if the gzip stream is cut short or damaged.
+      DataError: if the gzip stream is cut short or damaged, or the file is too large.
     """
     if not path.is_file():
         raise FileNotFoundError(_sentence(f"no such file: {path}", remedy))
-    raw = path.read_bytes()
-    if raw[:2] != _GZIP_MAGIC:
-        return raw
     try:
-        return gzip.decompress(raw)
+        return _read(path, remedy, most)
     except EOFError as error:
         problem = f"{path} is cut short: its gzip stream ends too early"
         raise DataError(_sentence(problem, remedy)) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         problem = f"{path} is damaged: {error}"
         raise DataError(_sentence(problem, remedy)) from error
+
+
+def _read(path: Path, remedy: str, most: int) -> bytes:
+    with path.open("rb") as plain:
+        packed = plain.read(2) == _GZIP_MAGIC
+        plain.seek(0)
+        stream: Any = gzip.GzipFile(fileobj=plain) if packed else plain
+        head = stream.read(_LONGEST_HEADER)
+        announced = _announced(head)
+        largest = most if announced is None else min(most, announced + _SLACK)
+        blocks, count = [head], len(head)
+        while count <= largest and (block := stream.read(_BLOCK)):
+            blocks.append(block)
+            count += len(block)
+    raw = b"".join(blocks)
+    # IDX files are compared with their headers later on.
+    if len(raw) > most:
+        unpacked = "unpacks to" if packed else "has"
+        problem = f"{path} {unpacked} more than {most:,} bytes, which is too much"
+        raise DataError(_sentence(problem, remedy))
+    return raw
+
+
+def _announced(head: bytes) -> int | None:
+    """Bytes of a whole IDX file, by its header; None if it is no such header."""
+    if len(head) < 4 or head[:3] != bytes([0, 0, _UINT8]):
+        return None
+    ndim = head[3]
+    if ndim not in _KINDS or len(head) < 4 + 4 * ndim:
+        return None
+    return 4 + 4 * ndim + math.prod(struct.unpack(f">{ndim}I", head[4 : 4 + 4 * ndim]))
 
 
 def parse_images(raw: bytes, place: str, *, remedy: str = "") -> np.ndarray:
@@ -168,7 +203,7 @@ def parse_mat(
             f"{remedy}"
         ) from error
     for name in names:
-        if name not in found:
+        if not isinstance(found.get(name), np.ndarray):  # Not there, or sparse.
             raise DataError(
                 f"{place} lacks the variable {name}; it has "
                 f"{', '.join(known) or 'none at all'}; {remedy}"
@@ -182,7 +217,7 @@ def _parse(raw: bytes, ndim: int, place: str, remedy: str) -> np.ndarray:
         shape, start = _header(raw, ndim)
     except ValueError as error:
         raise DataError(_sentence(f"{place} {error}", remedy)) from None
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)  # NumPy's would wrap at 2^63.
     if len(raw) - start != expected:
         verb = "is cut short" if len(raw) - start < expected else "is too long"
         problem = (

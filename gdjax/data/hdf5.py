@@ -7,8 +7,10 @@ size factor is read from its name (`sctr1p000` of training, `scte0p500` of testi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,11 +20,15 @@ import numpy as np
 
 from gdjax.data.errors import DataError
 from gdjax.data.rescaling import factor_tag
+from gdjax.data.sources import is_hidden
 
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _SAMPLES = 16
 _BLOCK = 100
+_OVERSHOOT = 128
+# Deflate packs no better than 1:1032; what claims far more has no values stored.
+_DENSEST = 10_000
 
 
 class StoredPart(NamedTuple):
@@ -40,20 +46,39 @@ class StoredPart(NamedTuple):
     shape: tuple[int, int, int]
 
     def examples(self) -> Iterator[tuple[np.ndarray, int]]:
-        """Yields image, uint8 [H, W, C], and label, in source order."""
-        import h5py
+        """Yields image, uint8 [H, W, C], and label, in source order.
 
-        with h5py.File(self.path, "r") as file:
+        Raises:
+          DataError: if the file is damaged where the images are, or grey levels are
+            none of 0..255.
+        """
+        with _opened(self.path) as file:
             images: Any = file[f"x_{self.subset}"]
             labels = np.asarray(file[f"y_{self.subset}"]).reshape(-1)
             channels_first = images.shape[1:] == (self.shape[2], *self.shape[:2])
             for start in range(0, len(labels), _BLOCK):
-                block = np.asarray(images[start : start + _BLOCK], np.float64)
-                block = np.clip(np.rint(block), 0, 255).astype(np.uint8)
+                block = self._levels(np.asarray(images[start : start + _BLOCK]))
                 if channels_first:
                     block = np.moveaxis(block, 1, -1)
                 block = np.ascontiguousarray(block).reshape(-1, *self.shape)
                 yield from zip(block, map(int, labels[start:]), strict=False)
+
+    def _levels(self, stored: np.ndarray) -> np.ndarray:
+        """Grey levels, uint8; of floats, overshoots of resampling are clipped."""
+        block = stored.astype(np.float64)
+        beyond = 0 if stored.dtype.kind in "iu" else _OVERSHOOT
+        low, high = block.min(), block.max()  # NaN if there is one.
+        whole = np.rint(block)
+        if not (low >= -beyond and high <= 255 + beyond):
+            problem = f"has values from {low:g} to {high:g}"
+        elif high <= 1 and (block != whole).any():
+            problem = f"has fractions up to {high:g}"
+        else:
+            return np.clip(whole, 0, 255).astype(np.uint8)
+        raise DataError(
+            f"{self.path}: x_{self.subset} {problem}, but grey levels are 0..255: "
+            "scale them, or take the authors' files"
+        )
 
 
 def find_parts(
@@ -80,7 +105,11 @@ def find_parts(
         outside the classes, or h5py is not installed.
     """
     check_installed("the authors' files are")
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".h5", ".hdf5"))
+    files = sorted(
+        path
+        for path in folder.glob("*")
+        if path.suffix.lower() in (".h5", ".hdf5") and not is_hidden(path)
+    )
     available: dict[tuple[str, str], StoredPart] = {}
     for path in files:
         for subset in _subsets(path, shapes, classes):
@@ -114,6 +143,51 @@ def check_installed(files: str) -> None:
         raise DataError(f"{files} HDF5, which needs h5py: install h5py")
 
 
+def check_stored(place: str, file: Any, key: str) -> None:
+    """Refuses an array whose values are not in its file.
+
+    Args:
+      place: path and key, for error messages.
+      file: open HDF5 file.
+      key: of the array.
+
+    Raises:
+      DataError: if they are in another file, or can't be as many as its header says.
+    """
+    import h5py
+
+    array = file[key]
+    links = isinstance(file.get(key, getlink=True), h5py.ExternalLink)
+    if links or array.external or array.is_virtual:
+        raise DataError(f"{place} is in another file: give files with all values")
+    stored = array.id.get_storage_size()
+    claimed = math.prod(array.shape or (0,)) * array.dtype.itemsize
+    if claimed > _DENSEST * stored:
+        raise DataError(
+            f"{place} claims the shape {array.shape}, but the file holds only "
+            f"{stored:,} bytes of it: get it anew"
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An open file; whatever HDF5 raises meanwhile becomes a DataError."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DataError:
+        raise
+    except Exception as error:
+        # Of a few wrong bytes it makes any of half a dozen types.
+        line = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(
+            f"{path} is not a readable HDF5 file, or cut short or damaged ({line}); "
+            "get it anew"
+        ) from error
+
+
 def sample_digest(images: Any, labels: Any) -> str:
     """A SHA-256 of what is quickly read of a large array in a file.
 
@@ -141,11 +215,9 @@ def fingerprint(parts: Mapping[str, StoredPart]) -> dict[str, str]:
     Returns:
       "<file>:<subset>" -> SHA-256 over shape, labels, and 16 images at either end.
     """
-    import h5py
-
     digests = {}
     for part in parts.values():
-        with h5py.File(part.path, "r") as file:
+        with _opened(part.path) as file:
             arrays = file[f"x_{part.subset}"], file[f"y_{part.subset}"]
             digests[f"{part.path.name}:{part.subset}"] = sample_digest(*arrays)
     return digests
@@ -155,21 +227,26 @@ def _subsets(
     path: Path, shapes: Mapping[str, tuple[int, int, int]], classes: int
 ) -> Iterator[str]:
     """The subsets that a file holds, after a check of their shapes and labels."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            items: dict[str, Any] = dict(file.items())
-            # Groups have no shape.
-            found = {k: x.shape for k, x in items.items() if hasattr(x, "shape")}
-            labels = {k: np.asarray(items[k]) for k in found if k.startswith("y_")}
-    except OSError as error:
-        raise DataError(f"{path} is not a readable HDF5 file: {error}") from error
+    with _opened(path) as file:
+        items = {key: file.get(key) for key in file}
+        # Groups, and links to what isn't there, have no shape.
+        found = {k: x.shape or () for k, x in items.items() if hasattr(x, "shape")}
+        labels = {}
+        for key in found:
+            check_stored(f"{path}: {key}", file, key)
+            if items[key].dtype.kind not in "iufb":
+                raise DataError(
+                    f"{path}: {key} holds {items[key].dtype}, expected numbers"
+                )
+            x = found.get(f"x_{key[2:]}")
+            if key.startswith("y_") and x and math.prod(found[key]) == x[0]:
+                labels[key] = np.asarray(items[key])
     for subset, key in _KEYS.items():
         if f"x_{key}" in found and subset in shapes:
             _check_images(f"{path}: x_{key}", found[f"x_{key}"], shapes[subset])
-            count = found[f"x_{key}"][0]
-            _check_labels(f"{path}: y_{key}", labels.get(f"y_{key}"), count, classes)
+            count, place = found[f"x_{key}"][0], f"{path}: y_{key}"
+            _check_count(place, found.get(f"y_{key}"), count)
+            _check_labels(place, labels[f"y_{key}"], classes)
             yield subset
 
 
@@ -179,8 +256,8 @@ def _check_images(
     """With one channel its axis may lie anywhere; with more, last or first."""
     height, width, channels = shape
     layouts = (shape, (channels, height, width))
-    right = int(np.prod(found[1:])) == height * width * channels
-    if not right or (channels > 1 and found[1:] not in layouts):
+    right = math.prod(found[1:]) == height * width * channels
+    if not right or not found[0] or (channels > 1 and found[1:] not in layouts):
         kind = "one channel" if channels == 1 else f"{channels} channels"
         raise DataError(
             f"{place} has the shape {found}, expected N images of {height}x{width} px "
@@ -188,16 +265,16 @@ def _check_images(
         )
 
 
-def _check_labels(
-    place: str, labels: np.ndarray | None, count: int, classes: int
-) -> None:
-    if labels is None:
+def _check_count(place: str, found: tuple[int, ...] | None, count: int) -> None:
+    if found is None:
         raise DataError(f"{place} is missing, the labels of {count} images")
-    if labels.size != count:
+    if math.prod(found) != count:
         raise DataError(
-            f"{place} has the shape {labels.shape}, expected the labels of {count} "
-            "images"
+            f"{place} has the shape {found}, expected the labels of {count} images"
         )
+
+
+def _check_labels(place: str, labels: np.ndarray, classes: int) -> None:
     wrong = labels[~np.isin(labels, np.arange(classes))]
     if wrong.size:
         raise DataError(
@@ -214,7 +291,5 @@ def _tag(path: Path, subset: str) -> str:
 
 
 def _has_training(path: Path) -> bool:
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         return "x_train" in file

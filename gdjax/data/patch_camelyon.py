@@ -162,8 +162,12 @@ def _opened(path: Path, key: str) -> Iterator[Any]:
                     f"{path} lacks the array {key!r}: its keys are "
                     f"{', '.join(map(repr, file)) or 'none'}; {_anew(path)}"
                 )
+            hdf5.check_stored(f"{path}: {key}", file, key)
             yield found
-    except (OSError, RuntimeError) as error:
+    except DataError:
+        raise
+    except Exception as error:
+        # Of a few wrong bytes, HDF5 makes any of half a dozen types.
         first_line = str(error).partition("\n")[0]
         raise DataError(
             f"{path} is no HDF5 file, or cut short or damaged ({first_line}); "

@@ -29,6 +29,7 @@ from gdjax.data.releases import ArchiveRelease, FilesRelease, Release
 
 Download = Callable[[dict[str, str]], Mapping[str, Path]]
 
+_LARGER = 16
 _DAMAGED = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -186,9 +187,11 @@ def _in_folder(release: FilesRelease, folder: Path) -> dict[str, Path]:
 
 def _read(release: FilesRelease, name: str, path: Path) -> SourceFile:
     """A single file; DataError if only the size is that of the published one."""
-    raw = formats.unpack(path, remedy=remedy(release))
-    file = SourceFile(name, str(path), raw)
     size, sha256 = release.remote[name]
+    # Files of other sizes are taken, but none that would fill the memory.
+    most = max(_LARGER * size, 2**24)
+    raw = formats.unpack(path, remedy=remedy(release), most=most)
+    file = SourceFile(name, str(path), raw)
     if len(file.raw) == size and file.sha256 != sha256:
         raise DataError(
             f"{path} is damaged: it has the size of the published file, but the "

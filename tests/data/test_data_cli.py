@@ -126,3 +126,55 @@ def test_help_and_wrong_flags(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["prepare"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_debug_anywhere_shows_the_traceback(place, capsys):
+    arguments = ["prepare", "mnst"]
+    arguments.insert(place, "--debug")
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback") and "did you mean mnist" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyError("x"), 1, "unforeseen KeyError: 'x' (--debug shows where)"),
+        (MemoryError(), 2, "the memory is too small (out of memory)"),
+        (KeyboardInterrupt(), 130, "interrupted; nothing half made is kept"),
+        (OSError(28, "a sentence\nof ours"), 2, "a sentence of ours"),
+    ],
+)
+def test_no_error_is_a_traceback(error, code, words, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("gdjax.data.cli.prepare", fail)
+    assert main(["prepare", "mnist"]) == code
+    assert capsys.readouterr().err == f"gdjax-data: {words}\n"
+
+
+@pytest.mark.parametrize("out", ["", ".", "/proc/1/x.png"])
+def test_sheets_that_can_not_be_written_are_refused_at_once(out, capsys):
+    assert main(["show", "rescaled_digits/tiny", "--out", out]) == 2
+    assert capsys.readouterr().err.startswith("gdjax-data: ")
+
+
+def test_letters_that_stdout_has_not_are_escaped(tmp_path, monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stdout)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "größe"))
+    assert main(["list"]) == 0
+    stdout.flush()
+    assert rb"gr\xf6\xdfe" in stdout.buffer.getvalue()
+
+
+def test_no_home_folder_is_one_line(capsys, monkeypatch):
+    def fail(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.expanduser", fail)
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    assert main(["list"]) == 2
+    assert "set TFDS_DATA_DIR" in capsys.readouterr().err
