@@ -16,6 +16,7 @@ from gdjax.data import hdf5, sources
 from gdjax.data.durable import sync_files, sync_folder
 from gdjax.data.hdf5 import StoredPart
 from gdjax.data.originals import Originals, read_originals
+from gdjax.data.prepared_sets import list_files
 from gdjax.data.releases import Release
 from gdjax.data.rescaling import Background, RescaledPart, factor_tag, quarter_octaves
 from gdjax.data.sources import Download
@@ -194,6 +195,7 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
         def write_and_sync(folder: Any, *given: Any, **named: Any) -> None:
             write(folder, *given, **named)
+            list_files(Path(folder))
             sync_files(Path(folder))
 
         # What TFDS writes last before it renames the folder.

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import ImageOps
 
 from gdjax.data.errors import DataError
 from gdjax.data.picture_files import (
@@ -22,6 +21,7 @@ from gdjax.data.picture_files import (
     opened,
     orientation,
     sample_bits,
+    upright,
     upright_size,
     white_is_zero,
 )
@@ -82,7 +82,7 @@ def read_class_mask(
         if image.format == "BMP" and image.mode == "1":
             raise DataError(_doubtful(path, 1, 255))
         palette, bits = _palette(image), sample_bits(image)
-        pixels = np.array(ImageOps.exif_transpose(image)).astype(np.uint8)
+        pixels = np.array(upright(path, image)).astype(np.uint8)
         if image.mode == "L":
             # Pillow spreads samples of 2 and 4 bits over 0..255.
             pixels //= 255 // (2**bits - 1)

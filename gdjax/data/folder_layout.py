@@ -206,7 +206,9 @@ def _class_names(place: Path) -> tuple[str, ...]:
 
 def _in_class_folders(place: Path, classes: Sequence[str] | None) -> Listing:
     """All pictures, class by class."""
-    names, loose = _folders(place), _pictures(place)
+    names = _folders(place)
+    loose = [path for path in _visible(place) if path.is_file()]
+    loose = [path for path in loose if path.suffix.lower() in SUFFIXES]
     if names in (["images"], ["masks"]):
         other = {"images": "masks", "masks": "images"}[names[0]]
         raise DataError(f"{place} has {names[0]}/ but no {other}/: add it")
@@ -250,7 +252,13 @@ def _folders(place: Path) -> list[str]:
 
 def _pictures(place: Path) -> list[Path]:
     found = [path for path in _visible(place) if path.suffix.lower() in SUFFIXES]
-    return [path for path in found if path.is_file()]
+    for path in found:
+        if not path.is_file():
+            raise DataError(
+                f"{path} is no file, but a folder or a link to what isn't there: take "
+                "it away"
+            )
+    return found
 
 
 def _visible(place: Path) -> list[Path]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
-from PIL import ImageOps
 
 from gdjax.data.class_masks import (
     Palette,
@@ -20,7 +19,7 @@ from gdjax.data.class_masks import (
     read_class_mask,
 )
 from gdjax.data.errors import DataError
-from gdjax.data.picture_files import Wanted, opened, orientation
+from gdjax.data.picture_files import Wanted, opened, orientation, upright
 
 
 IGNORED = 255
@@ -140,7 +139,7 @@ def read_image(path: Path) -> np.ndarray:
             raise DataError(
                 f"{path} has a transparent colour, but photographs have none; {_ANEW}"
             )
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        return np.array(upright(path, image).convert("RGB"))
 
 
 def read_indices(path: Path, *, known: Palette = ()) -> np.ndarray:

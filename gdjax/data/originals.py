@@ -109,12 +109,14 @@ def parse_records(
       Images, uint8 [N, H, W, 3], and labels, uint8 [N, L], from 0 on.
 
     Raises:
-      DataError: if there is a label that is no class.
+      DataError: if there is a label that is no class, or nothing but zeros.
     """
     images, labels = [], []
     for file in files:
         layout = records[file.name].layout
         rows = np.frombuffer(file.raw, np.uint8).reshape(-1, layout.size)
+        if not rows.any():
+            raise DataError(f"{file.place} holds nothing but zeros; {remedy}")
         width = len(layout.classes)
         for column, classes in zip(rows.T[:width], layout.classes, strict=True):
             check_labels(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gdjax.data.errors import DataError
 
@@ -111,6 +111,23 @@ def upright_size(image: Any) -> tuple[int, int]:
     return (image.width, image.height) if lying else (image.height, image.width)
 
 
+def upright(path: Path, image: Any) -> Any:
+    """The pixels of an open picture, turned as EXIF says, as a picture of Pillow.
+
+    Args:
+      path: the file.
+      image: of Pillow, as from `opened`.
+
+    Raises:
+      Exception: what Pillow raises if it is cut short or damaged; an OSError if it is a
+        PNG with a wrong sum, which Pillow does not look at. For `opened` to word.
+    """
+    turned = ImageOps.exif_transpose(image)
+    if image.format == "PNG":
+        _check_sums(path)
+    return turned
+
+
 def sample_bits(image: Any) -> int:
     """Bits of a stored sample, or index: 1, 2, 4, 8, 12, 16 or 32."""
     if image.format == "PNG":
@@ -182,6 +199,18 @@ def _bytes_at(image: Any, start: int, count: int) -> bytes:
     if len(found) < count:
         raise OSError("it ends within its header")
     return found
+
+
+def _check_sums(path: Path) -> None:
+    content = path.read_bytes()
+    place, kind = 8, b""
+    while place + 12 <= len(content) and kind != b"IEND":
+        size, kind = struct.unpack_from(">I4s", content, place)
+        end = place + 8 + size
+        found = zlib.crc32(memoryview(content)[place + 4 : end])
+        if content[end : end + 4] != struct.pack(">I", found):
+            raise OSError(f"the sum over its {kind!r} is wrong")
+        place = end + 4
 
 
 def _png_exif(image: Any) -> Any:

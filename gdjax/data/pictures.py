@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import ImageOps
 
 from gdjax.data.class_masks import mask_size, read_class_mask
 from gdjax.data.errors import DataError
@@ -25,6 +24,7 @@ from gdjax.data.picture_files import (
     Wanted,
     opened,
     orientation,
+    upright,
     upright_size,
 )
 
@@ -126,20 +126,20 @@ def read_picture(path: Path) -> np.ndarray:
         several pictures, or is of another mode; names the file.
     """
     with opened(path, _PICTURE) as image:
-        upright: Any = ImageOps.exif_transpose(image)
+        turned = upright(path, image)
         mode = _MODES[image.mode]
-        if mode != "I;16" and upright.has_transparency_data:
-            colour = upright.convert("RGBA" if mode == "RGB" else "LA")
+        if mode != "I;16" and turned.has_transparency_data:
+            colour = turned.convert("RGBA" if mode == "RGB" else "LA")
             if colour.getextrema()[-1][0] < 255:
                 raise DataError(
                     f"{path} has transparent pixels, whose colour depends on what is "
                     "behind them: save it without transparency"
                 )
-            upright = colour
+            turned = colour
         if mode == "I;16":
-            pixels = np.asarray(upright).astype(np.uint16)
+            pixels = np.asarray(turned).astype(np.uint16)
         else:
-            pixels = np.array(upright.convert(mode))
+            pixels = np.array(turned.convert(mode))
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
@@ -158,6 +158,4 @@ def open_picture(path: Path) -> Iterator[Any]:
         another mode; names the file.
     """
     with opened(path, _PICTURE) as image:
-        upright = ImageOps.exif_transpose(image)
-        upright.load()
-        yield upright
+        yield upright(path, image)

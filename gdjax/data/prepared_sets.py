@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ Builder = TypeVar("Builder", bound=tfds.core.DatasetBuilder)
 
 REMEDY = "delete that folder: it is then made again at the next use"
 
+_FILES = "files.json"
+_END = 2**16  # Bytes.
 _AGAIN = "and prepare the set again"
 
 # A place has no room for a file: disk, quota, largest size of a file.
@@ -63,8 +67,23 @@ def open_builder(cls: type[Builder], root: Path, config: str) -> Builder:
     return builder
 
 
+def list_files(folder: Path) -> None:
+    """Notes the sizes and ends of the files of a set, in a file beside them.
+
+    A file of records says nothing of its own name: only so it is noticed that two have
+    been swapped.
+
+    Args:
+      folder: of a set that has just been made.
+    """
+    marks = {path.name: _mark(path) for path in folder.iterdir() if path.is_file()}
+    (folder / _FILES).write_text(json.dumps(marks, indent=2) + "\n")
+
+
 def check_shards(split: Any) -> None:
     """Refuses a split whose files have not as many records as its description says.
+
+    Those of sets of gdjax are also held against what `list_files` has noted.
 
     Args:
       split: of a prepared set, as TFDS has it.
@@ -81,6 +100,7 @@ def check_shards(split: Any) -> None:
         if not path.is_file() or not path.stat().st_size:
             problem = "is empty" if path.is_file() else "is missing"
             raise DataError(f"{path} {problem}; delete {path.parent}, {_AGAIN}")
+        _check_mark(path)
         reader = ArrayRecordReader(str(path))
         found = reader.num_records()
         reader.close()
@@ -139,6 +159,33 @@ def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its kind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _mark(path: Path) -> list[Any]:
+    """Size in bytes, and SHA-256 of what is at either end."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_END))
+        file.seek(max(0, size - _END))
+        digest.update(file.read(_END))
+    return [size, digest.hexdigest()]
+
+
+def _check_mark(path: Path) -> None:
+    noted = path.with_name(_FILES)
+    if not noted.exists():
+        return  # Of a set that was made elsewhere, or by an older version.
+    try:
+        expected = json.loads(noted.read_bytes())[path.name]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(
+            f"{noted} is damaged ({first_line(error)}); delete {path.parent}, {_AGAIN}"
+        ) from error
+    if _mark(path) != expected:
+        raise DataError(
+            f"{path} is damaged or another file: it is not the one that {_FILES} "
+            f"beside it notes; delete {path.parent}, {_AGAIN}"
+        )
 
 
 def _lack_of_room(error: Exception) -> int | None:

@@ -234,3 +234,13 @@ def test_pictures_that_claim_too_many_pixels_are_refused(tmp_path):
     for read in (read_picture, read_class_mask, read_indices, picture_orientation):
         with pytest.raises(DataError, match=f"{path} claims to have more than"):
             read(path)
+
+
+def test_wrong_sums_of_png_are_noticed(tmp_path):
+    path = png(tmp_path / "a.png", [[0, 1, 2, 3]] * 9)
+    raw = path.read_bytes()
+    for place in range(8, len(raw) - 12):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
+        for read in (read_picture, read_class_mask, read_image):
+            with pytest.raises(DataError, match=str(path)):
+                read(path)
