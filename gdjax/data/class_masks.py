@@ -213,6 +213,9 @@ def _palette(image: Any) -> Palette:
     if image.mode != "P":
         return ()
     order, content = image.palette.getdata()
-    step = len(order.partition(";")[0])
-    rows = [tuple(content[i : i + 3]) for i in range(0, len(content) - 2, step)]
-    return tuple(row[::-1] for row in rows) if order.startswith("B") else tuple(rows)
+    if order == "RGB;L":  # TIFF: all reds, all greens, all blues.
+        planes = np.frombuffer(content, np.uint8).reshape(3, -1)
+        return tuple(map(tuple, planes.T.tolist()))
+    rows = np.frombuffer(content, np.uint8)
+    rows = rows[: len(rows) // len(order) * len(order)].reshape(-1, len(order))[:, :3]
+    return tuple(map(tuple, (rows[:, ::-1] if order[0] == "B" else rows).tolist()))

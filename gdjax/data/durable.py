@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
       OSError: if it can't be written; what was there before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Short, as names have a largest length.
+    temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         write(temporary)
         sync(temporary)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gdjax.data import DataError, from_folder
+from gdjax.data.class_masks import mask_header
 from gdjax.data.masked_images import MaskedImages, read_image, read_indices
 from gdjax.data.pictures import picture_orientation, read_class_mask, read_picture
 from gdjax.data.segmentation_folders import OBJECTS, read_voc_mask
@@ -166,6 +167,18 @@ def test_indices_of_other_colours_are_other_classes(tmp_path):
     words = r"masks/0\.png and .*masks/1\.png have different colours for the index 1"
     with pytest.raises(DataError, match=words):
         from_folder(root)
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff"])
+def test_palettes_are_those_of_the_file(tmp_path, suffix):
+    colours = [(200, 1, 2), (3, 210, 5), (6, 7, 220), (9, 8, 77)]
+    image = Image.new("P", (4, 2))
+    image.putdata([0, 1, 2, 3] * 2)
+    image.putpalette(sum(colours, ()))
+    path = tmp_path / f"a.{suffix}"
+    image.save(path)
+    assert list(mask_header(path).palette[:4]) == colours
+    assert read_class_mask(path).tolist() == [[0, 1, 2, 3]] * 2
 
 
 def test_colours_that_no_pixel_has_may_differ(tmp_path):
