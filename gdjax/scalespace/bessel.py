@@ -17,7 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_order, check_scalar, check_sigma, is_traced
+from gdjax.scalespace.checks import (
+    LARGEST_RADIUS,
+    LARGEST_SIGMA,
+    check_kernel_sigma,
+    check_order,
+    check_scalar,
+    check_sigma,
+    is_traced,
+)
 from gdjax.scalespace.derivatives import difference_transfer
 
 
@@ -105,10 +113,11 @@ def scaled_bessel(s: Any, *, max_order: int) -> jax.Array:
 
     [gaussdernet] sec. 4.1; scipy's `ive(n, s)`.
     """
-    max_order = check_order(max_order, name="max_order")
-    value = check_scalar(check_sigma(s, name="s"), name="s")
+    max_order = check_order(max_order, name="max_order", highest=LARGEST_RADIUS)
+    value = check_sigma(s, name="s", highest=LARGEST_SIGMA**2)
+    value = check_scalar(value, name="s")
     if is_traced(value):
-        return bessel_taps(jnp, value, 0, max_order)
+        return bessel_taps(jnp, value, 0, max_order).astype(real_dtype(s))
     return jnp.asarray(bessel_taps(np, value, 0, max_order), real_dtype(s))
 
 
@@ -130,11 +139,11 @@ def discrete_gaussian(sigma: Any, *, radius: int) -> jax.Array:
     [gaussdernet] sec. 4.1. Obeys dT/ds = (T(n - 1) - 2 T(n) + T(n + 1)) / 2 and
     T(s1) * T(s2) = T(s1 + s2) exactly, and has variance sigma^2.
     """
-    radius = check_order(radius, name="radius")
-    value = check_scalar(check_sigma(sigma))
+    radius = check_order(radius, name="radius", highest=LARGEST_RADIUS)
+    value = check_scalar(check_kernel_sigma(sigma))
     xp = jnp if is_traced(value) else np
     taps = mirror(xp, bessel_taps(xp, value**2, 0, radius), 0)
-    return taps if xp is jnp else jnp.asarray(taps, real_dtype(sigma))
+    return jnp.asarray(taps, real_dtype(sigma))
 
 
 def real_dtype(value: Any) -> Any:
@@ -142,4 +151,5 @@ def real_dtype(value: Any) -> Any:
     dtype = getattr(value, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
         dtype = np.float64
-    return jax.dtypes.canonicalize_dtype(dtype)
+    dtype = np.dtype(dtype).newbyteorder("=")
+    return jax.dtypes.canonicalize_dtype(np.float64 if dtype.itemsize > 8 else dtype)

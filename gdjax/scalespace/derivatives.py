@@ -16,13 +16,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import (
+    HIGHEST_ORDER,
+    check_flag,
+    check_ndim,
+    check_order,
+    floating_array,
+    is_traced,
+    real_array,
+    shown,
+)
 
 
 Orders = tuple[tuple[int, ...], ...]
 
 
-@functools.lru_cache(maxsize=256)
 def derivative_orders(order: int, *, zero_order: bool = False, ndim: int = 2) -> Orders:
     """The multi-indices of all partial derivatives up to total order `order`.
 
@@ -37,15 +45,22 @@ def derivative_orders(order: int, *, zero_order: bool = False, ndim: int = 2) ->
       (W, to the right), y is H (down), z is D.
 
     Raises:
-      ValueError: if `order` < 0, `ndim` not 1 to 3, or no derivative is left.
+      TypeError: if `order` or `ndim` is no int, `zero_order` no bool.
+      ValueError: if `order` is not 0 to 20, `ndim` not 1 to 3, or no derivative is
+        left.
 
     [gaussdernet] (3).
     """
-    order = check_order(order)
-    if ndim not in (1, 2, 3):
-        raise ValueError(f"`ndim={ndim!r}` must be 1, 2 or 3 spatial dimensions.")
+    order, ndim = check_order(order, highest=HIGHEST_ORDER), check_ndim(ndim)
+    zero_order = check_flag(zero_order, name="zero_order")
     if order == 0 and not zero_order:
         raise ValueError("`order=0` leaves no derivative; set `zero_order=True`.")
+    return _multi_indices(order, zero_order, ndim)
+
+
+# After the checks: to a cache 2.0 and True are the same as 2 and 1.
+@functools.lru_cache(maxsize=256)
+def _multi_indices(order: int, zero_order: bool, ndim: int) -> Orders:
     every = itertools.product(range(order, -1, -1), repeat=ndim)
     chosen = [n for n in every if (0 if zero_order else 1) <= sum(n) <= order]
     return tuple(sorted(chosen, key=lambda n: (sum(n), [-i for i in n])))
@@ -102,11 +117,12 @@ def central_difference(order: int) -> np.ndarray:
       [2 reach + 1] float64, reach = (a + 1) // 2: (-1/2, 0, 1/2), (1, -2, 1), ...
 
     Raises:
-      ValueError: if `order` < 0.
+      TypeError: if `order` is no int.
+      ValueError: if `order` is not 0 to 20.
 
     [gaussdernet] sec. 4.1; [gaussderresnet] sec. 4.
     """
-    order = check_order(order)
+    order = check_order(order, highest=HIGHEST_ORDER)
     impulse = np.zeros(4 * difference_reach(order) + 1)
     impulse[2 * difference_reach(order)] = 1
     return difference_taps(impulse, order)
@@ -155,13 +171,17 @@ def directional_derivative(
       [..., H, W, C].
 
     Raises:
+      TypeError: if `jet` does not hold floats, `angle` no numbers, or `orders` no
+        multi-indices.
       ValueError: if `orders` has another length than J or lacks a derivative of
-        order m.
+        order m, or `angle` is not finite or does not fit the jet.
 
     [gaussdernet] (4)-(5), for any order.
     """
-    order = check_order(order)
-    jet, orders = jnp.asarray(jet), tuple(orders)
+    order = check_order(order, highest=HIGHEST_ORDER)
+    jet, orders = jnp.asarray(floating_array(jet, name="`jet`")), _pairs(orders)
+    if jet.ndim < 2:
+        raise ValueError(f"`jet` has shape {jet.shape}; give [..., H, W, J, C].")
     if jet.shape[-2] != len(orders):
         raise ValueError(
             f"`orders` names {len(orders)} derivatives, but the jet of shape"
@@ -173,10 +193,40 @@ def directional_derivative(
             f"`orders={orders}` lacks {missing}, needed for order {order}; take"
             f" `derivative_orders({order}, ...)`."
         )
-    angle = jnp.asarray(angle, jet.dtype)
+    angle = _angles(angle, jet)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
     result = jnp.zeros((), jet.dtype)
     for i in range(order + 1):
         weight = math.comb(order, i) * cosine**i * sine ** (order - i)
         result = result + weight * jet[..., orders.index((i, order - i)), :]
     return result
+
+
+def _pairs(orders: Any) -> tuple[tuple[int, int], ...]:
+    """Multi-indices of two axes, as tuples of ints."""
+    try:
+        return tuple((int(x), int(y)) for x, y in orders)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(
+            f"`orders={shown(orders)}` must be pairs of orders along x and y, as of"
+            " `derivative_orders`."
+        ) from error
+
+
+def _angles(angle: Any, jet: jax.Array) -> jax.Array:
+    """In rad, in the dtype of the jet, of a shape that goes with it."""
+    if not is_traced(angle):
+        found = real_array(angle, name="angle", unit="rad")
+        if not np.all(np.isfinite(found)):
+            raise ValueError(f"`angle={shown(angle)}` must be finite, in rad.")
+    else:
+        found = angle
+    shape = (*jet.shape[:-2], jet.shape[-1])
+    try:
+        np.broadcast_shapes(np.shape(found), shape)
+    except ValueError as error:
+        raise ValueError(
+            f"`angle` has shape {np.shape(found)}, which does not go with that of"
+            f" the responses, {shape}."
+        ) from error
+    return jnp.asarray(found, jet.dtype)

@@ -17,11 +17,15 @@ import numpy as np
 
 from gdjax.scalespace.bessel import bessel_taps, real_dtype
 from gdjax.scalespace.checks import (
+    HIGHEST_ORDER,
+    LARGEST_RADIUS,
     check_eps,
+    check_kernel_sigma,
     check_order,
     check_scalar,
     check_sigma,
     is_traced,
+    shown,
 )
 
 
@@ -59,12 +63,18 @@ class Discretisation(abc.ABC):
           ValueError: if `order` or `radius` < 0, or a concrete `sigma` is negative,
             not finite, or 0 where the kernel has no limit there.
         """
-        order = check_order(order)
-        radius = check_order(radius, name="radius")
-        value = check_scalar(check_sigma(sigma, positive=not self.impulse_limit))
+        order = check_order(order, highest=HIGHEST_ORDER)
+        radius = check_order(radius, name="radius", highest=LARGEST_RADIUS)
+        value = check_kernel_sigma(sigma, impulse_limit=self.impulse_limit)
+        value = check_scalar(value)
         xp = jnp if is_traced(value) else np
-        taps = self.taps(xp, value, order, radius)
-        return taps if xp is jnp else jnp.asarray(taps, real_dtype(sigma))
+        taps, dtype = self.taps(xp, value, order, radius), real_dtype(sigma)
+        if xp is np and np.abs(taps).max() > float(jnp.finfo(dtype).max):
+            raise ValueError(
+                f"`sigma={shown(sigma)}`: the kernel of `order={order}` is beyond the"
+                f" range of {dtype}; give a larger sigma or a lower order."
+            )
+        return jnp.asarray(taps, dtype)
 
     @abc.abstractmethod
     def taps(
@@ -115,7 +125,16 @@ class Discretisation(abc.ABC):
             return traced_truncation_radius(sigma, eps=eps, ndim=ndim, limit=limit)
         value = float(check_sigma(sigma))
         spread = float(np.sqrt(value**2 + self.variance_offset))
-        return truncation_radius(spread, eps=eps, ndim=ndim)
+        return _radius(spread, _mass_to_lose(eps, ndim))
+
+
+def check_discretisation(discretisation: Any) -> None:
+    """Raises TypeError unless `discretisation` is an instance of one."""
+    if not isinstance(discretisation, Discretisation):
+        raise TypeError(
+            f"`discretisation={shown(discretisation)}` must be an instance, for"
+            " example `DiscreteGaussian()`."
+        )
 
 
 def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
@@ -130,9 +149,10 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
       M in px, an int >= 0, computed on the host in float64.
 
     Raises:
-      TypeError: if `sigma` is traced: a radius decides shapes; if `ndim` is no int.
-      ValueError: if `sigma` is negative or not finite, `eps` not in (0, 1) or
-        `ndim` < 1.
+      TypeError: if `sigma` is traced: a radius decides shapes; if `ndim` is no int,
+        or another argument no number.
+      ValueError: if `sigma` is negative, not finite or above 1e6 px, `eps` not in
+        (0, 1) or `ndim` < 1.
 
     [gaussderresnet] sec. 4; pyscsp's convention, kernel not renormalised.
     """
@@ -141,9 +161,14 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
             "`sigma` is traced, but a radius decides shapes: call `truncation_radius`"
             " outside jit with the largest sigma."
         )
-    check_eps(eps)
-    check_order(ndim, name="ndim", lowest=1)
-    return _radius(float(check_scalar(check_sigma(sigma))), float(eps), int(ndim))
+    if eps is None:
+        raise TypeError("`eps=None` leaves kernels uncut; give a number in (0, 1).")
+    lost = _mass_to_lose(check_eps(eps), check_order(ndim, name="ndim", lowest=1))
+    return _radius(float(check_scalar(check_kernel_sigma(sigma))), lost)
+
+
+# px, up to which radii are found by summing; scipy's `ive` ends at 32,767 px.
+LARGEST_SUMMED = 8192.0
 
 
 def _mass_to_lose(eps: float, ndim: int) -> float:
@@ -151,14 +176,34 @@ def _mass_to_lose(eps: float, ndim: int) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def _radius(sigma: float, eps: float, ndim: int) -> int:
+def _radius(sigma: float, lost: float) -> int:
     # Tails are summed from outside: 1 - mass would lose small eps to rounding.
     import scipy.special  # scipy takes longer to import than all of gdjax
 
+    if sigma > LARGEST_SUMMED:
+        return _radius_of_normal(sigma, lost)
     reach = int(np.ceil(10 * sigma)) + 32
     taps = scipy.special.ive(np.arange(1, reach + 1), sigma**2)
     tails = 2 * np.cumsum(taps[::-1])[::-1]  # tails[M] = what lies beyond M
-    return int(np.count_nonzero(tails > _mass_to_lose(eps, ndim)))
+    return int(np.count_nonzero(tails > lost))
+
+
+def _radius_of_normal(sigma: float, lost: float) -> int:
+    """`_radius` from the expansion of the tails in 1 / sigma^2.
+
+    Beyond M there is 2 Q(u) + g(u) (u^3 - 4 u) / (12 sigma^2) + O(sigma^-4) of T, with
+    u = (M + 1/2) / sigma and the normal density g of integral Q: T's fourth cumulant
+    is sigma^2, and sums are integrals by Euler and Maclaurin.
+    """
+    import scipy.special
+
+    guess = -sigma * scipy.special.ndtri(max(lost, 1e-300) / 2)
+    first = max(0, int(guess) - 2 - int(guess / sigma) ** 3)
+    found = np.arange(first, int(guess) + 4 + int(guess / sigma) ** 3)
+    u = (found + 0.5) / sigma
+    density = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+    tails = 2 * scipy.special.ndtr(-u) + density * (u**3 - 4 * u) / (12 * sigma**2)
+    return first + int(np.count_nonzero(tails > lost))
 
 
 def traced_truncation_radius(

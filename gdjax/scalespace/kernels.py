@@ -21,7 +21,7 @@ from gdjax.scalespace.bessel import (
     mirror,
     periodic_bessel,
 )
-from gdjax.scalespace.checks import is_traced
+from gdjax.scalespace.checks import LEAST_SIGMA, is_traced
 from gdjax.scalespace.derivatives import difference, difference_reach, difference_taps
 from gdjax.scalespace.discretisation import Discretisation
 
@@ -37,14 +37,28 @@ def hermite(order: int, x: Any) -> Any:
     return current
 
 
+def standardised(xp: Any, x: Any, sigma: Any) -> Any:
+    """x / sigma, but no further out than the Gaussian is more than 0 in float64.
+
+    Beyond, its derivative in sigma would be infinity times 0.
+    """
+    return xp.clip(x / sigma, -40, 40)
+
+
 def gaussian(xp: Any, x: Any, sigma: Any) -> Any:
     """g(x; sigma), the continuous 1-D Gaussian, at `x` in px. [gaussdernet] (2)."""
-    return xp.exp(-(x**2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
+    u = standardised(xp, x, sigma)
+    return xp.exp(-(u**2) / 2) / (math.sqrt(2 * math.pi) * sigma)
 
 
 def gaussian_derivative(xp: Any, order: int, x: Any, sigma: Any) -> Any:
-    """(-1)^a d^a g / dx^a = sigma^-a He_a(x / sigma) g(x): taps in correlation form."""
-    return hermite(order, x / sigma) * gaussian(xp, x, sigma) / sigma**order
+    """(-1)^a d^a g / dx^a = sigma^-a He_a(x / sigma) g(x): taps in correlation form.
+
+    Below `LEAST_SIGMA` that of it.
+    """
+    sigma = xp.maximum(sigma, LEAST_SIGMA)
+    u = standardised(xp, x, sigma)
+    return hermite(order, u) * gaussian(xp, x, sigma) / sigma**order
 
 
 def special(xp: Any) -> Any:
@@ -109,13 +123,15 @@ class _Differenced(Discretisation):
 class SampledGaussian(_Differenced):
     """g(n; sigma) at the pixels, with central differences. [gaussdernet] (2).
 
-    Sums to more than 1 below sigma = 0.7 px.
+    Sums to more than 1 below sigma = 0.7 px. There is no limit at 0 px: a sigma below
+    1e-4 px is refused, where it is traced the kernel is that of 1e-4 px.
     """
 
     impulse_limit: ClassVar[bool] = False
 
     def smoothing_taps(self, xp, sigma, radius, cut):
         """g(n; sigma)."""
+        sigma = xp.maximum(sigma, LEAST_SIGMA)
         return gaussian(xp, positions(xp, sigma, radius), sigma)
 
 
@@ -170,15 +186,18 @@ class LinearlyIntegratedGaussian(_Differenced):
 
 def normalized_gaussian(xp: Any, sigma: Any, radius: int, cut: Any) -> Any:
     """exp(-n^2 / 2 sigma^2) over its sum for |m| <= cut; sigma = 0 is the impulse."""
-    n = positions(xp, sigma, radius)
-    weights = xp.exp(-(n**2) / (2 * xp.maximum(sigma, 1e-6) ** 2))
+    u = standardised(xp, positions(xp, sigma, radius), xp.maximum(sigma, 1e-6))
+    weights = xp.exp(-(u**2) / 2)
     inside = xp.where(abs(np.arange(-radius, radius + 1)) <= cut, weights, 0)
     return weights / inside.sum()
 
 
 @dataclasses.dataclass(frozen=True)
 class SampledGaussianDerivatives(Discretisation):
-    """d^a g / dx^a at the pixels. [gaussdernet] (3), Fig. 1."""
+    """d^a g / dx^a at the pixels. [gaussdernet] (3), Fig. 1.
+
+    No limit at 0 px, as of `SampledGaussian`.
+    """
 
     impulse_limit: ClassVar[bool] = False
 
@@ -189,7 +208,10 @@ class SampledGaussianDerivatives(Discretisation):
 
 @dataclasses.dataclass(frozen=True)
 class IntegratedGaussianDerivatives(Discretisation):
-    """d^a g / dx^a integrated over each pixel. gdjax."""
+    """d^a g / dx^a integrated over each pixel. gdjax.
+
+    A sigma below 1e-4 px is refused, where it is traced the kernel is that of 1e-4 px.
+    """
 
     impulse_limit: ClassVar[bool] = False
     variance_offset: ClassVar[float] = 1 / 12
@@ -207,7 +229,10 @@ class IntegratedGaussianDerivatives(Discretisation):
 
 @dataclasses.dataclass(frozen=True)
 class NormalizedSampledGaussianDerivatives(Discretisation):
-    """Hermite polynomials times a sampled Gaussian of sum 1. [njet] (2)."""
+    """Hermite polynomials times a sampled Gaussian of sum 1. [njet] (2).
+
+    A sigma below 1e-4 px is refused, where it is traced the kernel is that of 1e-4 px.
+    """
 
     normalized: ClassVar[bool] = True
     impulse_limit: ClassVar[bool] = False
@@ -215,8 +240,9 @@ class NormalizedSampledGaussianDerivatives(Discretisation):
     def taps(self, xp, sigma, order, radius, cut=None):
         """sigma^-a He_a(n / sigma) times the Gaussian normalised over the kernel."""
         weights = normalized_gaussian(xp, sigma, radius, radius if cut is None else cut)
-        n = positions(xp, sigma, radius)
-        return hermite(order, n / sigma) * weights / sigma**order
+        sigma = xp.maximum(sigma, LEAST_SIGMA)
+        u = standardised(xp, positions(xp, sigma, radius), sigma)
+        return hermite(order, u) * weights / sigma**order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +257,13 @@ class SpectralGaussian(Discretisation):
     """
 
     def taps(self, xp, sigma, order, radius, cut=None):
-        """Gauss-Legendre quadrature on [0, pi], whose nodes don't depend on sigma."""
+        """Gauss-Legendre quadrature on [0, pi], whose nodes don't depend on sigma.
+
+        From 9 px on there is nothing at w = pi, exp(-400): the Gaussian's samples.
+        """
+        if not is_traced(sigma) and sigma >= 9:
+            n = np.arange(-radius, radius + 1)
+            return xp.asarray(gaussian_derivative(np, order, n, np.float64(sigma)))
         width = 0 if is_traced(sigma) else 8 * float(sigma)
         nodes, waves = _quadrature(radius, order % 2, int(max(radius, width)))
         if xp is jnp:

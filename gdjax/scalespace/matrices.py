@@ -16,9 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_eps, check_padding, check_sigma, is_traced
+from gdjax.scalespace.checks import (
+    check_eps,
+    check_kernel_sigma,
+    check_order,
+    check_padding,
+    is_traced,
+    shown,
+)
 from gdjax.scalespace.derivatives import difference_reach, difference_taps
-from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.discretisation import Discretisation, check_discretisation
 from gdjax.scalespace.execution.products import HIGHEST, along_axis, einsum
 from gdjax.scalespace.windows import Window, Windows, extend
 
@@ -55,13 +62,11 @@ class Filter:
     extent: float | None = None
 
     def __post_init__(self):
-        if not isinstance(self.discretisation, Discretisation):
-            raise TypeError(
-                f"`discretisation={self.discretisation!r}` must be an instance, for"
-                " example `DiscreteGaussian()`."
-            )
+        check_discretisation(self.discretisation)
         check_padding(self.padding)
-        check_eps(self.eps)
+        # As a number of Python's: it is part of a key.
+        object.__setattr__(self, "eps", check_eps(self.eps))
+        check_order(self.max_order, name="order")
 
     @property
     def is_cut(self) -> bool:
@@ -94,8 +99,8 @@ class Filter:
         self, sigma: Any, channels: int | None = None, *, name: str = "sigma"
     ) -> Any:
         """`check_sigma` for these kernels; one number, or one per channel."""
-        positive = not self.discretisation.impulse_limit
-        sigma = check_sigma(sigma, name=name, positive=positive)
+        limit = self.discretisation.impulse_limit
+        sigma = check_kernel_sigma(sigma, name=name, impulse_limit=limit)
         if sigma.shape not in ((), (channels,)):
             also = f" or one per channel, shape ({channels},)" if channels else ""
             raise ValueError(f"`{name}` has shape {sigma.shape}; give a scalar{also}.")
@@ -112,7 +117,7 @@ class Filter:
         if set(sigma) != set(names):
             wanted = ", ".join(f'"{name}": ...' for name in names)
             raise ValueError(
-                f"`sigma={sigma}`: a mapping must have px for each of the {self.ndim}"
+                f"`sigma={shown(sigma)}`: a mapping must have px for each of the {self.ndim}"
                 f" axes, {{{wanted}}}."
             )
         found = [
