@@ -1,5 +1,6 @@
 """Batch normalisation shared by the scale channels."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.scalespace.checks import real_array, shown
 from gdjax.scalespace.execution.routines import kept_apart
 
 
@@ -24,7 +26,8 @@ class SharedBatchNorm(nn.Module):
     Attributes:
       axis_name: axis over which scale channels are spread, of `jax.shard_map` or
         `jax.vmap`: the statistics are those of all of them.
-      momentum: of the running averages, as in Flax: what stays of the old value.
+      momentum: of the running averages, as in Flax: what stays of the old value, 0 to
+        1.
       epsilon: added to the variance.
       batch_axis: axis over which the batch is spread, of `jax.shard_map`, `jax.pmap` or
         `jax.vmap`: the statistics are those of the whole batch. None: of the part at
@@ -43,6 +46,16 @@ class SharedBatchNorm(nn.Module):
     frozen: bool = False
     batch_axis: str | None = None
 
+    def __post_init__(self):
+        super().__post_init__()
+        for name, highest in (("momentum", 1.0), ("epsilon", math.inf)):
+            value = real_array(getattr(self, name), name=name, unit="a number")
+            if value.shape or not (0 <= value <= highest and value < math.inf):
+                raise ValueError(
+                    f"`{name}={shown(getattr(self, name))}` must be a finite number"
+                    " >= 0" + (" and <= 1." if highest == 1 else ".")
+                )
+
     @nn.compact
     def __call__(
         self,
@@ -60,7 +73,13 @@ class SharedBatchNorm(nn.Module):
           keep: which of them the statistics are taken of, bool [S]; None: all.
           pixels: which values of each array count in the statistics, bool, in a shape
             that is broadcast to the array's; for one of them or all, None: every one.
+
+        Raises:
+          TypeError: if `xs` does not hold arrays of floats.
+          ValueError: if `xs` is empty or its arrays differ in the number of channels,
+            or for masks that do not fit.
         """
+        _check_arrays(xs)
         pixels = [None] * len(xs) if pixels is None else _checked(pixels, xs)
         shape = xs[0].shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape)
@@ -85,38 +104,59 @@ class SharedBatchNorm(nn.Module):
         keep: jax.Array | None,
         pixels: Sequence[Any],
     ) -> tuple[jax.Array, jax.Array]:
-        """Mean and variance over all pixels of all arrays, at least in float32."""
-        sums, squares, counts = [], [], []
+        """Mean and variance over all pixels of all arrays, at least in float32.
+
+        Of what is left of the values without a mean that is roughly theirs: the
+        difference of squares would lose (mean / standard deviation)^2.
+        """
+        near, found, counts = _rough_mean(xs[0]), [], []
         for x, own in zip(xs, pixels, strict=True):
-            x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            x = x.astype(near.dtype) - near
             axes = tuple(range(x.ndim - 1))
             count = x.size // x.shape[-1]
             if own is not None:
                 xp = np if isinstance(own, np.ndarray) else jnp
                 count = count // own.size * xp.count_nonzero(own)
                 x = jnp.where(own, x, 0)
-            sums.append(x.sum(axes))
-            squares.append(jnp.square(x).sum(axes))
-            counts.append(count)
-        found = jnp.stack(sums), jnp.stack(squares)
-        if self.axis_name is not None and not self.is_initializing():
-            if keep is not None:
-                raise ValueError(
-                    "`keep` and `axis_name` are given both: leave one out."
-                )
-            totals = *(each.sum(0) for each in found), jnp.asarray(sum(counts), float)
-            mean, square = _quotients(*jax.lax.psum(totals, self.axis_name))
-        elif keep is None and not all(isinstance(n, int | np.integer) for n in counts):
-            total = jnp.asarray(sum(counts))
-            mean, square = _quotients(*(each.sum(0) for each in found), total)
-        elif keep is None:
-            mean, square = _means(*found, pixels=sum(counts))
-        else:
-            kept = keep.astype(found[0].dtype)
-            mean, square = _kept_means(*found, kept, pixels=tuple(counts))
-        if self.batch_axis is not None and not self.is_initializing():
-            mean, square = jax.lax.pmean((mean, square), self.batch_axis)
-        return mean, jnp.maximum(square - mean * mean, 0)
+            found.append((x.sum(axes), jnp.square(x).sum(axes)))
+            counts.append(jnp.asarray(count, near.dtype))
+        sums, squares = (jnp.stack(v) for v in zip(*found, strict=True))
+        if keep is not None and self.axis_name is not None:
+            raise ValueError("`keep` and `axis_name` are given both: leave one out.")
+        kept = np.ones(len(xs), bool) if keep is None else keep
+        kept = jnp.asarray(kept, near.dtype)
+        count, mean, var = _pooled(sums, squares, jnp.stack(counts), kept)
+        mean = mean + near
+        for axis in (self.axis_name, self.batch_axis):
+            if axis is not None and not self.is_initializing():
+                count, mean, var = _pooled_over(axis, count, mean, var)
+        return mean, var
+
+
+def _rough_mean(x: jax.Array) -> jax.Array:
+    """A mean [C] over the middle pixels of a few images, in float32 at least."""
+    middle = tuple(n // 2 for n in x.shape[1:-1])
+    few = jax.lax.stop_gradient(x[(slice(64), *middle)])
+    mean = few.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(0)
+    return jnp.where(jnp.isfinite(mean), mean, 0)
+
+
+def _check_arrays(xs: Any) -> None:
+    """Raises TypeError or ValueError unless `xs` are arrays [..., C], one or more."""
+    if not isinstance(xs, Sequence) or isinstance(xs, str) or not xs:
+        raise ValueError(
+            f"`xs={shown(xs)}` must be a list of arrays [..., C], one per scale"
+            " channel."
+        )
+    for x in xs:
+        dtype, shape = getattr(x, "dtype", None), np.shape(x)
+        if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(f"`xs` must hold arrays of floats, got {shown(x)}.")
+        if not shape or shape[-1:] != xs[0].shape[-1:] or 0 in shape:
+            raise ValueError(
+                f"an array of `xs` has shape {shape}; give [..., C] with pixels and"
+                f" the channels of the first one, of shape {xs[0].shape}."
+            )
 
 
 def _checked(pixels: Sequence[Any], xs: Sequence[jax.Array]) -> list[Any]:
@@ -140,26 +180,40 @@ def _checked(pixels: Sequence[Any], xs: Sequence[jax.Array]) -> list[Any]:
 
 # XLA would work these out, and add up their gradients, at every pixel.
 @kept_apart
-def _means(sums: jax.Array, squares: jax.Array, *, pixels: int) -> Any:
-    """Sums per array [S, C], over `pixels` in all -> means [C]."""
-    return sums.sum(0) / pixels, squares.sum(0) / pixels
+def _pooled(sums: jax.Array, squares: jax.Array, counts: jax.Array, keep: Any) -> Any:
+    """Sums [S, C] over so many pixels [S] -> their number, mean and variance [C].
+
+    Of the arrays with `keep` 1, not 0, [S].
+    """
+    total = (keep * counts).sum()
+    mean = (keep[:, None] * sums).sum(0) / total
+    square = (keep[:, None] * squares).sum(0) / total
+    return total, mean, jnp.maximum(square - mean * mean, 0)
+
+
+def _pooled_over(axis: str, count: Any, mean: jax.Array, var: jax.Array) -> Any:
+    """Number, mean and variance [C] of all parts along a mapped axis.
+
+    The parts are gathered by one sum, of which JAX knows that it is the same for all:
+    the mean has to be known before squares of what is left of it can be added.
+    """
+    place = jax.lax.axis_index(axis) == jnp.arange(jax.lax.axis_size(axis))
+    place = place.astype(mean.dtype)[:, None]
+    rows = jnp.concatenate([count[None], mean, var])
+    rows = jax.lax.psum(place * rows, axis)
+    return _pooled_parts(rows)
 
 
 @kept_apart
-def _quotients(sums: jax.Array, squares: jax.Array, pixels: jax.Array) -> Any:
-    """Sums [C] over a number of pixels -> means [C]."""
-    pixels = pixels.astype(sums.dtype)
-    return sums / pixels, squares / pixels
-
-
-@kept_apart
-def _kept_means(
-    sums: jax.Array, squares: jax.Array, keep: jax.Array, *, pixels: tuple[int, ...]
-) -> Any:
-    """As `_means` of the arrays with `keep` 1, not 0, [S], each of so many pixels."""
-    total = (keep * jnp.asarray(pixels, keep.dtype)).sum()
-    keep = keep[:, None]
-    return (keep * sums).sum(0) / total, (keep * squares).sum(0) / total
+def _pooled_parts(rows: jax.Array) -> Any:
+    """Parts [D, 1 + 2 C] of number, mean and variance -> those of the whole."""
+    means, variances = jnp.split(rows[:, 1:], 2, axis=1)
+    share = rows[:, :1] / rows[:, 0].sum()
+    means = jnp.where(share > 0, means, 0)  # no pixels have no mean
+    variances = jnp.where(share > 0, variances, 0)
+    mean = (share * means).sum(0)
+    left = share * (variances + jnp.square(means - mean))
+    return rows[:, 0].sum(), mean, left.sum(0)
 
 
 @kept_apart

@@ -14,8 +14,8 @@ import numpy as np
 
 
 PADDINGS = ("zero", "symmetric", "edge", "wrap")
-# px, of kernels that are made on the host: beyond it they fill the memory.
-LARGEST_SIGMA = 1e6
+# px, of kernels that are made on the host: beyond it they take seconds and GiB.
+LARGEST_SIGMA = 1e5
 # px, of kernels without the unit impulse as their limit: below it, float32 doesn't
 # hold what they are divided by.
 LEAST_SIGMA = 1e-4

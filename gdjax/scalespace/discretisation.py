@@ -151,7 +151,7 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
     Raises:
       TypeError: if `sigma` is traced: a radius decides shapes; if `ndim` is no int,
         or another argument no number.
-      ValueError: if `sigma` is negative, not finite or above 1e6 px, `eps` not in
+      ValueError: if `sigma` is negative, not finite or above 1e12 px, `eps` not in
         (0, 1) or `ndim` < 1.
 
     [gaussderresnet] sec. 4; pyscsp's convention, kernel not renormalised.
@@ -164,11 +164,14 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
     if eps is None:
         raise TypeError("`eps=None` leaves kernels uncut; give a number in (0, 1).")
     lost = _mass_to_lose(check_eps(eps), check_order(ndim, name="ndim", lowest=1))
-    return _radius(float(check_scalar(check_kernel_sigma(sigma))), lost)
+    value = check_scalar(check_sigma(sigma, highest=LARGEST_RADIUS_OF))
+    return _radius(float(value), lost)
 
 
 # px, up to which radii are found by summing; scipy's `ive` ends at 32,767 px.
 LARGEST_SUMMED = 8192.0
+# px, up to which a float64 tells one radius from the next.
+LARGEST_RADIUS_OF = 1e12
 
 
 def _mass_to_lose(eps: float, ndim: int) -> float:

@@ -149,11 +149,38 @@ def fit_njet(
     )[:, :, 0]  # fmt: skip
     rows = slice(margin, size - margin)
     wanted, seen = (y[rows, rows].reshape(inner**2, -1) for y in (flat, basis))
-    # Columns of one length: high orders are small, and the cut would drop them.
-    lengths = jnp.linalg.norm(seen, axis=0)
-    coefficients = jnp.linalg.lstsq(seen / lengths, wanted)[0] / lengths[:, None]
+    # Columns of one length: high orders are small, and the cut would drop them. Those
+    # of a tiny sigma are 0, and their gradient of a root would be none.
+    squares = jnp.square(seen).sum(0)
+    lengths = jnp.sqrt(jnp.where(squares > 0, squares, 1))
+    coefficients = least_squares(seen / lengths, wanted) / lengths[:, None]
     fitted = jnp.einsum("yxj,jc->yxc", basis, coefficients, precision="highest")
-    missed = jnp.linalg.norm(wanted - seen @ coefficients, axis=0)
-    whole = jnp.linalg.norm(wanted, axis=0)
-    residual = missed / jnp.where(whole == 0, 1, whole)
+    missed = jnp.square(wanted - seen @ coefficients).sum(0)
+    whole = jnp.square(wanted).sum(0)
+    share = missed / jnp.where(whole == 0, 1, whole)
+    residual = jnp.where(share > 0, jnp.sqrt(jnp.where(share > 0, share, 1)), 0)
     return JetFit(coefficients, fitted.reshape(patch.shape), residual)
+
+
+def least_squares(columns: jax.Array, wanted: jax.Array) -> jax.Array:
+    """C with the least sum of squares of wanted - columns c, [M, J], [M, C] -> [J, C].
+
+    As `jnp.linalg.lstsq`, whose derivatives are NaN where singular values are equal,
+    as those of d_x and d_y are; these are of the normal equations.
+    """
+    inverse = jnp.linalg.pinv(jax.lax.stop_gradient(columns))
+
+    def product(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.matmul(a, b, precision=HIGHEST)
+
+    def solve(right: jax.Array) -> jax.Array:
+        return jax.lax.custom_linear_solve(
+            lambda c: product(columns.T, product(columns, c)),
+            product(columns.T, right),
+            lambda _, b: product(inverse, product(inverse.T, b)),
+            symmetric=True,
+        )
+
+    first = solve(wanted)
+    # Once more, as the equations' condition is that of the columns squared.
+    return first + solve(wanted - product(columns, first))

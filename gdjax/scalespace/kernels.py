@@ -38,7 +38,7 @@ def hermite(order: int, x: Any) -> Any:
 
 
 def standardised(xp: Any, x: Any, sigma: Any) -> Any:
-    """x / sigma, but no further out than the Gaussian is more than 0 in float64.
+    """Gives x / sigma, but no further out than the Gaussian is more than 0 in float64.
 
     Beyond, its derivative in sigma would be infinity times 0.
     """

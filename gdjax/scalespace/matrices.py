@@ -117,8 +117,8 @@ class Filter:
         if set(sigma) != set(names):
             wanted = ", ".join(f'"{name}": ...' for name in names)
             raise ValueError(
-                f"`sigma={shown(sigma)}`: a mapping must have px for each of the {self.ndim}"
-                f" axes, {{{wanted}}}."
+                f"`sigma={shown(sigma)}`: a mapping must have px for each of the"
+                f" {self.ndim} axes, {{{wanted}}}."
             )
         found = [
             self.check_sigma(sigma[name], channels, name=f'sigma["{name}"]')
@@ -185,6 +185,33 @@ def _toeplitz(xp: Any, taps: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
     return lines.reshape(m, length - 1)[:, :n]
 
 
+def _folded(
+    taps: np.ndarray, size: int, padding: str, rows: np.ndarray, pixels: np.ndarray
+) -> np.ndarray:
+    """[rows, pixels] of taps on an axis of `size` px that its border rule extends.
+
+    The kernel may be much longer than the axis: nothing here is as large as both.
+    """
+    width = len(taps) // 2
+    if padding == "edge":
+        matrix = np.array(_toeplitz(np, taps, rows, pixels))
+        # What lies before the first pixel and after the last, summed from outside.
+        before = np.concatenate([[0.0], np.cumsum(taps)])
+        after = np.concatenate([[0.0], np.cumsum(taps[::-1])])
+        left = before[np.clip(width - rows, 0, len(taps))]
+        right = after[np.clip(width - (size - 1 - rows), 0, len(taps))]
+        matrix[:, pixels == 0] += left[:, None]
+        matrix[:, pixels == size - 1] += right[:, None]
+        return matrix
+    period = size if padding == "wrap" else 2 * size
+    places = np.arange(-width, width + 1) % period
+    folded = np.bincount(places, weights=taps, minlength=period)
+    matrix = folded[(pixels[None, :] - rows[:, None]) % period]
+    if padding == "symmetric":
+        matrix = matrix + folded[(-1 - pixels[None, :] - rows[:, None]) % period]
+    return matrix
+
+
 def dense_matrix(
     xp: Any, filter_: Filter, sigma: Any, radius: Any, order: int, span: Span
 ) -> Any:
@@ -212,11 +239,11 @@ def dense_matrix(
         taps = discretisation.taps(xp, sigma, order, width)
     if padding == "zero":
         return _toeplitz(xp, taps, rows, pixels)
+    if xp is np:
+        return _folded(taps, size, padding, rows, pixels)
     positions = np.arange(rows.min() - width, rows.max() + width + 1)
     shown = extend(positions, size, padding)[:, None] == pixels[None, :]
     toeplitz = _toeplitz(xp, taps, rows, positions)
-    if xp is np:
-        return toeplitz @ shown
     return jnp.matmul(toeplitz, shown.astype(toeplitz.dtype), precision=HIGHEST)
 
 

@@ -102,3 +102,103 @@ def test_mapped_statistics_are_pooled_over_the_scale_axis():
     for s in range(2):
         statistics = updated["batch_stats"]
         np.testing.assert_allclose(statistics["mean"][s], 0.1 * mean, atol=1e-5)
+
+
+def far_off(*shape, seed=0):
+    """Standard deviation 1, mean 1000: float32 squares tell 0.06 from 0, at best."""
+    values = np.random.default_rng(seed).standard_normal(shape)
+    return (values + 1e3).astype(np.float32)
+
+
+# float32 holds values about 1000 to 3e-5, their sums to the same share of the mean.
+EXACT = 1e-3
+
+
+@pytest.mark.parametrize("kind", ["one", "keep", "pixels", "stacked"])
+def test_a_large_mean_costs_no_digits(kind):
+    xs, options = [far_off(4, 6, 6, 3), far_off(4, 8, 8, 3, seed=1)], {}
+    counted = xs
+    if kind == "keep":
+        options, counted = {"keep": np.array([False, True])}, xs[1:]
+    elif kind == "pixels":
+        mask = np.arange(64).reshape(1, 8, 8, 1) < 9
+        options = {"pixels": [None, mask]}
+        counted = [xs[0], xs[1].reshape(4, 64, 3)[:, :9]]
+    elif kind == "stacked":
+        # What an array holds where a channel has no pixels may be anything.
+        mask = np.ones((2, 1, 8, 8, 1), bool)
+        mask[0, :, 6:], mask[0, :, :, 6:] = False, False
+        x = np.zeros((2, 4, 8, 8, 3), np.float32)
+        x[0, :, :6, :6], x[1] = xs
+        xs, options = [x], {"pixels": [mask]}
+    norm = SharedBatchNorm(momentum=0.0)
+    variables = norm.init(jax.random.key(0), xs, train=False)
+    ys, updated = norm.apply(
+        variables, xs, train=True, mutable=["batch_stats"], **options
+    )
+    mean, variance = pooled(counted)
+    statistics = updated["batch_stats"]
+    np.testing.assert_allclose(statistics["mean"], mean, rtol=1e-6)
+    np.testing.assert_allclose(statistics["var"], variance, rtol=EXACT)
+    expected = (xs[-1].astype(np.float64) - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(ys[-1], expected, atol=EXACT * (1 + abs(expected).max()))
+
+
+@pytest.mark.parametrize("axes", [("scale",), ("batch",), ("scale", "batch")])
+def test_a_large_mean_of_mapped_parts_costs_no_digits(axes):
+    # The parts' own means differ: what lies between them counts in the variance.
+    x = far_off(2, 2, 3, 3, 4) + 10 * np.arange(4, dtype=np.float32).reshape(
+        2, 2, 1, 1, 1
+    )
+    names = {"scale": "axis_name", "batch": "batch_axis"}
+    norm = SharedBatchNorm(momentum=0.0, **{names[axis]: axis for axis in axes})
+    variables = SharedBatchNorm().init(jax.random.key(0), [x[0, 0]], train=False)
+
+    def part(x):
+        return norm.apply(variables, [x], train=True, mutable=["batch_stats"])[1]
+
+    run, x = part, x if len(axes) == 2 else x.reshape(4, 3, 3, 4)
+    for axis in reversed(axes):
+        run = jax.vmap(run, axis_name=axis)
+    statistics = run(x)["batch_stats"]
+    mean, variance = pooled([x])
+    for name, wanted in (("mean", mean), ("var", variance)):
+        found = statistics[name].reshape(-1, 4)
+        np.testing.assert_allclose(found, np.broadcast_to(wanted, found.shape), EXACT)
+
+
+def test_gradients_of_values_about_a_large_mean():
+    x = far_off(3, 4, 4, 2)
+    weights = noise(3, 4, 4, 2)
+    norm = SharedBatchNorm()
+    variables = norm.init(jax.random.key(0), [x], train=False)
+
+    def total(x):
+        (y,), _ = norm.apply(variables, [x], train=True, mutable=["batch_stats"])
+        return (y * weights).sum()
+
+    found = np.asarray(jax.grad(total)(x), np.float64)
+    flat, w = (v.reshape(-1, 2).astype(np.float64) for v in (x, weights))
+    u = (flat - flat.mean(0)) / np.sqrt(flat.var(0) + 1e-5)
+    expected = (w - w.mean(0) - u * (u * w).mean(0)) / np.sqrt(flat.var(0) + 1e-5)
+    np.testing.assert_allclose(found.reshape(-1, 2), expected, atol=5 * EXACT)
+
+
+@pytest.mark.parametrize(
+    ("options", "xs", "error", "name"),
+    [
+        ({"epsilon": -1.0}, None, ValueError, "epsilon=-1.0"),
+        ({"epsilon": "1"}, None, TypeError, "epsilon='1'"),
+        ({"momentum": float("nan")}, None, ValueError, "momentum=nan"),
+        ({"momentum": 1.5}, None, ValueError, "momentum=1.5"),
+        ({}, [], ValueError, "xs="),
+        ({}, "ab", ValueError, "xs='ab'"),
+        ({}, [None], TypeError, "xs"),
+        ({}, [np.ones((2, 3), int)], TypeError, "xs"),
+        ({}, [noise(2, 3), noise(2, 4)], ValueError, "xs"),
+        ({}, [noise(0, 3)], ValueError, "xs"),
+    ],
+)
+def test_what_normalisation_can_not_be_is_named(options, xs, error, name):
+    with pytest.raises(error, match=f"`{name}"):
+        SharedBatchNorm(**options).init(jax.random.key(0), xs, train=False)
