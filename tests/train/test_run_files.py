@@ -243,3 +243,28 @@ def test_a_checkpoint_of_another_step_or_phase_is_put_aside(tmp_path):
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert restored("a") == 2 and "it is that of step 1" in said[0]
     assert restored("b") is None and "it is that of phase a" in said[-1]
+
+
+@pytest.mark.parametrize("way", ["flipped", "cut", "gone", "more"])
+def test_damage_is_seen_before_a_checkpoint_is_read(way, tmp_path, monkeypatch):
+    import numpy as np
+
+    from gdjax_train.checkpoints import Checkpoints
+
+    said, state = [], {"w": np.ones(3, np.float32)}
+    with Checkpoints(tmp_path / "a", say=said.append) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, state, wait=True)
+    path = max((tmp_path / "a" / "2").rglob("*"), key=lambda path: path.stat().st_size)
+    path = path if path.is_file() else next((tmp_path / "a" / "2").rglob("_METADATA"))
+    content = bytearray(path.read_bytes())
+    if way == "flipped":
+        content[-1] ^= 1
+    path.write_bytes(content[:-1] if way == "cut" else content)
+    if way == "gone":
+        path.unlink()
+    if way == "more":
+        path.with_name("more").touch()
+    with Checkpoints(tmp_path / "a", say=said.append) as checkpoints:
+        assert checkpoints.restore(state)[0] == 1
+    assert "is not what was written" in said[0] and len(said) == 1

@@ -2,9 +2,9 @@
 
 Orbax writes to a temporary folder and renames it, so a killed run leaves whole
 checkpoints only. It does not notice a flipped byte: so every leaf's digest is stored
-beside the state and compared when it is read. A checkpoint that does not verify is
-moved aside and the one before it is taken. The training waits for a copy of the state
-on the host; a thread hashes and writes it.
+beside the state, and every file's beside the checkpoint, and compared when it is read.
+A checkpoint that does not verify is moved aside and the one before it is taken. The
+training waits for a copy of the state on the host; a thread hashes and writes it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import checkpoint_files
 from .errors import UserError
 
 
@@ -111,6 +112,7 @@ class Checkpoints:
             ),
         )
         self._manager.save(step, args=arguments, force=True)
+        checkpoint_files.note(self._folder, step)
 
     def wait(self) -> None:
         """Wait until the last checkpoint is on disk.
@@ -156,6 +158,9 @@ class Checkpoints:
         return None
 
     def _read(self, step: int, template: Any) -> Any:
+        wrong = checkpoint_files.changed(self._folder, step)
+        if wrong is not None:
+            raise ValueError(f"{wrong} is not what was written")
         args = self._args
         stored = self._manager.restore(
             step, args=args.Composite(integrity=args.JsonRestore())
