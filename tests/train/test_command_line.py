@@ -1,11 +1,15 @@
+import errno
+import io
 import subprocess
 import sys
 
 import pytest
 
 import gdjax
-from gdjax_train import __main__ as command, evaluate, run_folder
-from gdjax_train.recipe import Recipe
+from gdjax_train import __main__ as command, command_line, evaluate, run_folder
+from gdjax_train.errors import UserError
+from gdjax_train.recipe import DataConfig, Recipe
+from gdjax_train.requirements import require
 
 
 def test_missing_data_leave_no_folder(tmp_path, capsys):
@@ -189,3 +193,91 @@ def test_evaluate_takes_choices(stand_in, one_net, open_run, capsys):
     assert "evaluation.json" in names.split() and len(names.split()) > 1
     assert all((session.run.path / name).exists() for name in names.split())
     assert session.run.read_json("evaluation.json")["factors"] == [1.0, 2.0]
+
+
+def test_what_nobody_foresaw_is_one_line_but_with_debug(capsys):
+    def body(_):
+        raise ZeroDivisionError("one\ntwo")
+
+    assert command_line.run_script("gdjax-x", body, []) == 1
+    (line,) = lines(capsys)
+    assert line.startswith("gdjax-x: unexpected ZeroDivisionError: one two; ")
+    with pytest.raises(ZeroDivisionError):
+        command_line.run_script("gdjax-x", body, ["--debug"])
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EIO, "Input/output error", "a.bin"), "a.bin"),
+        (MemoryError("440 TiB"), "not enough memory"),
+        (RuntimeError("RESOURCE_EXHAUSTED: out of memory"), "smaller --batch-size"),
+    ],
+)
+def test_what_the_machine_refuses_is_mended_by_the_user(error, words, capsys):
+    def body(_):
+        raise error
+
+    assert command_line.run_script("gdjax-x", body, []) == 2
+    assert words in lines(capsys)[0]
+
+
+def test_letters_that_the_terminal_does_not_have_are_no_reason_to_stop(monkeypatch):
+    written = io.BytesIO()
+    ascii_ = io.TextIOWrapper(written, encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", ascii_)
+    assert command_line.run_script("gdjax-x", lambda _: print("Größe"), []) == 0
+    assert written.getvalue() == b"Gr\\xf6\\xdfe\n"
+
+
+def test_a_device_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    import jax
+
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setenv("JAX_PLATFORMS", "gpu")
+    monkeypatch.setattr(jax, "devices", fail)
+    out = tmp_path / "run"
+    assert command.main(["--out", str(out)]) == 2
+    (line,) = lines(capsys)
+    assert "has no device" in line and "JAX_PLATFORMS" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--batch-size", "100000"], "does not fit 1400 training images"),
+        (["--model.num-classes", "3"], "give --model.num-classes 10"),
+        (["--data.train-images", "999999"], "there are 1,400 train images"),
+        (["--data.test-images", "999999"], "there are 397 test images"),
+        (["--eval-factors", "1e-6"], "give 1/40 to 40"),
+        (["--data-dir="], "`data_dir` is empty"),
+        (["--out", "/proc/x"], "`out=/proc/x` can't be made"),
+        (["--out", "n" * 300], "can't be made"),
+    ],
+)
+def test_what_can_be_checked_is_checked_before_anything_is_written(
+    arguments, words, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["rescaled_digits", *arguments]) == 2
+    assert words in lines(capsys)[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_fewer_images_than_a_recipe_takes_are_told():
+    said, recipe = [], Recipe(data=DataConfig(train_images=5000))
+    with pytest.raises(UserError, match="there are 1,400 train images; give"):
+        require(recipe)
+    require(recipe, usual=recipe, say=said.append)
+    (text,) = said
+    assert text.endswith("there are 1,400 train images, all of which are used")
+
+
+def test_a_tilde_is_the_home_also_after_an_equals_sign(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = ["--out=~/x", "--data-dir=~/data"]
+    recipe = command.parse(Recipe(), flags, name="x", description="")
+    assert (recipe.out, recipe.data_dir) == (f"{tmp_path}/x", f"{tmp_path}/data")
