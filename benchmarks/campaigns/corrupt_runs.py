@@ -25,7 +25,6 @@ import io
 import json
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -232,17 +231,18 @@ def judge(found: Any, wanted: Any, name: str) -> tuple[str, str]:
 def limited(root: pathlib.Path, size: int) -> tuple[str, str]:
     """A training that may write files of so many bytes alone, then goes on."""
     out = root / f"limited-{size}"
-    line = [sys.executable, "-m", "gdjax_train"]
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
+    code = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        "from gdjax_train.scripts import train\n"
+        "sys.exit(train())"
+    )
     # Python's own caches are files, too.
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     done = subprocess.run(
-        [*line, *FLAGS, "--out", str(out)], capture_output=True, text=True,
-        preexec_fn=limit, env=environment,
+        [sys.executable, "-c", code, *FLAGS, "--out", str(out)],
+        capture_output=True, text=True, env=environment,
     )  # fmt: skip
     said = done.stderr.strip()
     if done.returncode == 2 and not damage.is_clear(said, out):

@@ -20,7 +20,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -83,13 +82,17 @@ def run(
       data: name of the folder of prepared data.
       stop: signal, and seconds after which it is sent.
     """
-    code = f"import sys; from gdjax_train.scripts import {script} as s; sys.exit(s())"
+    code = (
+        "import signal, sys\n"
+        # Python's own handler of Ctrl-C, also where a shell in the background has none.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"from gdjax_train.scripts import {script} as script\n"
+        "sys.exit(script())"
+    )
     began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], env=place.environment(data),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        # Python's own handler of Ctrl-C, also where a shell in the background has none.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     if stop is not None:
         number, moment = stop
