@@ -118,7 +118,7 @@ def _read(
     name = str(path)
     sealed = any(fnmatch.fnmatch(name, pattern) for pattern in kind.sealed)
     # A text file has no form: a list of names may be shorter.
-    if not sealed and (same or path.suffix == ".txt"):
+    if not sealed and (same or kind.free or path.suffix == ".txt"):
         return "payload", ""
     return "wrong", "other values" if same else "values of another form"
 
@@ -162,7 +162,8 @@ def page(counts: Counts, result: dict[str, Any]) -> str:
         counts.markdown(),
         "Payload: files without any sum (IDX that isn't packed, records, HDF5, MATLAB"
         " without compression, JPEG, BMP, TIFF, WebP, lists of names), whose values"
-        " are other ones that could be, in arrays of the same form.", "",
+        " are other ones that could be, in arrays of the same form (of lone pictures,"
+        " of any form). Where there is a sum, none may differ.", "",
     ]  # fmt: skip
     return "\n".join([*lines, *(f"- {line}" for line in counts.bad)])
 

@@ -43,6 +43,7 @@ class Kind:
       sealed: patterns of those with sums; of others, values that differ in a file of
         the same form can't be noticed.
       complete: a list says which files there must be.
+      free: nothing says of which size and kind the values are, but the file itself.
       swaps: pairs of files that may not change names.
       extra: further damages, by name.
     """
@@ -53,6 +54,7 @@ class Kind:
     targets: tuple[str, ...] = ("*",)
     sealed: tuple[str, ...] = ()
     complete: bool = True
+    free: bool = False
     swaps: tuple[tuple[str, str], ...] = ()
     extra: Mapping[str, Damage] = dataclasses.field(default_factory=dict)
 
@@ -489,6 +491,7 @@ KINDS = (
     ),
     Kind(
         "pictures (gdjax-predict)", _build_pictures, _read_pictures, sealed=("*.png",),
+        free=True,
         extra={"claim": _png_claim("grey.png")},
     ),
 )  # fmt: skip

@@ -15,7 +15,6 @@ import numpy as np
 from gdjax.data.class_masks import (
     Palette,
     check_together,
-    mask_header,
     read_class_mask,
 )
 from gdjax.data.errors import DataError
@@ -25,6 +24,15 @@ from gdjax.data.picture_files import Wanted, opened, orientation, upright
 IGNORED = 255
 
 _ANEW = "unpack it anew from the published archive"
+
+# One of these is in every file with an orientation: EXIF, or what stands for it.
+_MAY_BE_TURNED = (
+    b"Exif",
+    b"eXIf",
+    b"Raw profile type exif",
+    b"com.adobe.xmp",
+    b"ns.adobe.com/xap",
+)
 
 _BROKEN = "is no image, or cut short or damaged"
 _IMAGE = Wanted(
@@ -239,9 +247,14 @@ def present(folder: Path, names: Sequence[str], suffix: str) -> tuple[Path, ...]
 
 def _check_turned(image: Path, mask: Path) -> None:
     """Refuses an image and a mask that are to be turned differently."""
-    with opened(image, _IMAGE) as stored:
-        turned = orientation(stored)
-    other = 1
-    if mask.suffix == ".png":
-        other = mask_header(mask, wanted=_INDICES).orientation
-    check_together(image, turned, mask, other)
+    other = _turned(mask, _INDICES) if mask.suffix == ".png" else 1
+    check_together(image, _turned(image, _IMAGE), mask, other)
+
+
+def _turned(path: Path, wanted: Wanted) -> int:
+    """The EXIF orientation; most files say none, and need not be opened again."""
+    content = path.read_bytes()
+    if not any(mark in content for mark in _MAY_BE_TURNED):
+        return 1
+    with opened(path, wanted) as image:
+        return orientation(image)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _LYING = (5, 6, 7, 8)
 
 _BITS, _PHOTOMETRIC, _EXTRA, _SAMPLE_FORMAT = 258, 262, 338, 339  # Tags of TIFF.
+_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _PLANAR = 256, 257, 259, 277, 284
+_ROWS_PER_STRIP, _STRIPS, _STRIP_BYTES = 278, 273, 279
 _SIGNED, _GREY_ALPHA = 2, 4  # A sample format of TIFF, a colour type of PNG.
 _NOTES = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # Any of them may say how PNGs are turned
 _LARGEST_NOTE = 2**24
@@ -67,12 +68,9 @@ def opened(path: Path, wanted: Wanted) -> Iterator[Any]:
         file.
     """
     try:
-        with warnings.catch_warnings():
-            # Large pictures are the user's affair up to the limit, and refused beyond.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=wanted.formats) as image:
-                _check(path, image, wanted)
-                yield image
+        with Image.open(path, formats=wanted.formats) as image:
+            _check(path, image, wanted)
+            yield image
     except (DataError, FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -171,9 +169,53 @@ def _misread(image: Any) -> str:
     if image.format == "BMP" and image.mode in ("1", "L"):
         if bits != (1 if image.mode == "1" else 8):
             return f"has {bits} bits a pixel with a palette of greys: save it as PNG"
+    if image.format == "BMP":
+        return _wrong_bmp_size(image, bits)
     if image.format == "TIFF":
-        return _misread_tiff(image, bits)
+        return _misread_tiff(image, bits) or _wrong_tiff_size(image)
     return ""
+
+
+def _wrong_bmp_size(image: Any, bits: int) -> str:
+    (header,) = struct.unpack("<I", _bytes_at(image, 14, 4))
+    if header < 40:
+        return ""
+    compression, stored = struct.unpack("<2I", _bytes_at(image, 30, 8))
+    row = (image.width * bits + 31) // 32 * 4
+    # Programs may leave it away.
+    wrong = compression == 0 and stored and abs(stored - row * image.height) > 3
+    return _other_size(stored, row * image.height) if wrong else ""
+
+
+def _wrong_tiff_size(image: Any) -> str:
+    """Pillow fills up what strips don't have, and leaves what is more of them."""
+    tags = image.tag_v2
+    strips, rows = tags.get(_STRIPS, ()), int(tags.get(_HEIGHT, 0))
+    if not strips:
+        return ""  # Of tiles.
+    channels = int(tags.get(_SAMPLES, 1))
+    planes = channels if tags.get(_PLANAR) == 2 else 1
+    each = min(rows, int(tags.get(_ROWS_PER_STRIP, rows)) or rows)
+    expected = planes * -(-rows // each)
+    if len(strips) != expected:
+        return f"has {len(strips)} strips of rows, expected {expected}: get it anew"
+    if tags.get(_COMPRESSION, 1) != 1:
+        return ""
+    bits = tags.get(_BITS, (1,))
+    bits = bits * channels if len(bits) == 1 else bits
+    samples = bits if planes > 1 else [sum(bits)]
+    row = sum(-(-int(tags.get(_WIDTH, 0)) * bit // 8) for bit in samples)
+    stored = sum(tags.get(_STRIP_BYTES, ()))
+    # The last strip may be as long as the others.
+    right = stored in (0, rows * row, expected // planes * each * row)
+    return "" if right else _other_size(stored, rows * row)
+
+
+def _other_size(stored: int, needed: int) -> str:
+    return (
+        f"is damaged: it has {stored:,} bytes of pixels, but its size needs "
+        f"{needed:,}; get it anew"
+    )
 
 
 def _misread_tiff(image: Any, bits: int) -> str:

@@ -110,6 +110,11 @@ def _prepared(name: str, root: Path) -> tfds.core.DatasetBuilder:
         if isinstance(builder, ScaleBuilder):
             remedy = "take `gdjax.data.load`, which prepares it"
         raise DataError(f"`name={name}` is not prepared in {root} {known}: {remedy}")
+    description = Path(builder.data_path, "dataset_info.json")
+    if not description.is_file():
+        raise DataError(
+            f"`name={name}` is damaged: {description} is missing; prepare it anew"
+        )
     return builder
 
 

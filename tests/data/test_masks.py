@@ -257,3 +257,21 @@ def test_wrong_sums_of_png_are_noticed(tmp_path):
         for read in (read_picture, read_class_mask, read_image):
             with pytest.raises(DataError, match=str(path)):
                 read(path)
+
+
+@pytest.mark.parametrize("suffix", ["tiff", "bmp"])
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3), (300, 301)])
+def test_sizes_that_do_not_fit_the_bytes_are_noticed(tmp_path, suffix, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(pixels).save(path)
+    raw = path.read_bytes()
+    assert (read_picture(path).squeeze() == pixels).all()
+    if suffix == "bmp":
+        place = 22
+    else:  # The entry of the tag ImageLength: type and count are before the value.
+        place = raw.index(struct.pack("<2H", 257, 4)) + 8
+    for rows in (shape[0] - 1, shape[0] + 2, 10 * shape[0]):
+        path.write_bytes(raw[:place] + struct.pack("<I", rows) + raw[place + 4 :])
+        with pytest.raises(DataError, match=f"{path} "):
+            read_picture(path)
