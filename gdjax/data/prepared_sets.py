@@ -25,8 +25,7 @@ Builder = TypeVar("Builder", bound=tfds.core.DatasetBuilder)
 REMEDY = "delete that folder: it is then made again at the next use"
 
 _FILES = "files.json"
-_END = 2**16  # Bytes.
-_AGAIN = "and prepare the set again"
+_END = 2**10  # Bytes.
 
 # A place has no room for a file: disk, quota, largest size of a file.
 NO_ROOM = {
@@ -89,7 +88,7 @@ def check_shards(split: Any) -> None:
       split: of a prepared set, as TFDS has it.
 
     Raises:
-      DataError: if there are more or fewer; names the file.
+      OSError: if there are more or fewer, or a file is missing or another; says which.
     """
     from array_record.python.array_record_module import ArrayRecordReader
 
@@ -99,15 +98,15 @@ def check_shards(split: Any) -> None:
     for path, expected in zip(files, split.shard_lengths, strict=True):
         if not path.is_file() or not path.stat().st_size:
             problem = "is empty" if path.is_file() else "is missing"
-            raise DataError(f"{path} {problem}; delete {path.parent}, {_AGAIN}")
+            raise OSError(f"{path.name} {problem}")
         _check_mark(path)
         reader = ArrayRecordReader(str(path))
         found = reader.num_records()
         reader.close()
         if found != expected:
-            raise DataError(
-                f"{path} holds {found:,} records, but dataset_info.json beside it says "
-                f"{expected:,}: one of them is damaged; delete {path.parent}, {_AGAIN}"
+            raise OSError(
+                f"{path.name} holds {found:,} records, but dataset_info.json says "
+                f"{expected:,}"
             )
 
 
@@ -177,15 +176,10 @@ def _check_mark(path: Path) -> None:
         return  # Of a set that was made elsewhere, or by an older version.
     try:
         expected = json.loads(noted.read_bytes())[path.name]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise DataError(
-            f"{noted} is damaged ({first_line(error)}); delete {path.parent}, {_AGAIN}"
-        ) from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise OSError(f"{noted.name} is damaged: {first_line(error)}") from error
     if _mark(path) != expected:
-        raise DataError(
-            f"{path} is damaged or another file: it is not the one that {_FILES} "
-            f"beside it notes; delete {path.parent}, {_AGAIN}"
-        )
+        raise OSError(f"{path.name} is not the file that {noted.name} notes")
 
 
 def _lack_of_room(error: Exception) -> int | None:
