@@ -171,7 +171,7 @@ def page(counts: Counts, result: dict[str, Any]) -> str:
 def main() -> int:
     """Runs the campaign; exit code 1 if a case ended badly."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--cases", type=int, default=480)
+    parser.add_argument("--cases", type=int, default=640)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=pathlib.Path, help="folder of the results page")
     options = parser.parse_args()

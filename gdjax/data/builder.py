@@ -13,13 +13,13 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.utils import Size, classproperty
 
 from gdjax.data import hdf5, sources
-from gdjax.data.durable import sync_files, sync_folder
 from gdjax.data.hdf5 import StoredPart
 from gdjax.data.originals import Originals, read_originals
-from gdjax.data.prepared_sets import list_files
+from gdjax.data.prepared_sets import list_files, sync_files
 from gdjax.data.releases import Release
 from gdjax.data.rescaling import Background, RescaledPart, factor_tag, quarter_octaves
 from gdjax.data.sources import Download
+from gdjax.files import sync_folder
 
 
 Splits = dict[str, tuple[str, float]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,11 @@ import tyro
 
 import gdjax
 from gdjax.data.cli_errors import run
-from gdjax.data.durable import write_whole
 from gdjax.data.listing import print_sets, where
 from gdjax.data.loading import class_names, load_at_factor, test_factors
 from gdjax.data.preparing import prepare
 from gdjax.data.sources import expanded
+from gdjax.files import write_whole
 
 
 Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
@@ -88,8 +89,9 @@ class Show:
                 rows.append(_grey(examples.label, len(class_names(self.name))))
                 texts.append("classes")
         figure = contact_sheet(rows, texts)
-        # A sheet that exists is a whole one.
-        write_whole(target, lambda path: figure.savefig(path, format="png", dpi=150))
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=150)
+        write_whole(target, content.getvalue())
         print(target)
 
 

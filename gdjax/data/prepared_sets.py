@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import tensorflow_datasets as tfds
 
+from gdjax import files
 from gdjax.data.errors import DataError
 
 
@@ -79,6 +80,23 @@ def list_files(folder: Path) -> None:
     (folder / _FILES).write_text(json.dumps(marks, indent=2) + "\n")
 
 
+def sync_files(folder: Path) -> None:
+    """Waits until the files of a set, and their names, are on the disk.
+
+    Args:
+      folder: of the set.
+
+    Raises:
+      OSError: if a file can't be, as on a full disk.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            # Windows synchronises only what is open for writing.
+            with path.open("r+b") as file:
+                files.sync(file.fileno())
+    files.sync_folder(folder)
+
+
 def check_shards(split: Any) -> None:
     """Refuses a split whose files have not as many records as its description says.
 
@@ -92,10 +110,10 @@ def check_shards(split: Any) -> None:
     """
     from array_record.python.array_record_module import ArrayRecordReader
 
-    files = [Path(path) for path in split.filepaths]
-    if any("array_record" not in path.name for path in files):
+    paths = [Path(path) for path in split.filepaths]
+    if any("array_record" not in path.name for path in paths):
         return  # Of other formats, TFDS says that they aren't read.
-    for path, expected in zip(files, split.shard_lengths, strict=True):
+    for path, expected in zip(paths, split.shard_lengths, strict=True):
         if not path.is_file() or not path.stat().st_size:
             problem = "is empty" if path.is_file() else "is missing"
             raise OSError(f"{path.name} {problem}")

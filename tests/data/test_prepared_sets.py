@@ -11,7 +11,6 @@ import pytest
 
 from gdjax.data import DataError, class_names, load, prepare
 from gdjax.data.cli import main
-from gdjax.data.durable import write_whole
 from gdjax.data.preparing import prepared_root
 from gdjax.data.sources import check_folder
 
@@ -137,21 +136,6 @@ def test_a_limit_of_file_sizes_is_one_line(limit, tfds_dir, capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("gdjax-data: the largest size of a file at")
     assert not tfds_dir.exists()
-
-
-def test_a_file_that_can_not_be_written_leaves_the_old_one(tmp_path):
-    path = tmp_path / "a"
-    path.write_text("old")
-
-    def fail(place):
-        place.write_text("ha")
-        raise OSError(errno.ENOSPC, "full")
-
-    with pytest.raises(OSError, match="full"):
-        write_whole(path, fail)
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-    write_whole(path, lambda place: place.write_text("new"))
-    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
 def test_files_are_on_the_disk_before_they_get_their_name(monkeypatch, tfds_dir):
