@@ -49,14 +49,13 @@ def test_counts_are_added_up(campaigns):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_data_is_noticed(campaigns, monkeypatch, tmp_path):
+def test_damaged_data_is_noticed(campaigns):
     from corrupt_data import campaign
     from data_kinds import KINDS
 
-    from gdjax import data
-
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))  # Put back afterwards.
-    for builder in (data.GdjaxCifar10, data.GdjaxStl10):
-        monkeypatch.setattr(builder, "RELEASE", builder.RELEASE)
-    counts = campaign(len(KINDS), 0, lambda line: None)
-    assert counts.total.total() == len(KINDS) and not counts.bad
+    # Sets that are prepared first take their time: they are for the whole campaign.
+    chosen = ("PASCAL VOC", "Cityscapes", "folder of classes", "folder with masks")
+    kinds = [kind for kind in KINDS if kind.name in chosen]
+    counts = campaign(76, 0, lambda line: None, kinds)
+    assert counts.total.total() == 76 and not counts.bad
+    assert counts.total["clear"] > 50
