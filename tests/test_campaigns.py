@@ -16,7 +16,7 @@ CAMPAIGNS = pathlib.Path(__file__).parents[1] / "benchmarks" / "campaigns"
 def campaigns(monkeypatch):
     """The folder of campaigns is where their modules are found."""
     monkeypatch.syspath_prepend(str(CAMPAIGNS))
-    for name in ("damage", "data_kinds", "corrupt_data"):
+    for name in ("damage", "data_kinds", "picture_data", "corrupt_data"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 

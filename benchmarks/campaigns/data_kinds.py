@@ -11,22 +11,19 @@ import os
 import pathlib
 import struct
 import tarfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
+import picture_data as pictures
 import scipy.io
-from PIL import Image
+from picture_data import Damage, Values
 
 import gdjax.data as data
 from gdjax.data import releases
 from gdjax.data.releases import Records, RemoteFile
 
-
-Values = dict[str, np.ndarray]
-Damage = Callable[[pathlib.Path], pathlib.Path]  # Of a folder; the file to be named.
 
 PREPARED = "prepared"  # Beside the data: the folder of prepared sets.
 
@@ -266,103 +263,6 @@ def _load_pcam(folder: pathlib.Path) -> Values:
     return _loaded("patch_camelyon", ("train", "validation", "test"), data_dir=folder)
 
 
-def _save(path: pathlib.Path, array: np.ndarray, **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **options)
-
-
-def _pixels(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    return rng.integers(0, 256, shape, np.uint8)
-
-
-def _voc_palette() -> list[int]:
-    return [
-        sum((index >> 3 * i + channel & 1) << 7 - i for i in range(3))
-        for index in range(256)
-        for channel in range(3)
-    ]
-
-
-def _build_voc(folder: pathlib.Path) -> None:
-    rng = _rng()
-    names = ["2007_000032", "2007_000039"]
-    lists = folder / "ImageSets" / "Segmentation"
-    lists.mkdir(parents=True)
-    (lists / "train.txt").write_text("".join(f"{name}\n" for name in names))
-    for i, name in enumerate(names):
-        _save(folder / "JPEGImages" / f"{name}.jpg", _pixels(rng, 11 + i, 13, 3))
-        mask = Image.fromarray(rng.integers(0, 21, (11 + i, 13), np.uint8), "L")
-        palette = Image.new("P", mask.size)
-        palette.putpalette(_voc_palette())
-        palette.putdata(mask.tobytes())
-        path = folder / "SegmentationClass" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        palette.save(path)
-
-
-def _build_sbd(folder: pathlib.Path) -> None:
-    rng = _rng()
-    (folder / "cls").mkdir()
-    (folder / "train.txt").write_text("2008_000002\n2008_000003\n")
-    for i, name in enumerate(("2008_000002", "2008_000003")):
-        _save(folder / "img" / f"{name}.jpg", _pixels(rng, 12, 14 + i, 3))
-        mask = rng.integers(0, 21, (12, 14 + i), np.uint8)
-        values = {"GTcls": {"Segmentation": mask}}
-        scipy.io.savemat(folder / "cls" / f"{name}.mat", values, do_compression=True)
-
-
-def _build_cityscapes(folder: pathlib.Path) -> None:
-    rng = _rng()
-    for i, name in enumerate(("ulm_000000_000019", "bonn_000001_000019")):
-        place = pathlib.Path("val", name.partition("_")[0])
-        image = folder / "leftImg8bit" / place / f"{name}_leftImg8bit.png"
-        mask = folder / "gtFine" / place / f"{name}_gtFine_labelIds.png"
-        _save(image, _pixels(rng, 8 + i, 16, 3))
-        _save(mask, rng.integers(0, 34, (8 + i, 16), np.uint8))
-
-
-def _all(images: data.MaskedImages) -> Values:
-    return {
-        f"{name} {field}": getattr(pair, field)
-        for name, pair in zip(images.names, images, strict=True)
-        for field in ("image", "mask")
-    }
-
-
-def _build_classes(folder: pathlib.Path) -> None:
-    rng = _rng()
-    options = {"webp": {"lossless": True}, "jpg": {"quality": 90}}
-    for suffix in ("png", "jpg", "bmp", "tif", "webp"):
-        for i in range(2):
-            path = folder / f"class {suffix}" / f"{i}.{suffix}"
-            _save(path, _pixels(rng, 12, 10, 3), **options.get(suffix, {}))
-
-
-def _load_folder(folder: pathlib.Path) -> Values:
-    examples = data.from_folder(folder)
-    images, labels = np.asarray(examples.image), np.asarray(examples.label)
-    return {"image": images, "label": labels, "classes": np.array(examples.classes)}
-
-
-def _build_masks(folder: pathlib.Path) -> None:
-    rng = _rng()
-    for i in range(3):
-        _save(folder / "images" / f"{i}.png", _pixels(rng, 9, 12))
-        _save(folder / "masks" / f"{i}.png", rng.integers(0, 5, (9, 12), np.uint8))
-
-
-def _png_claim(pattern: str) -> Damage:
-    def make(folder: pathlib.Path) -> pathlib.Path:
-        path = next(iter(sorted(folder.glob(pattern))))
-        raw = bytearray(path.read_bytes())
-        raw[16:24] = struct.pack(">2I", 50_000, 20_000)
-        raw[29:33] = struct.pack(">I", zlib.crc32(bytes(raw[12:29])))
-        path.write_bytes(raw)
-        return path
-
-    return make
-
-
 def _build_prepared(folder: pathlib.Path) -> None:
     os.environ["TFDS_DATA_DIR"] = str(folder)
     data.prepare("rescaled_digits/tiny")
@@ -384,26 +284,6 @@ def _load_prepared(folder: pathlib.Path) -> Values:
 def _load_of_tfds(folder: pathlib.Path) -> Values:
     examples = data.from_tfds("rescaled_digits/tiny", "train", data_dir=folder)
     return {"image": np.asarray(examples.image), "label": np.asarray(examples.label)}
-
-
-def _build_pictures(folder: pathlib.Path) -> None:
-    rng = _rng()
-    for name, image in {
-        "grey.png": _pixels(rng, 9, 7),
-        "alpha.png": _pixels(rng, 9, 7, 4),
-        "deep.png": rng.integers(0, 2**16, (9, 7), np.uint16),
-        "colour.jpg": _pixels(rng, 9, 7, 3),
-        "colour.webp": _pixels(rng, 9, 7, 3),
-        "deep.tif": rng.integers(0, 2**16, (9, 7), np.uint16),
-    }.items():
-        _save(folder / name, image)
-
-
-def _read_pictures(folder: pathlib.Path) -> Values:
-    from gdjax_train.pictures import read_any
-
-    names = ("grey.png", "alpha.png", "deep.png", "colour.jpg", "colour.webp")
-    return {name: read_any(folder / name) for name in (*names, "deep.tif")}
 
 
 _SHARD = "rescaled_digits/tiny/1.0.0/rescaled_digits-{}.array_record-00000-of-00001"
@@ -448,34 +328,39 @@ KINDS = (
         extra={"claim": _hdf5_claim("*train_x.h5", ("x",), (96, 96, 3))},
     ),
     Kind(
-        "PASCAL VOC", _build_voc,
-        lambda folder: _all(data.open_pascal_voc(folder, "train")),
+        "PASCAL VOC", pictures.build_voc,
+        lambda folder: pictures.pairs(data.open_pascal_voc(folder, "train")),
         targets=("*/*.jpg", "*/*.png", "*/*/*.txt"), sealed=("*.png",),
         swaps=(("JPEGImages/2007_000032.jpg", "SegmentationClass/2007_000032.png"),
                ("SegmentationClass/2007_000032.png",
                 "SegmentationClass/2007_000039.png")),
-        extra={"claim": _png_claim("*/*.png")},
+        extra={"claim": pictures.png_claim("*/*.png")},
     ),
     Kind(
-        "SBD (MATLAB)", _build_sbd, lambda folder: _all(data.open_sbd(folder, "train")),
+        "SBD (MATLAB)", pictures.build_sbd,
+        lambda folder: pictures.pairs(data.open_sbd(folder, "train")),
         targets=("*/*.jpg", "*/*.mat", "*.txt"),
         swaps=(("cls/2008_000002.mat", "cls/2008_000003.mat"),),
     ),
     Kind(
-        "Cityscapes", _build_cityscapes,
-        lambda folder: _all(data.open_cityscapes(folder, "val")),
+        "Cityscapes", pictures.build_cityscapes,
+        lambda folder: pictures.pairs(data.open_cityscapes(folder, "val")),
         targets=("*/*/*/*.png",), sealed=("*",),
         swaps=(("leftImg8bit/val/ulm/ulm_000000_000019_leftImg8bit.png",
                 "gtFine/val/ulm/ulm_000000_000019_gtFine_labelIds.png"),),
-        extra={"claim": _png_claim("*/*/*/*.png")},
+        extra={"claim": pictures.png_claim("*/*/*/*.png")},
     ),
     Kind(
-        "folder of classes", _build_classes, _load_folder, targets=("*/*",),
-        sealed=("*.png",), complete=False, extra={"claim": _png_claim("*/*.png")},
+        "folder of classes", pictures.build_classes, pictures.load_folder,
+        targets=("*/*",),
+        sealed=("*.png",), complete=False,
+        extra={"claim": pictures.png_claim("*/*.png")},
     ),
     Kind(
-        "folder with masks", _build_masks, _load_folder, targets=("*/*",),
-        sealed=("*.png",), complete=False, extra={"claim": _png_claim("masks/*.png")},
+        "folder with masks", pictures.build_masks, pictures.load_folder,
+        targets=("*/*",),
+        sealed=("*.png",), complete=False,
+        extra={"claim": pictures.png_claim("masks/*.png")},
     ),
     Kind(
         "prepared set", _build_prepared, _load_prepared,
@@ -490,9 +375,10 @@ KINDS = (
         swaps=((_SHARD.format("train"), _SHARD.format("test_scale_0p500")),),
     ),
     Kind(
-        "pictures (gdjax-predict)", _build_pictures, _read_pictures, sealed=("*.png",),
+        "pictures (gdjax-predict)", pictures.build_pictures, pictures.read_pictures,
+        sealed=("*.png",),
         free=True,
-        extra={"claim": _png_claim("grey.png")},
+        extra={"claim": pictures.png_claim("grey.png")},
     ),
 )  # fmt: skip
 

@@ -199,7 +199,7 @@ class ScaleBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             sync_files(Path(folder))
 
         # What TFDS writes last before it renames the folder.
-        self.info.write_to_directory = write_and_sync
+        self.info.write_to_directory = write_and_sync  # type: ignore
         try:
             super().download_and_prepare(file_format=file_format, **options)
         finally:

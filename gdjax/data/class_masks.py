@@ -215,7 +215,7 @@ def _palette(image: Any) -> Palette:
     order, content = image.palette.getdata()
     if order == "RGB;L":  # TIFF: all reds, all greens, all blues.
         planes = np.frombuffer(content, np.uint8).reshape(3, -1)
-        return tuple(map(tuple, planes.T.tolist()))
+        return tuple(map(tuple, planes.T.tolist()))  # type: ignore
     rows = np.frombuffer(content, np.uint8)
     rows = rows[: len(rows) // len(order) * len(order)].reshape(-1, len(order))[:, :3]
     return tuple(map(tuple, (rows[:, ::-1] if order[0] == "B" else rows).tolist()))

@@ -230,7 +230,9 @@ def _subsets(
     with _opened(path) as file:
         items = {key: file.get(key) for key in file}
         # Groups, and links to what isn't there, have no shape.
-        found = {k: x.shape or () for k, x in items.items() if hasattr(x, "shape")}
+        found: dict[str, tuple[int, ...]] = {
+            k: x.shape or () for k, x in items.items() if hasattr(x, "shape")
+        }
         labels = {}
         for key in found:
             check_stored(f"{path}: {key}", file, key)
