@@ -67,9 +67,8 @@ def test_every_ablation_of_njets_builds(name):
     assert build(model, "float32", plan).num_classes == model.num_classes
 
 
-@pytest.mark.parametrize("recipe", ["dss_pcam", "dss_cityscapes"])
-def test_baselines_of_deep_scale_spaces(recipe):
-    base = recipes.find(recipe).recipe
+def test_baselines_of_deep_scale_spaces():
+    base = recipes.find("dss_cityscapes").recipe
     own, plain = trial_of(base=base), trial_of("same-channels", base=base)
     assert not trial_of("no-interaction", base=base).recipe.model.interaction
     assert plain.recipe.model.levels == 1

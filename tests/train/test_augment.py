@@ -259,8 +259,8 @@ def test_default_config_does_nothing_at_all():
 def test_mapped_over_keys_equals_the_loop():
     batch = with_masks(pictures(height=8, width=8))
     keys = jax.random.split(jax.random.key(11), 3)
-    change = functools.partial(augment, config=EVERYTHING)
-    mapped = jax.vmap(change, in_axes=(0, None))(keys, batch)
+    change = jax.jit(functools.partial(augment, config=EVERYTHING))
+    mapped = jax.jit(jax.vmap(change, in_axes=(0, None)))(keys, batch)
     for n, key in enumerate(keys):
         alone = change(key, batch)
         np.testing.assert_allclose(mapped.image[n], alone.image, atol=2e-6)

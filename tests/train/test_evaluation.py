@@ -41,6 +41,12 @@ def test_evaluation_has_a_row_for_every_network_and_pooling(finished):
         assert row["name"].startswith(row["net"] + ", ")
     for name in ("generalisation.png", "scale_selection.png"):
         assert (finished.run.path / name).read_bytes()[:4] == b"\x89PNG"
+    text = (finished.run.path / "evaluation.json").read_text()
+    assert "NaN" not in text and json.loads(text)
+    # The table is never cut.
+    output = io.StringIO()
+    tables.print_scores(Console(file=output, width=30), result)
+    assert all(name in output.getvalue() for name in names)
 
 
 def test_accuracies_equal_an_unbatched_evaluation(finished, random_examples):
@@ -78,14 +84,6 @@ def test_an_unfinished_run_is_not_evaluated(stand_in, recipe, open_run):
     session, _ = open_run(recipe)
     with pytest.raises(UserError, match="not trained to its end.*--resume"):
         session.evaluate(Choices(), command="")
-
-
-def test_the_table_is_never_cut(finished):
-    result = finished.evaluate(Choices(), command="")
-    output = io.StringIO()
-    tables.print_scores(Console(file=output, width=30), result)
-    for row in result["rows"]:
-        assert row["name"] in output.getvalue()
 
 
 def test_logits_are_pooled_over_the_channels():
@@ -150,12 +148,6 @@ def test_scale_selection_map_refuses_another_shape():
         scale_selection_maps([], (0.5, 1.0, 2.0))
     with pytest.raises(ValueError, match=r"\(2, 3\).*\[factors, sigmas\]"):
         scale_selection_map(np.zeros((2, 3)), (0.5, 1.0, 2.0), (1.0, 2.0))
-
-
-def test_evaluation_is_plain_json(finished):
-    finished.evaluate(Choices(), command="")
-    text = (finished.run.path / "evaluation.json").read_text()
-    assert "NaN" not in text and json.loads(text)
 
 
 def test_an_error_in_a_figure_loses_no_number(finished, monkeypatch):
