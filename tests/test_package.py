@@ -192,7 +192,7 @@ def test_the_wheel_trains_far_from_any_checkout(wheel, tmp_path):
     assert Path(place).is_relative_to(wheel)
     flags = ["--epochs", "1", "--data.train-images", "64", "--data.test-images", "8"]
     flags += ["--nets", "discrete+relu", "--eval-factors", "1", "--out", "run"]
-    flags += ["--model.widths", "4"]
+    flags += ["--model.widths", "4", "--model.sigmas", "1", "2"]
     run("-m", "gdjax_train", *flags)
     assert (tmp_path / "run" / "evaluation.json").is_file()
 
