@@ -1,6 +1,7 @@
 """Scale-equivariant steerable networks: counts, stages, configurations."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -57,10 +58,11 @@ def test_scales_are_told_and_dropout_is_for_training(net):
     assert logits.shape == (2, 10)
     wanted = net.sigma * net.isr ** (np.arange(net.count) / (net.count - 1))
     np.testing.assert_allclose(aux["scales"], wanted, rtol=1e-6)
-    (trained, _), updated = net.apply(
-        variables, x, train=True, mutable=["batch_stats"],
+    train = functools.partial(
+        net.apply, train=True, mutable=["batch_stats"],
         rngs={"dropout": jax.random.key(2)},
     )  # fmt: skip
+    (trained, _), updated = jax.eval_shape(train, variables, x)
     assert trained.shape == (2, 10) and set(updated) == {"batch_stats"}
 
 
