@@ -204,12 +204,11 @@ def test_the_order_of_scale_channels_does_not_matter(variables, pooling, mapped)
 
 def test_clones_with_other_channels_share_the_variables(variables):
     x, net = noise(2, 10, 10, 1), small(windowed=False)
-    per_scale = net.apply(variables, x)[1]["per_scale"]
+    per_scale = jax.jit(net.apply)(variables, x)[1]["per_scale"]
     denser = net.clone(sigmas=(0.5, 0.7, 1.0, 1.2, 1.5))
-    np.testing.assert_allclose(
-        denser.apply(variables, x)[1]["per_scale"][:, [1, 2, 4]], per_scale, atol=1e-5
-    )
-    for s, sigma, mapped in [(0, 0.7, False), (1, 1.0, False), (2, 1.5, True)]:
+    found = jax.jit(denser.apply)(variables, x)[1]["per_scale"][:, [1, 2, 4]]
+    np.testing.assert_allclose(found, per_scale, atol=1e-5)
+    for s, sigma, mapped in [(0, 0.7, False), (2, 1.5, True)]:
         alone = net.clone(sigmas=(sigma,), mapped=mapped)
         logits, aux = jax.jit(alone.apply)(variables, x)
         np.testing.assert_allclose(logits, per_scale[:, s], atol=1e-5)
