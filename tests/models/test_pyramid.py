@@ -54,18 +54,24 @@ def test_maps_come_back_on_the_grid_of_the_images():
     net, x = net.clone(spatial_selection=spatial_max), blobs(48)
     assert [net.grids(s, (48, 48))[0].size for s in sigmas] == [97, 48, 25]
     variables = jax.jit(net.init)(jax.random.key(0), x)
-    run = jax.jit(lambda v, x: net.apply(v, x, maps=True))
-    maps = np.array(run(variables, x)[1]["maps"])
+
+    def maps_of(net):
+        run = jax.jit(lambda v, x: net.apply(v, x, maps=True)[1]["maps"])
+        return np.array(run(variables, x))
+
+    maps = maps_of(net)
     assert maps.shape == (3, 2, 48, 48, 4)
     plain = net.clone(pyramid=None, enlarge=0)
-    same = np.array(plain.apply(variables, x, maps=True)[1]["maps"])
+    same = maps_of(plain)
     inside = (..., slice(12, -12), slice(12, -12), slice(None))
     error = np.linalg.norm((maps - same)[inside]) / np.linalg.norm(same[inside])
     assert error <= 0.05
 
 
-@pytest.mark.parametrize("family", [GaussDerNet, GaussDerResNet])
-@pytest.mark.parametrize(("size", "activation"), [(9, nn.relu), (10, nn.silu)])
+@pytest.mark.parametrize(
+    ("family", "size", "activation"),
+    [(GaussDerNet, 9, nn.relu), (GaussDerResNet, 10, nn.silu)],
+)
 def test_a_factor_of_two_is_an_identity_of_grids(family, size, activation):
     """At twice the scale, on an image enlarged twice, the same numbers."""
     fields = FIELDS | {"pyramid": 1.0, "activation": activation}
@@ -78,14 +84,17 @@ def test_a_factor_of_two_is_an_identity_of_grids(family, size, activation):
     for axis in (1, 2):
         large = fourier_resample(large, 2 * size, axis=axis)
     variables = jax.jit(net.init)(jax.random.key(0), x)
-    small = net.apply(variables, x)[1]["per_scale"]
+    small = jax.jit(net.apply)(variables, x)[1]["per_scale"]
     twice = net.clone(sigmas=(0.5, 1.0), enlarge=1)
-    found = twice.apply(variables, large.astype(np.float32))[1]["per_scale"]
+    large = large.astype(np.float32)
+    found = jax.jit(twice.apply)(variables, large)[1]["per_scale"]
     np.testing.assert_allclose(small, found, atol=1e-5 * abs(np.asarray(found)).max())
 
 
-@pytest.mark.parametrize("padding", ["zero", "symmetric", "edge", "wrap"])
-@pytest.mark.parametrize("size", [20, 21])
+@pytest.mark.parametrize(
+    ("size", "padding"),
+    [(20, "zero"), (21, "symmetric"), (20, "edge"), (21, "wrap")],
+)
 def test_enlarged_windows_are_those_of_whole_maps(size, padding):
     net = GaussDerNet(
         widths=(3,), num_classes=2, sigmas=(0.4, 0.8), pyramid=0.8, enlarge=1,
