@@ -266,6 +266,15 @@ def test_an_interrupted_training_ends_in_the_same_bits(
     assert again.history == found.history
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """What was trained into a folder, which no test changes."""
+    out = tmp_path_factory.mktemp("kept") / "run"
+    given = {"model": CNN(), "train": (X, Y), "out": out, **SHORT}
+    gdjax_train.fit(**given)
+    return given
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -280,15 +289,13 @@ def test_an_interrupted_training_ends_in_the_same_bits(
         ({"augment": mirrored}, "with another augment"),
     ],
 )
-def test_a_folder_keeps_its_training(change, message, tmp_path):
-    given = {"model": CNN(), "train": (X, Y), "out": tmp_path / "run", **SHORT}
-    gdjax_train.fit(**given)
-    before = {p: p.read_bytes() for p in (tmp_path / "run").glob("*.json*")}
+def test_a_folder_keeps_its_training(change, message, kept):
+    before = {p: p.read_bytes() for p in kept["out"].glob("*.json*")}
     with pytest.raises(UserError, match=message):
-        gdjax_train.fit(**given | change)
-    assert before == {p: p.read_bytes() for p in (tmp_path / "run").glob("*.json*")}
+        gdjax_train.fit(**kept | change)
+    assert before == {p: p.read_bytes() for p in kept["out"].glob("*.json*")}
     with pytest.raises(UserError, match="no folder of `fit`"):
-        gdjax_train.fit(**given | {"out": tmp_path})
+        gdjax_train.fit(**kept | {"out": kept["out"].parent})
 
 
 def test_own_modules_are_saved_and_loaded(fitted, tmp_path, assert_same):
