@@ -150,6 +150,32 @@ def check_scalar(value: Any, *, name: str = "sigma") -> Any:
     return value
 
 
+def check_number(
+    value: Any, *, name: str, least: float, most: float, unit: str = "a number"
+) -> float:
+    """Returns a number that is known as a float.
+
+    Args:
+      value: of any real type.
+      name: what the caller calls it, for the message.
+      least: the lowest one.
+      most: the highest one.
+      unit: what to give, for the message.
+
+    Raises:
+      TypeError: if it is no number, or traced.
+      ValueError: if it is not one number from `least` to `most`.
+    """
+    if is_traced(value):
+        raise TypeError(f"`{name}` is traced, but must be known on the host.")
+    found = real_array(value, name=name, unit=unit)
+    if found.shape or not least <= found <= most:
+        raise ValueError(
+            f"`{name}={shown(value)}` must be {unit} from {least:g} to {most:g}."
+        )
+    return float(found)
+
+
 def check_order(
     order: Any,
     *,
@@ -247,7 +273,7 @@ def floating_array(x: Any, *, name: str = "the image") -> Any:
     return x.astype(x.dtype.newbyteorder("=")) if swapped else x
 
 
-def check_image(x: Any, *, ndim: int) -> jax.Array:
+def check_image(x: Any, *, ndim: int, name: str = "the image") -> jax.Array:
     """Returns `x` as a JAX array of shape [..., (D,) (H,) W, C].
 
     Arrays of either byte order will do.
@@ -258,14 +284,14 @@ def check_image(x: Any, *, ndim: int) -> jax.Array:
       ValueError: if `ndim` is not 1, 2 or 3, or `x` lacks axes or is empty.
     """
     ndim = check_ndim(ndim)
-    x = floating_array(x)
+    x = floating_array(x, name=name)
     if x.ndim < ndim + 1:
         axes = ", ".join("DHW"[-ndim:] + "C")
         raise ValueError(
-            f"the image has shape {x.shape}, but {ndim} spatial axes and a channel"
+            f"{name} has shape {x.shape}, but {ndim} spatial axes and a channel"
             f" axis are needed, [..., {axes}];"
             " add the channel axis with `x[..., None]`."
         )
     if x.size == 0:
-        raise ValueError(f"the image is empty: its shape is {x.shape}.")
+        raise ValueError(f"{name} is empty: its shape is {x.shape}.")
     return jnp.asarray(x)

@@ -24,8 +24,15 @@ from typing import Any
 
 import numpy as np
 
-from gdjax.scalespace.checks import check_order, check_sigma, is_traced
-from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.checks import (
+    check_flag,
+    check_kernel_sigma,
+    check_order,
+    is_traced,
+    real_array,
+    shown,
+)
+from gdjax.scalespace.discretisation import Discretisation, check_discretisation
 from gdjax.scalespace.hermite import HermiteB, basis_filter
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
 from gdjax.scalespace.matrices import truncated_taps
@@ -60,7 +67,9 @@ class DiscoBasis:
     discretisation: Discretisation = SampledGaussianDerivatives()  # noqa: RUF009
 
     def __post_init__(self):
-        HermiteB(self.order, self.mult, self.functions)
+        functions = HermiteB(self.order, self.mult, self.functions)
+        object.__setattr__(self, "mult", functions.mult)
+        check_discretisation(self.discretisation)
         check_order(self.size, name="size", lowest=1)
         if self.size % 2 == 0:
             raise ValueError(
@@ -130,13 +139,15 @@ def disco_basis(
     """
     basis = DiscoBasis(order, mult, functions, size, discretisation)
     basis.check(scales)
+    normalised = check_flag(normalised, name="normalised")
     ratios, finest = _ratios(scales)
     taps = _hermite_functions(finest, basis)
     filters = np.tensordot(taps, carried_taps(ratios, basis.side, size), 2)
     if not normalised:
         return filters
     squares = (filters[:, :1] ** 2).sum((-2, -1), keepdims=True)
-    return filters / np.sqrt(squares)
+    # A function that is 0 on all pixels stays so.
+    return filters / np.sqrt(np.where(squares > 0, squares, 1))
 
 
 def equivariance_loss(filters: Any, scales: Any) -> np.ndarray:
@@ -156,7 +167,8 @@ def equivariance_loss(filters: Any, scales: Any) -> np.ndarray:
 
     [Sosnovik et al. 2021]; its expectation: gdjax.
     """
-    filters, (ratios, _) = np.asarray(filters, np.float64), _ratios(scales)
+    filters = real_array(filters, name="filters", unit="taps")
+    ratios, _ = _ratios(scales)
     size = filters.shape[-1] if filters.ndim > 2 else 0
     if filters.shape[-3:] != (len(ratios), size, size) or size % 2 == 0:
         raise ValueError(
@@ -171,11 +183,11 @@ def _ratios(scales: Any) -> tuple[tuple[float, ...], float]:
     """Of all scales to the finest one, and that."""
     if is_traced(scales):
         raise TypeError("`scales` are traced, but the filters are found on the host.")
-    scales = check_sigma(scales, name="scales", positive=True)
+    scales = check_kernel_sigma(scales, name="scales", impulse_limit=False)
     if scales.ndim != 1 or not scales.size or np.any(np.diff(scales) <= 0):
         raise ValueError(
-            f"`scales={scales.tolist()}`: give one or more, [S], the finest first, each"
-            " once."
+            f"`scales={shown(scales.tolist())}`: give one or more, [S], the finest"
+            " first, each once."
         )
     # What rounding leaves of equal ratios is none of the cache's business.
     ratios = np.round(scales / scales[0], 9)

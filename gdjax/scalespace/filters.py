@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from gdjax.scalespace.checks import check_order, check_sigma
+from gdjax.scalespace.checks import (
+    LARGEST_RADIUS,
+    check_flag,
+    check_kernel_sigma,
+    check_order,
+    check_scalar,
+    floating_array,
+    is_traced,
+)
 from gdjax.scalespace.derivatives import derivative_orders, taylor_factors
-from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.discretisation import Discretisation, check_discretisation
 from gdjax.scalespace.execution.products import HIGHEST
 from gdjax.scalespace.kernels import (
     DiscreteGaussian,
@@ -48,28 +57,34 @@ def effective_filters(
       [2 radius + 1, ..., C_in, C_out] or [2 radius + 1, ..., C], y down, x right.
 
     Raises:
-      ValueError: if `kernel` has another number of terms, or `sigma` or `radius` is
-        out of range.
+      TypeError: if `kernel` holds no floats, or another argument has a wrong type.
+      ValueError: if `kernel` has another number of terms, or another argument is out
+        of range.
 
     [gaussderresnet] A.6, Fig. 23.
     """
-    kernel = jnp.asarray(kernel)
+    kernel = jnp.asarray(floating_array(kernel, name="`kernel`"))
     orders = derivative_orders(order, zero_order=zero_order, ndim=ndim)
+    check_discretisation(discretisation)
+    taylor = check_flag(taylor, name="taylor")
     if kernel.ndim not in (2, 3) or len(kernel) != len(orders):
         raise ValueError(
             f"`kernel` of shape {kernel.shape} must be [J, C_in, C_out] or [J, C] with"
             f" J = {len(orders)} terms of `order={order}`, `zero_order={zero_order}`."
         )
-    check_order(radius, name="radius")
-    sigma = check_sigma(sigma, positive=not discretisation.impulse_limit)
+    radius = check_order(radius, name="radius", highest=LARGEST_RADIUS)
+    limit = discretisation.impulse_limit
+    sigma = check_scalar(check_kernel_sigma(sigma, impulse_limit=limit))
+    # Scaled before they are rounded: neither factor need be a float32.
+    xp, dtype = jnp if is_traced(sigma) else np, jnp.promote_types(kernel.dtype, "f4")
     taps = {
-        n: sigma**n * discretisation.kernel(sigma, n, radius=radius)
+        n: jnp.asarray(sigma**n * discretisation.taps(xp, sigma, n, radius), dtype)
         for n in sorted({n for multi_index in orders for n in multi_index})
     }
     factors = taylor_factors(orders) if taylor else [1.0] * len(orders)
     basis = []
     for multi_index, factor in zip(orders, factors, strict=True):
-        term = jnp.asarray(factor, kernel.dtype)
+        term = jnp.asarray(factor, dtype)
         for n in reversed(multi_index):  # z, y, x: the last axis is x
             term = term[..., None] * taps[n]
         basis.append(term)
@@ -118,13 +133,14 @@ def fit_njet(
       approximation, residual [C].
 
     Raises:
+      TypeError: if `patch` holds no floats, or another argument has a wrong type.
       ValueError: if the patch isn't square with odd sides, has fewer pixels that count
         than there are derivatives, or another argument is out of range.
 
     [njet] (5). Filters in correlation form, x to the right, y down.
     """
     orders = derivative_orders(order, zero_order=True)
-    patch = jnp.asarray(patch)
+    patch = jnp.asarray(floating_array(patch, name="`patch`"))
     if patch.ndim not in (2, 3) or patch.shape[0] != patch.shape[1]:
         raise ValueError(
             f"`patch` has shape {patch.shape}; a square is needed, [size, size, C]."

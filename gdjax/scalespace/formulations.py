@@ -16,18 +16,17 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.scalespace import separable
-from gdjax.scalespace.derivatives import Orders, stencil_reach
-from gdjax.scalespace.execution.chunks import MAPS, PIXELS
-from gdjax.scalespace.execution.products import HIGHEST, einsum, matmul
-from gdjax.scalespace.low_rank import LowRank as Factors, factorised
-from gdjax.scalespace.matrices import (
+from gdjax.scalespace.axis_filter import (
     AxisFilter,
-    Filter,
-    axis_filters,
     channels_first,
     channels_last,
     spans,
 )
+from gdjax.scalespace.derivatives import Orders, stencil_reach
+from gdjax.scalespace.execution.chunks import MAPS, PIXELS
+from gdjax.scalespace.execution.products import HIGHEST, einsum, matmul
+from gdjax.scalespace.low_rank import LowRank as Factors, factorised
+from gdjax.scalespace.matrices import Filter, axis_filters
 from gdjax.scalespace.stacked import stacked_factors, stacked_filters, unstacked
 from gdjax.scalespace.stencil import add_bias, combine
 

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gdjax.scalespace.matrices import AxisFilter
+from gdjax.scalespace.axis_filter import AxisFilter
 from gdjax.scalespace.resampling import coarse_size, subsample
 from gdjax.scalespace.windows import Window, Windows, centre_window, crop, full_window
 

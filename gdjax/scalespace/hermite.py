@@ -13,7 +13,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gdjax.scalespace.checks import check_order, check_sigma
+from gdjax.scalespace.checks import (
+    HIGHEST_ORDER,
+    LARGEST_RADIUS,
+    LARGEST_SIGMA,
+    check_flag,
+    check_kernel_sigma,
+    check_number,
+    check_order,
+    check_sigma,
+)
 from gdjax.scalespace.combine import mix_njet
 from gdjax.scalespace.derivatives import Orders
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
@@ -33,7 +42,7 @@ class HermiteA:
     order: int = 4
 
     def __post_init__(self):
-        check_order(self.order)
+        check_order(self.order, highest=HIGHEST_ORDER)
 
     @property
     def functions(self) -> int:
@@ -64,10 +73,18 @@ class HermiteB:
     functions: int = 49
 
     def __post_init__(self):
-        check_order(self.order)
-        check_order(self.functions, name="functions", lowest=1)
-        if not 1 < self.mult < math.inf:
+        check_order(self.order, highest=HIGHEST_ORDER)
+        check_order(self.functions, name="functions", lowest=1, highest=10**5)
+        mult = check_number(self.mult, name="mult", least=-math.inf, most=math.inf)
+        if not 1 < mult < math.inf:
             raise ValueError(f"`mult={self.mult}` must be greater than 1, and finite.")
+        each = (self.order + 1) * (self.order + 2) // 2
+        if (self.functions - 1) // each * math.log(mult) > math.log(LARGEST_SIGMA):
+            raise ValueError(
+                f"`functions={self.functions}` with `mult={self.mult}` and"
+                f" `order={self.order}` take scales below sigma / {LARGEST_SIGMA:g}."
+            )
+        object.__setattr__(self, "mult", mult)
 
     def parts(self) -> tuple[tuple[float, Orders], ...]:
         """By what the scale is divided, and the orders (n_x, n_y) at that scale."""
@@ -150,7 +167,11 @@ def hermite_basis_b(
 def _dense(
     basis: Basis, scales: Any, size: int, extent: float | None, normalised: bool
 ) -> jax.Array:
-    scales = check_sigma(scales, name="scales", positive=True)
+    scales = check_kernel_sigma(scales, name="scales", impulse_limit=False)
+    if extent is not None:
+        most = LARGEST_RADIUS
+        extent = check_number(extent, name="extent", least=0, most=most, unit="sigma")
+    normalised = check_flag(normalised, name="normalised")
     if scales.ndim != 1 or not scales.size:
         raise ValueError(f"`scales` of shape {scales.shape}: give one or more, [S].")
     if check_order(size, name="size", lowest=1) % 2 == 0:
@@ -168,7 +189,12 @@ def _dense(
     if not normalised:
         return filters
     squares = (filters[:, :1] ** 2).sum((-2, -1), keepdims=True)
-    return filters / jnp.sqrt(squares)
+    return filters / _roots(squares)
+
+
+def _roots(squares: jax.Array) -> jax.Array:
+    """Norms to divide by; 1 of a function that is 0 on all pixels, and stays so."""
+    return jnp.sqrt(jnp.where(squares > 0, squares, 1))
 
 
 def basis_filter(
@@ -206,13 +232,13 @@ def hermite_norms(
       filter_: kernels and where they end.
       width: half-width in px of the grid on which norms are taken.
     """
-    norms = []
+    finest, norms = check_sigma(finest), []
     for divisor, orders in basis.parts():
         top = max(max(pair) for pair in orders)
         taps = _axis_taps(
             jnp.asarray(finest), top, divisor=divisor, filter_=filter_, width=width
         )
-        each = jnp.sqrt((taps**2).sum(-1))
+        each = _roots((taps**2).sum(-1))
         norms += [each[n] * each[m] for n, m in orders]
     return jnp.stack(norms)
 

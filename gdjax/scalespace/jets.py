@@ -1,22 +1,23 @@
 """Smoothing and the N-jet: pure functions."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from gdjax.scalespace.axis_filter import (
+    channels_first,
+    channels_last,
+    confined,
+    spans,
+)
 from gdjax.scalespace.checks import check_image
 from gdjax.scalespace.derivatives import Orders, derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
-from gdjax.scalespace.matrices import (
-    Filter,
-    axis_filters,
-    channels_first,
-    channels_last,
-    spans,
-)
+from gdjax.scalespace.matrices import Filter, axis_filters
 from gdjax.scalespace.separable import filter_terms
 from gdjax.scalespace.windows import spatial_windows
 
@@ -39,14 +40,17 @@ def smooth(
         in three dimensions.
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
-      eps: mass that truncation may lose; None: no truncation.
+      eps: mass that truncation may lose; None: no truncation. With it, pixels that are
+        NaN or infinite make NaN of what the kernels reach, and of nothing else; inside
+        `jax.jit` and `jax.vmap`, where values are not known, of any pixel.
       ndim: spatial dimensions, 1 to 3.
 
     Returns:
       The shape and dtype of `x`.
 
     Raises:
-      TypeError: if `x` holds integers or `sigma` is no number.
+      TypeError: if `x` holds no floats, `sigma` is no number, or another argument of
+        a wrong type.
       ValueError: if `x` lacks axes or is empty, or another argument is out of range.
 
     [gaussdernet] (1).
@@ -82,7 +86,8 @@ def njet(
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
       eps: mass that truncation may lose; None: no truncation (with "edge" and a
-        traced sigma beyond half the image, tails are lost all the same).
+        traced sigma beyond half the image, tails are lost all the same). NaN and
+        infinity as for `smooth`.
       ndim: spatial dimensions, 1 to 3.
 
     Returns:
@@ -90,7 +95,8 @@ def njet(
       y down; without 1 / a!.
 
     Raises:
-      TypeError: if `x` holds integers or `sigma` is no number.
+      TypeError: if `x` holds no floats, `sigma` is no number, or another argument of
+        a wrong type.
       ValueError: if `x` lacks axes or is empty, or another argument is out of range.
 
     [gaussdernet] (3), [njet] (3). Each axis is filtered with kernels that were
@@ -114,16 +120,22 @@ def partial_derivatives(
     windows = spatial_windows(x, ndim)
     along_axes = [[a[axis] for a in orders] for axis in range(ndim)]
     filters = axis_filters(filter_, tuple(sigma), along_axes, spans(windows, windows))
-    if not sigma[0].ndim:
+    run = _on_channels if sigma[0].ndim else _on_axes
+    run = functools.partial(run, orders)
+    return confined(run, x, filters) if filter_.is_cut else run(x, filters)
 
-        def along(y, n, depth):
-            return filters[depth, n].along(y, -1 - depth)
 
-        return filter_terms(x, orders, along)
+def _on_axes(orders: Orders, x: jax.Array, filters: Any) -> list[jax.Array]:
+    def along(y, n, depth):
+        return filters[depth, n].along(y, -1 - depth)
 
-    def along_channels(y, n, depth):
+    return filter_terms(x, orders, along)
+
+
+def _on_channels(orders: Orders, x: jax.Array, filters: Any) -> list[jax.Array]:
+    def along(y, n, depth):
         return filters[depth, n].along_channels(y, depth).astype(x.dtype)
 
-    images = channels_first(x.reshape(-1, *x.shape[-ndim - 1 :]))
-    found = filter_terms(images, orders, along_channels)
+    images = channels_first(x.reshape(-1, *x.shape[-len(orders[0]) - 1 :]))
+    found = filter_terms(images, orders, along)
     return [channels_last(y).reshape(x.shape) for y in found]

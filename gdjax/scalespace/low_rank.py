@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.scalespace.axis_filter import AxisFilter, Span
 from gdjax.scalespace.checks import is_traced
 from gdjax.scalespace.derivatives import Orders
-from gdjax.scalespace.matrices import AxisFilter, Filter, Span, known_filter
+from gdjax.scalespace.matrices import Filter, known_filter
 from gdjax.scalespace.windows import Windows
 
 

@@ -2,23 +2,25 @@
 
 The response at pixel i of an axis is sum_n k[n] f(i + n), with f extended by the
 border rule: a matrix A[i, j] = sum over all positions m that show pixel j of k[m - i].
-A short axis takes one dense matrix; a long axis and a short kernel are cut into tiles,
-which share one small Toeplitz matrix; a sigma per channel is a matrix per channel.
+They are made here, on the host where sigma is known; `axis_filter` applies them.
 """
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.scalespace.axis_filter import AxisFilter, Span, Tiles
 from gdjax.scalespace.checks import (
+    LARGEST_RADIUS,
     check_eps,
     check_kernel_sigma,
+    check_ndim,
+    check_number,
     check_order,
     check_padding,
     is_traced,
@@ -26,13 +28,12 @@ from gdjax.scalespace.checks import (
 )
 from gdjax.scalespace.derivatives import difference_reach, difference_taps
 from gdjax.scalespace.discretisation import Discretisation, check_discretisation
-from gdjax.scalespace.execution.products import HIGHEST, along_axis, einsum
-from gdjax.scalespace.windows import Window, Windows, extend
+from gdjax.scalespace.execution.products import HIGHEST
+from gdjax.scalespace.windows import Window, extend
 
 
 # Longer axes are tiled where the kernel is short: what the tiles cost in overlap is
 # then less than what a dense matrix wastes on zeros.
-TILE = 128
 LONGEST_DENSE_AXIS = 512
 # What an axis too long for a dense matrix loses when no truncation was asked for.
 TILED_EPS = 1e-8
@@ -66,7 +67,12 @@ class Filter:
         check_padding(self.padding)
         # As a number of Python's: it is part of a key.
         object.__setattr__(self, "eps", check_eps(self.eps))
-        check_order(self.max_order, name="order")
+        check_order(self.max_order, name="max_order")
+        check_ndim(self.ndim)
+        if self.extent is not None:
+            check_number(
+                self.extent, name="extent", least=0, most=LARGEST_RADIUS, unit="sigma"
+            )
 
     @property
     def is_cut(self) -> bool:
@@ -128,22 +134,6 @@ class Filter:
             xp = jnp if any(map(is_traced, found)) else np
             return tuple(xp.broadcast_to(each, (channels,)) for each in found)
         return tuple(found)
-
-
-class Span(NamedTuple):
-    """What an operator reads and computes along one axis, in px."""
-
-    source: Window  # the pixels at hand
-    start: int  # first wanted position, may be < 0 (response on the extended image)
-    stop: int  # one past the last one, may be > source.size
-
-
-def spans(sources: Windows, targets: Windows, *, margin: int = 0) -> list[Span]:
-    """From windows to windows, and `margin` px more on either side."""
-    return [
-        Span(source, target.start - margin, target.stop + margin)
-        for source, target in zip(sources, targets, strict=True)
-    ]
 
 
 def truncated_taps(
@@ -260,88 +250,6 @@ def _width(filter_: Filter, span: Span, sigma: Any = None) -> int:
     return 4 * furthest + 8
 
 
-class Tiles(NamedTuple):
-    """Tiles of a long axis that overlap by the kernel, all with the same matrix."""
-
-    span: Span
-    reach: int
-    padding: str
-
-    @property
-    def length(self) -> int:
-        """Responses per tile."""
-        return max(TILE, 2 * self.reach)
-
-    def pixels(self) -> np.ndarray:
-        """Which pixels each tile reads, [tiles, length + 2 reach]; size: none."""
-        (source, start, stop), reach = self.span, self.reach
-        firsts = np.arange(start, stop, self.length)
-        positions = firsts[:, None] + np.arange(-reach, self.length + reach)
-        # Positions past the last wanted row only fill the last tile.
-        positions = np.minimum(positions, stop - 1 + reach)
-        pixels = extend(positions, source.size, self.padding)
-        return np.where(pixels < 0, source.length, pixels - source.start)
-
-
-@functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["matrix"], meta_fields=["tiles"]
-)
-@dataclasses.dataclass(frozen=True)
-class AxisFilter:
-    """Scale-normalised responses sigma^order k_order along one axis, prepared.
-
-    Attributes:
-      matrix: [rows, columns]; [C, rows, columns] for a sigma per channel.
-      tiles: where the matrix is that of every tile of the axis.
-    """
-
-    matrix: Any
-    tiles: Tiles | None = None
-
-    def along(self, x: jax.Array, axis: int) -> jax.Array:
-        """Filters [..., n, ..., C] along `axis` (negative, not the last).
-
-        In the dtype of `x`, at least float32 inside.
-        """
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        matrix = jnp.asarray(self.matrix, wide.dtype)
-        if self.tiles is None:
-            return along_axis(matrix, wide, axis=axis).astype(x.dtype)
-        lead, rest = x.shape[:axis], x.shape[axis + 1 :]
-        flat = wide.reshape(-1, x.shape[axis], math.prod(rest))
-        pixels = self.tiles.pixels()
-        tiles = jnp.take(flat, pixels, axis=1, mode="fill", fill_value=0)
-        y = jnp.einsum("oi,bnir->bnor", matrix, tiles, precision=HIGHEST)
-        y = y.reshape(flat.shape[0], -1, flat.shape[-1])
-        y = y[:, : self.tiles.span.stop - self.tiles.span.start]
-        return y.reshape(*lead, y.shape[1], *rest).astype(x.dtype)
-
-    def along_channels(self, x: jax.Array, depth: int) -> jax.Array:
-        """Every channel of [C, (D,) (H,) B, W] by its matrix, along x for depth 1."""
-        axis = x.ndim - 1 if depth == 1 else x.ndim - 1 - depth
-        matrix = jnp.asarray(self.matrix)
-        matrix = matrix.astype(jnp.promote_types(x.dtype, matrix.dtype))
-        x = x.astype(matrix.dtype)
-        letters = "cdhbw"[: x.ndim]
-        before, after = (letters[:axis] + n + letters[axis + 1 :] for n in "io")
-        if depth == 1:
-            return einsum(f"{before},coi->{after}", x, matrix)
-        return einsum(f"coi,{before}->{after}", matrix, x)
-
-
-def channels_first(x: jax.Array) -> jax.Array:
-    """[B, (D,) (H,) W, C] -> [C, (D,) (H,) B, W].
-
-    A product along an axis is then one product of matrices per channel.
-    """
-    return jnp.moveaxis(jnp.moveaxis(x, 0, -3), -1, 0)
-
-
-def channels_last(x: jax.Array) -> jax.Array:
-    """The inverse of `channels_first`."""
-    return jnp.moveaxis(jnp.moveaxis(x, 0, -1), -3, 0)
-
-
 def axis_filters(
     filter_: Filter, sigma: Any, orders: Sequence[Sequence[int]], spans: Sequence[Span]
 ) -> dict[tuple[int, int], AxisFilter]:
@@ -360,6 +268,8 @@ def axis_filters(
             found |= {(depth, n): one for (_, n), one in own.items()}
         return found
     radius = None
+    if isinstance(sigma, jax.Array):  # no kernel is made in half precision
+        sigma = sigma.astype(jnp.promote_types(sigma.dtype, jnp.float32))
     if filter_.is_cut and is_traced(sigma):
         limit = max(_width(filter_, span) for span in spans)
         find = functools.partial(filter_.radius, limit=limit)

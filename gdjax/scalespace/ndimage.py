@@ -10,10 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_order, check_scalar, check_sigma, is_traced
+from gdjax.scalespace.axis_filter import AxisFilter, confined, spans
+from gdjax.scalespace.checks import (
+    LARGEST_RADIUS,
+    LEAST_SIGMA,
+    check_kernel_sigma,
+    check_order,
+    check_scalar,
+    check_sigma,
+    floating_array,
+    is_traced,
+    shown,
+)
 from gdjax.scalespace.discretisation import Discretisation
-from gdjax.scalespace.kernels import positions
-from gdjax.scalespace.matrices import Filter, axis_filters, spans
+from gdjax.scalespace.kernels import positions, standardised
+from gdjax.scalespace.matrices import Filter, axis_filters
 from gdjax.scalespace.windows import full_window
 
 
@@ -23,7 +34,7 @@ MODES = {
 }  # fmt: skip
 HIGHEST_ORDER = 4
 # Axes with less are left alone, as by SciPy.
-LEAST_SIGMA = 1e-15
+ALONE = 1e-15
 
 
 def gaussian_filter(
@@ -45,7 +56,7 @@ def gaussian_filter(
     Args:
       x: of any shape, floating point.
       sigma: standard deviation in px, a scalar or one for each of `axes`; traced and
-        differentiable. Axes with 0 px are left alone.
+        differentiable (from 1e-4 px). Axes with 0 px are left alone.
       order: of the derivative, 0 to 4, or one for each of `axes` (static).
       axes: that are filtered; None: all.
       mode: beyond the borders, or one for each of `axes`: "reflect" (d c b a | a b c
@@ -59,8 +70,11 @@ def gaussian_filter(
 
     Raises:
       TypeError: if `x` holds integers (SciPy would round), `sigma` is no number, or is
-        traced and there is no `radius`.
+        traced and there is no `radius`, or another argument has a wrong type.
       ValueError: for an argument out of range, or not as many as there are axes.
+
+    A pixel that is NaN or infinite reaches no further than the kernels; inside
+    `jax.jit` and `jax.vmap`, where values are not known, the whole axis.
 
     gdjax; kernels as SciPy documents them.
     """
@@ -76,14 +90,16 @@ def gaussian_filter(
         strict=True,
     )
     for axis, own, n, rule, end in each:
-        own = check_scalar(check_sigma(own))
-        n = check_order(n)
-        if n > HIGHEST_ORDER:
-            raise ValueError(f"`order={n}` must be <= {HIGHEST_ORDER}.")
-        if rule not in MODES:
-            raise ValueError(f"`mode={rule!r}` must be one of {tuple(MODES)}.")
+        own = check_scalar(check_kernel_sigma(own))
+        n = check_order(n, highest=HIGHEST_ORDER)
+        if not isinstance(rule, str) or rule not in MODES:
+            raise ValueError(f"`mode={shown(rule)}` must be one of {tuple(MODES)}.")
         end = _radius(own, truncate, end)
-        if is_traced(own) or own > LEAST_SIGMA:
+        if n and not is_traced(own) and ALONE < own < LEAST_SIGMA:
+            raise ValueError(
+                f"`sigma={own}`: derivatives need at least {LEAST_SIGMA:g} px, or 0."
+            )
+        if is_traced(own) or own > ALONE:
             x = _along(x, own, axis, n, MODES[rule], end)
     return x
 
@@ -101,9 +117,11 @@ class _CutGaussian(Discretisation):
         """In correlation form, over sigma^order, which matrices are multiplied by."""
         del cut
         # The sum is that of the kernel, wherever it is asked for.
-        own = positions(xp, sigma, self.end) / sigma
+        if is_traced(sigma):
+            sigma = xp.maximum(sigma, LEAST_SIGMA)
+        own = standardised(xp, positions(xp, sigma, self.end), sigma)
         total = xp.exp(-(own**2) / 2).sum()
-        u = positions(xp, sigma, radius) / sigma
+        u = standardised(xp, positions(xp, sigma, radius), sigma)
         inside = abs(np.arange(-radius, radius + 1)) <= self.end
         # The n-th derivative is (-1 / sigma)^n He_n(u) g; mirrored for correlation.
         values = hermite(u, order) * xp.exp(-(u**2) / 2) / total / sigma ** (2 * order)
@@ -129,28 +147,33 @@ def _along(
     filter_ = Filter(_CutGaussian(radius), padding, 0.5, 1, max_order=order)
     window = (full_window(x.shape[axis]),)
     found = axis_filters(filter_, sigma, [[order]], spans(window, window))[1, order]
-    return found.along(x[..., None], axis - x.ndim - 1)[..., 0]
+
+    def along(x: jax.Array, filter_: AxisFilter) -> jax.Array:
+        return filter_.along(x[..., None], axis - x.ndim - 1)[..., 0]
+
+    return confined(along, x, found)
 
 
 def _radius(sigma: Any, truncate: Any, radius: Any) -> int:
     if radius is not None:
-        return check_order(radius, name="radius")
+        return check_order(radius, name="radius", highest=LARGEST_RADIUS)
     if is_traced(sigma):
         raise TypeError(
             "`sigma` is traced, but where the kernel ends decides shapes: give"
             " `radius`, in px, such as 4 times the largest sigma."
         )
-    truncate = float(check_scalar(check_sigma(truncate, name="truncate")))
-    return int(truncate * float(sigma) + 0.5)
+    found = check_scalar(check_sigma(truncate, name="truncate"), name="truncate")
+    end = float(found) * float(sigma) + 0.5
+    if end > LARGEST_RADIUS:
+        raise ValueError(
+            f"`truncate={shown(truncate)}` times sigma is {end:.3g} px, more than"
+            f" {LARGEST_RADIUS}."
+        )
+    return int(end)
 
 
 def _floating(x: Any) -> jax.Array:
-    x = x if isinstance(x, jax.Array) else np.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(
-            f"`x` has dtype {x.dtype}; convert it first, for instance"
-            " `x.astype(jnp.float32)`: SciPy would round the result."
-        )
+    x = floating_array(x, name="`x`")
     if x.size == 0:
         raise ValueError(f"`x` is empty: its shape is {x.shape}.")
     return jnp.asarray(x)
@@ -160,20 +183,21 @@ def _axes(axes: Any, ndim: int) -> list[int]:
     """Numbers of axes, from 0; each once."""
     if axes is None:
         return list(range(ndim))
-    given = [axes] if np.ndim(axes) == 0 else list(axes)
-    found = [int(axis) + ndim * (axis < 0) for axis in given]
+    given = list(axes) if isinstance(axes, (tuple, list, range)) else [axes]
+    least = -LARGEST_RADIUS
+    given = [check_order(axis, name="axes", lowest=least) for axis in given]
+    found = [axis + ndim * (axis < 0) for axis in given]
     if any(not 0 <= axis < ndim for axis in found) or len(set(found)) != len(found):
         raise ValueError(
-            f"`axes={axes}` must name axes of an array of {ndim} axes, each once."
+            f"`axes={shown(axes)}` must name axes of an array of {ndim} axes, each"
+            " once."
         )
     return found
 
 
 def _per_axis(value: Any, count: int, name: str) -> list[Any]:
     """One for each of the axes."""
-    several = isinstance(value, (tuple, list)) or (
-        not isinstance(value, str) and np.ndim(value) > 0
-    )
+    several = isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) > 0
     if not several:
         return [value] * count
     if len(value) != count:

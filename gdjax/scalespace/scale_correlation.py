@@ -7,12 +7,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_image, check_order, check_padding
-from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.checks import (
+    check_image,
+    check_order,
+    check_padding,
+    floating_array,
+    shown,
+)
+from gdjax.scalespace.discretisation import Discretisation, check_discretisation
 from gdjax.scalespace.execution.products import HIGHEST, along_axis
 from gdjax.scalespace.jets import smooth
 from gdjax.scalespace.kernels import DiscreteGaussian
-from gdjax.scalespace.semigroup_grids import check_base, level_sigma, sample_matrix
+from gdjax.scalespace.semigroup_grids import (
+    check_base,
+    check_factor,
+    check_level,
+    check_zero_scale,
+    level_sigma,
+    sample_matrix,
+)
 from gdjax.scalespace.windows import extend
 
 
@@ -50,8 +63,11 @@ def extend_scale_axis(
 
     [dss] sec. 4; all but "truncate": gdjax.
     """
-    f = check_image(f, ndim=2)
-    check_order(count, name="count")
+    f = check_image(f, ndim=2, name="`f`")
+    count = check_order(count, name="count", highest=10**4)
+    base, zero_scale = check_base(base), check_zero_scale(zero_scale)
+    check_padding(padding)
+    check_discretisation(discretisation)
     if f.ndim < 4:
         raise ValueError(f"`f` of shape {f.shape} must be lifted, [..., K, H, W, C].")
     _check_rule(rule, name="rule")
@@ -69,13 +85,15 @@ def extend_scale_axis(
 
 
 def _check_rule(rule: Any, *, name: str) -> None:
-    if rule not in get_args(ScaleAxis):
-        raise ValueError(f"`{name}={rule!r}` must be one of {get_args(ScaleAxis)}.")
+    if not isinstance(rule, str) or rule not in get_args(ScaleAxis):
+        raise ValueError(
+            f"`{name}={shown(rule)}` must be one of {get_args(ScaleAxis)}."
+        )
 
 
 def _smoothed_on(last, levels, count, base, zero_scale, discretisation, padding):
     """What the coarsest level becomes, as variances add up. [dss] (3)."""
-    check_base(base)
+    check_factor(base, levels + count - 1, name="count")
 
     def variance(k: int) -> float:
         return level_sigma(k, base=base, zero_scale=zero_scale) ** 2
@@ -83,6 +101,7 @@ def _smoothed_on(last, levels, count, base, zero_scale, discretisation, padding)
     found = []
     for k in range(levels, levels + count):
         sigma = math.sqrt(variance(k) - variance(levels - 1))
+        check_level(sigma, zero_scale=zero_scale, discretisation=discretisation)
         found.append(
             smooth(last, sigma, discretisation=discretisation, padding=padding)
         )
@@ -125,14 +144,16 @@ def scale_space_correlation(
 
     [dss] (19), (20), (24).
     """
-    f, kernel = check_image(f, ndim=2), jnp.asarray(kernel)
-    check_base(base)
+    f = check_image(f, ndim=2, name="`f`")
+    kernel = jnp.asarray(floating_array(kernel, name="`kernel`"))
+    base = check_base(base)
     check_padding(padding)
     _check_rule(scale_axis, name="scale_axis")
     levels = _check_shapes(f, kernel)
     depth, height, width = kernel.shape[:3]
     count = levels - depth + 1 if scale_axis == "extend" else levels
-    _check_fit(f, base ** (count - 1), (height, width), padding)
+    factor = check_factor(base, count - 1, name="levels")
+    _check_fit(f, factor, (height, width), padding)
     f = extend_scale_axis(
         f, depth - 1, rule=scale_axis, base=base, zero_scale=zero_scale,
         discretisation=discretisation, padding=padding,
@@ -170,7 +191,7 @@ def _check_fit(f: jax.Array, dilation: float, size: Any, padding: str) -> None:
     for side, taps in zip(f.shape[-3:-1], size, strict=True):
         if dilation * (taps // 2) >= side:
             raise ValueError(
-                f"images of {f.shape[-3]} x {f.shape[-2]} px are too small for a filter"
+                f"images `f` of {f.shape[-3]} x {f.shape[-2]} px are too small for a filter"
                 f" of {taps} px that is dilated by {dilation:g} px at the coarsest"
                 ' level: take fewer levels, larger images, or `padding="wrap"`.'
             )

@@ -1,6 +1,9 @@
 """Grids of scale levels."""
 
-from gdjax.scalespace.checks import check_order, check_sigma
+import math
+from typing import Any
+
+from gdjax.scalespace.checks import check_order, check_scalar, check_sigma, is_traced
 
 
 def geometric_scales(sigma_0: float, ratio: float, count: int) -> tuple[float, ...]:
@@ -15,14 +18,27 @@ def geometric_scales(sigma_0: float, ratio: float, count: int) -> tuple[float, .
       `count` floats in px: over the layers of a network, or over its scale channels.
 
     Raises:
-      ValueError: if `sigma_0` <= 0, `ratio` < 1 or `count` < 1.
+      TypeError: if `sigma_0` or `ratio` is no number, `count` no int.
+      ValueError: if `sigma_0` <= 0, `ratio` < 1 or `count` not 1 to 1e6, or levels are
+        beyond the range of floats.
 
     [gaussdernet] (6).
     """
-    finest = float(check_sigma(sigma_0, name="sigma_0"))
+    finest = _number(sigma_0, "sigma_0")
     if finest == 0:
         raise ValueError("`sigma_0=0` has no coarser levels; give sigma_0 > 0 px.")
-    if not float(check_sigma(ratio, name="ratio")) >= 1:
+    factor = _number(ratio, "ratio")
+    if not factor >= 1:
         raise ValueError(f"`ratio={ratio}` must be >= 1: layers get coarser.")
-    count = check_order(count, name="count", lowest=1)
-    return tuple(finest * float(ratio) ** k for k in range(count))
+    count = check_order(count, name="count", lowest=1, highest=10**6)
+    if math.log(finest) + (count - 1) * math.log(factor) > math.log(1e300):
+        raise ValueError(
+            f"`count={count}` levels of `ratio={ratio}` are beyond the range of floats."
+        )
+    return tuple(finest * factor**k for k in range(count))
+
+
+def _number(value: Any, name: str) -> float:
+    if is_traced(value):
+        raise TypeError(f"`{name}` is traced, but levels are numbers of the host.")
+    return float(check_scalar(check_sigma(value, name=name), name=name))

@@ -18,8 +18,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_image, check_order, check_padding, check_sigma
-from gdjax.scalespace.discretisation import Discretisation
+from gdjax.scalespace.checks import (
+    LARGEST_RADIUS,
+    LARGEST_SIGMA,
+    check_image,
+    check_order,
+    check_padding,
+    floating_array,
+    real_array,
+    shown,
+)
+from gdjax.scalespace.discretisation import Discretisation, check_discretisation
 from gdjax.scalespace.execution.products import along_axis
 from gdjax.scalespace.jets import smooth
 from gdjax.scalespace.kernels import DiscreteGaussian
@@ -27,7 +36,14 @@ from gdjax.scalespace.scale_correlation import (
     extend_scale_axis as extend_scale_axis,
     scale_space_correlation as scale_space_correlation,
 )
-from gdjax.scalespace.semigroup_grids import check_base, level_sigma, sample_matrix
+from gdjax.scalespace.semigroup_grids import (
+    check_base,
+    check_factor,
+    check_level,
+    check_zero_scale,
+    level_sigma,
+    sample_matrix,
+)
 from gdjax.scalespace.windows import extend
 
 
@@ -65,9 +81,13 @@ def scale_space_lift(
     [dss] (5), (6), (9), (23). Choice: variance t as in (23), not 2 t as in (1).
     """
     x = check_image(x, ndim=2)
-    check_order(levels, name="levels", lowest=1)
-    check_sigma(zero_scale, name="zero_scale", positive=True)
+    levels = check_order(levels, name="levels", lowest=1, highest=10**4)
+    zero_scale = check_zero_scale(zero_scale)
     bases = _bases(base, anisotropic)
+    for each in bases:
+        check_factor(each, levels - 1, name="levels")
+    check_padding(padding)
+    check_discretisation(discretisation)
 
     def level(k: int) -> jax.Array:
         y = x
@@ -84,23 +104,22 @@ def scale_space_lift(
 
 def _bases(base: float, anisotropic: Sequence[float] | None) -> tuple[float, float]:
     if anisotropic is None:
-        check_base(base)
-        return float(base), float(base)
-    bases = tuple(float(each) for each in anisotropic)
-    if len(bases) != 2 or not all(1 <= each < math.inf for each in bases):
+        return (check_base(base),) * 2
+    bases = real_array(anisotropic, name="anisotropic", unit="a base for y and for x")
+    if bases.shape != (2,) or not np.all((bases >= 1) & (bases <= LARGEST_SIGMA)):
         raise ValueError(
-            f"`anisotropic={anisotropic!r}` must be a base for y and one for x, each at"
+            f"`anisotropic={shown(anisotropic)}` must be a base for y and one for x, each at"
             " least 1: below it, A^-1 S_0 A^-T - S_0 is negative, and no image can be"
             " sharpened by a blur."
         )
-    return bases  # pyright: ignore (two of them)
+    return float(bases[0]), float(bases[1])
 
 
 def _smoothed(x, base, k, zero_scale, discretisation, padding, ndim=2) -> jax.Array:
     sigma = level_sigma(k, base=base, zero_scale=zero_scale)
     if sigma == 0:
-        check_padding(padding)
         return x
+    check_level(sigma, zero_scale=zero_scale, discretisation=discretisation)
     return smooth(x, sigma, discretisation=discretisation, padding=padding, ndim=ndim)
 
 
@@ -137,11 +156,13 @@ def scale_action(
     (18) has A y + z, which doesn't follow from (8).
     """
     x = check_image(x, ndim=2)
-    check_order(steps, name="steps")
-    check_base(base)
-    check_sigma(zero_scale, name="zero_scale", positive=True)
+    steps, base = check_order(steps, name="steps"), check_base(base)
+    zero_scale = check_zero_scale(zero_scale)
+    factor = check_factor(base, steps, name="steps")
+    check_padding(padding)
+    check_discretisation(discretisation)
     y = _smoothed(x, base, steps, zero_scale, discretisation, padding)
-    return _dilated(y, base**steps, shift, padding)
+    return _dilated(y, factor, shift, padding)
 
 
 def shift_levels(
@@ -169,23 +190,24 @@ def shift_levels(
 
     [dss] (10), (21). Lifting a smaller image is shifting a lifted one.
     """
-    f = check_image(f, ndim=2)
-    check_base(base)
-    check_order(steps, name="steps")
+    f = check_image(f, ndim=2, name="`f`")
+    base, steps = check_base(base), check_order(steps, name="steps")
     if f.ndim < 4 or steps >= f.shape[-4]:
         raise ValueError(
             f"`f` of shape {f.shape} must be [..., K, H, W, C] with more levels K than"
             f" `steps={steps}`."
         )
     check_padding(padding)
-    return _dilated(f[..., steps:, :, :, :], base**steps, shift, padding)
+    factor = check_factor(base, steps, name="steps")
+    return _dilated(f[..., steps:, :, :, :], factor, shift, padding)
 
 
 def _dilated(x: jax.Array, factor: float, shift: Any, padding: str) -> jax.Array:
     """x(factor i + shift) on both axes."""
-    if np.shape(shift) != (2,) or not np.all(np.isfinite(shift)):
-        raise ValueError(f"`shift={shift!r}` must be two numbers of px.")
-    for axis, offset in zip((-3, -2), shift, strict=True):
+    offsets = real_array(shift, name="shift", unit="two numbers of px")
+    if offsets.shape != (2,) or not np.all(abs(offsets) <= LARGEST_RADIUS):
+        raise ValueError(f"`shift={shown(shift)}` must be two numbers of px.")
+    for axis, offset in zip((-3, -2), offsets, strict=True):
         size = x.shape[axis]
         positions = _positions(size, factor, float(offset), padding)
         whole = np.rint(positions)
@@ -208,7 +230,7 @@ def _positions(size: int, factor: float, offset: float, padding: str) -> np.ndar
     # Powers of real bases are whole but for rounding: sqrt(2)^2.
     if count < 1 or (abs(factor - whole) < 1e-9 and count * whole != size):
         raise ValueError(
-            f"a wrapped axis of {size} px can't be made smaller by {factor:g}: give a"
+            f"`padding='wrap'`: an axis of {size} px can't be made smaller by {factor:g}: give a"
             " side that is a multiple of it, or another `padding`."
         )
     return np.arange(count) * (size / count) + offset
@@ -228,13 +250,20 @@ def semigroup_correlation(
       [*S].
 
     Raises:
+      TypeError: if `f` or `psi` holds no floats, or `act` is no function.
       ValueError: if the last axes of what `act` returns are not those of `psi`.
 
     [dss] (14); with translations it is the correlation (16) of convolutional networks,
     with a group that moves the domain the group correlation (17). It is equivariant:
     acting on f is a shift of the result (15).
     """
-    acted, psi = jnp.asarray(act(f)), jnp.asarray(psi)
+    if not callable(act):
+        raise TypeError(f"`act={shown(act)}` must be a function of `f`.")
+    f, psi = (
+        jnp.asarray(floating_array(v, name=f"`{name}`"))
+        for name, v in (("f", f), ("psi", psi))
+    )
+    acted = jnp.asarray(act(f))
     if acted.ndim < psi.ndim or acted.shape[acted.ndim - psi.ndim :] != psi.shape:
         raise ValueError(
             f"`act` returns an array of shape {acted.shape}, whose last axes must be"

@@ -5,6 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from gdjax.scalespace.checks import (
+    LARGEST_SIGMA,
+    LEAST_SIGMA,
+    check_number,
+    check_scalar,
+    check_sigma,
+    is_traced,
+    shown,
+)
+from gdjax.scalespace.discretisation import check_discretisation
 from gdjax.scalespace.windows import extend
 
 
@@ -12,12 +22,48 @@ from gdjax.scalespace.windows import extend
 _LANCZOS = 16
 
 
-def check_base(base: Any) -> None:
-    """Raises ValueError unless `base` is a finite number above 1."""
-    if not isinstance(base, int | float | np.number) or not 1 < base < math.inf:
+def check_base(base: Any) -> float:
+    """Returns `base` as a float; ValueError unless it is a finite number above 1."""
+    try:
+        found = check_number(base, name="base", least=1, most=LARGEST_SIGMA)
+    except TypeError:
+        found = 1.0
+    if found == 1:
         raise ValueError(
-            f"`base={base!r}` must be a number above 1: each level stands for a smaller"
-            " image than the one before."
+            f"`base={shown(base)}` must be a number above 1: each level stands for a"
+            " smaller image than the one before."
+        )
+    return found
+
+
+def check_zero_scale(zero_scale: Any) -> float:
+    """Returns `zero_scale` as a float; TypeError or ValueError unless it is one > 0."""
+    found = check_sigma(
+        zero_scale, name="zero_scale", positive=True, highest=LARGEST_SIGMA
+    )
+    if is_traced(found):
+        raise TypeError("`zero_scale` is traced, but levels are made on the host.")
+    return float(check_scalar(found, name="zero_scale"))
+
+
+def check_factor(base: float, count: int, *, name: str) -> float:
+    """Returns base^count; ValueError if no image is as large, with `name` of count."""
+    if count * math.log(base) > math.log(LARGEST_SIGMA):
+        raise ValueError(
+            f"`{name}={count}` with `base={base:g}` makes images smaller by more than"
+            f" {LARGEST_SIGMA:g}."
+        )
+    return base**count
+
+
+def check_level(sigma: float, *, zero_scale: float, discretisation: Any) -> None:
+    """Raises ValueError unless there is a kernel of a level's sigma in px."""
+    check_discretisation(discretisation)
+    least = 0.0 if discretisation.impulse_limit else LEAST_SIGMA
+    if not least <= sigma <= LARGEST_SIGMA:
+        raise ValueError(
+            f"`zero_scale={zero_scale:g}` makes a level of {sigma:.3g} px, but kernels"
+            f" have {least:g} to {LARGEST_SIGMA:g} px."
         )
 
 

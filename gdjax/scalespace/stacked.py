@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.scalespace.axis_filter import AxisFilter, spans
 from gdjax.scalespace.low_rank import LowRank
-from gdjax.scalespace.matrices import AxisFilter, Filter, known_filter, spans
+from gdjax.scalespace.matrices import Filter, known_filter
 from gdjax.scalespace.windows import Window, Windows, full_window
 
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdjax.scalespace.checks import LARGEST_RADIUS, check_order, check_padding, shown
+
 
 class Window(NamedTuple):
     """Pixels start..stop - 1 of an axis of `size` pixels."""
@@ -28,7 +30,8 @@ Windows = tuple[Window, ...]
 
 
 def full_window(size: int) -> Window:
-    """All pixels of an axis."""
+    """All pixels of an axis; TypeError or ValueError unless `size` is an int >= 1."""
+    size = check_order(size, name="size", lowest=1)
     return Window(size, 0, size)
 
 
@@ -38,7 +41,11 @@ def spatial_windows(x: Any, ndim: int) -> Windows:
 
 
 def centre_window(size: int) -> Window:
-    """The middle pixel, or the two middle ones of an axis of even size."""
+    """The middle pixel, or the two middle ones of an axis of even size.
+
+    TypeError or ValueError unless `size` is an int >= 1.
+    """
+    size = check_order(size, name="size", lowest=1)
     return Window(size, (size - 1) // 2, size // 2 + 1)
 
 
@@ -77,7 +84,16 @@ def plan_windows(
     """Windows of a chain of operators: the input of each, and the readout.
 
     `reaches` are those of the operators, in px, first layer first; None: all pixels.
+    TypeError or ValueError for what is no window, no reaches or no border rule.
     """
+    if not isinstance(readout, Window):
+        raise TypeError(f"`readout={shown(readout)}` must be a `Window`.")
+    if not isinstance(reaches, (tuple, list)):
+        raise TypeError(f"`reaches={shown(reaches)}` must be a list of px, or None.")
+    for reach in reaches:
+        if reach is not None:
+            check_order(reach, name="reaches", highest=LARGEST_RADIUS)
+    check_padding(padding)
     windows = [readout]
     for reach in reversed(reaches):
         windows.append(input_window(windows[-1], reach, padding))

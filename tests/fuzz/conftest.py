@@ -15,7 +15,9 @@ else:
 
     WANTED = os.environ.get("GDJAX_FUZZ_EXAMPLES", "")
     # Nothing is written, and nothing depends on how fast the machine is.
+    phases = [p for p in hypothesis.Phase if p != hypothesis.Phase.explain]
     COMMON = {
+        "phases": phases,
         "deadline": None,
         "database": None,
         "suppress_health_check": list(hypothesis.HealthCheck),

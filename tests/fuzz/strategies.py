@@ -85,7 +85,7 @@ def small_arrays():
     )
     host = st.builds(typed, values, st.sampled_from(DTYPES))
     device = st.builds(
-        lambda v, d: jnp.asarray(v, d),
+        lambda v, d: jnp.asarray(typed(v, d)),
         values,
         st.sampled_from(["float32", "float16", "bfloat16", "int32", "bool"]),
     )
