@@ -85,10 +85,9 @@ def extend_scale_axis(
 
 
 def _check_rule(rule: Any, *, name: str) -> None:
-    if not isinstance(rule, str) or rule not in get_args(ScaleAxis):
-        raise ValueError(
-            f"`{name}={shown(rule)}` must be one of {get_args(ScaleAxis)}."
-        )
+    known = get_args(ScaleAxis)
+    if not isinstance(rule, str) or rule not in known:
+        raise ValueError(f"`{name}={shown(rule)}` must be one of {known}.")
 
 
 def _smoothed_on(last, levels, count, base, zero_scale, discretisation, padding):
@@ -191,9 +190,9 @@ def _check_fit(f: jax.Array, dilation: float, size: Any, padding: str) -> None:
     for side, taps in zip(f.shape[-3:-1], size, strict=True):
         if dilation * (taps // 2) >= side:
             raise ValueError(
-                f"images `f` of {f.shape[-3]} x {f.shape[-2]} px are too small for a filter"
-                f" of {taps} px that is dilated by {dilation:g} px at the coarsest"
-                ' level: take fewer levels, larger images, or `padding="wrap"`.'
+                f"images `f` of {f.shape[-3]} x {f.shape[-2]} px are too small for a"
+                f" filter of {taps} px that is dilated by {dilation:g} px at the"
+                ' coarsest level: take fewer levels, larger images, or `padding="wrap"`.'
             )
 
 

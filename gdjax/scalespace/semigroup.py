@@ -108,9 +108,9 @@ def _bases(base: float, anisotropic: Sequence[float] | None) -> tuple[float, flo
     bases = real_array(anisotropic, name="anisotropic", unit="a base for y and for x")
     if bases.shape != (2,) or not np.all((bases >= 1) & (bases <= LARGEST_SIGMA)):
         raise ValueError(
-            f"`anisotropic={shown(anisotropic)}` must be a base for y and one for x, each at"
-            " least 1: below it, A^-1 S_0 A^-T - S_0 is negative, and no image can be"
-            " sharpened by a blur."
+            f"`anisotropic={shown(anisotropic)}` must be a base for y and one for x,"
+            " each at least 1: below it, A^-1 S_0 A^-T - S_0 is negative, and no image"
+            " can be sharpened by a blur."
         )
     return float(bases[0]), float(bases[1])
 
@@ -230,8 +230,8 @@ def _positions(size: int, factor: float, offset: float, padding: str) -> np.ndar
     # Powers of real bases are whole but for rounding: sqrt(2)^2.
     if count < 1 or (abs(factor - whole) < 1e-9 and count * whole != size):
         raise ValueError(
-            f"`padding='wrap'`: an axis of {size} px can't be made smaller by {factor:g}: give a"
-            " side that is a multiple of it, or another `padding`."
+            f"`padding='wrap'`: an axis of {size} px can't be made smaller by"
+            f" {factor:g}: give a side that is a multiple of it, or another `padding`."
         )
     return np.arange(count) * (size / count) + offset
 

@@ -51,7 +51,9 @@ OPERATOR = {
 LIFT = {"base": BASES, "padding": PADDINGS}
 # Of each function: what it must be given, and what it may be given.
 FUNCTIONS = {
-    "smooth": ({"x": images(), "sigma": sigmas()}, {**OPERATOR, "ndim": integers(1, 2)}),
+    "smooth": (
+        {"x": images(), "sigma": sigmas()}, {**OPERATOR, "ndim": integers(1, 2)},
+    ),
     "njet": (
         {"x": images(), "sigma": sigmas()},
         {**OPERATOR, "order": integers(1, 2), "zero_order": FLAGS},
@@ -92,7 +94,10 @@ FUNCTIONS = {
         },
     ),
     "fit_njet": (
-        {"patch": several((7, 7), (5, 5, 2)), "order": integers(0, 2), "sigma": sigmas()},
+        {
+            "patch": several((7, 7), (5, 5, 2)), "order": integers(0, 2),
+            "sigma": sigmas(),
+        },
         {"margin": integers(0, 1), "discretisation": DISCRETISATIONS},
     ),
     "hermite_basis_a": (
