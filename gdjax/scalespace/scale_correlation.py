@@ -192,7 +192,8 @@ def _check_fit(f: jax.Array, dilation: float, size: Any, padding: str) -> None:
             raise ValueError(
                 f"images `f` of {f.shape[-3]} x {f.shape[-2]} px are too small for a"
                 f" filter of {taps} px that is dilated by {dilation:g} px at the"
-                ' coarsest level: take fewer levels, larger images, or `padding="wrap"`.'
+                " coarsest level: take fewer levels, larger images, or"
+                ' `padding="wrap"`.'
             )
 
 
