@@ -205,6 +205,23 @@ def check_ndim(ndim: Any) -> int:
     return int(ndim)
 
 
+def hold_ints(instance: Any, **lowest: int) -> None:
+    """Makes ints of Python's of the fields of a frozen dataclass, or raises.
+
+    NumPy's have a few bits: -np.uint8(2) is 254.
+
+    Args:
+      instance: the dataclass.
+      **lowest: the fields' names, and what they are at least.
+
+    Raises:
+      TypeError, ValueError: as `check_order`.
+    """
+    for name, least in lowest.items():
+        value = check_order(getattr(instance, name), name=name, lowest=least)
+        object.__setattr__(instance, name, value)
+
+
 def check_flag(flag: Any, *, name: str) -> bool:
     """Returns `flag` as a bool; TypeError if it is none of Python's or NumPy's."""
     if not isinstance(flag, (bool, np.bool_)):

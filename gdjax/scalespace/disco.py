@@ -27,7 +27,7 @@ import numpy as np
 from gdjax.scalespace.checks import (
     check_flag,
     check_kernel_sigma,
-    check_order,
+    hold_ints,
     is_traced,
     real_array,
     shown,
@@ -70,7 +70,7 @@ class DiscoBasis:
         functions = HermiteB(self.order, self.mult, self.functions)
         object.__setattr__(self, "mult", functions.mult)
         check_discretisation(self.discretisation)
-        check_order(self.size, name="size", lowest=1)
+        hold_ints(self, order=0, functions=1, size=1)
         if self.size % 2 == 0:
             raise ValueError(
                 f"`size={self.size}` must be odd, with a pixel in the centre."
@@ -138,6 +138,7 @@ def disco_basis(
     [scale_learning] Table 5, DISCO; least squares: gdjax.
     """
     basis = DiscoBasis(order, mult, functions, size, discretisation)
+    size = basis.size
     basis.check(scales)
     normalised = check_flag(normalised, name="normalised")
     ratios, finest = _ratios(scales)

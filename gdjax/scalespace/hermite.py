@@ -22,6 +22,7 @@ from gdjax.scalespace.checks import (
     check_number,
     check_order,
     check_sigma,
+    hold_ints,
 )
 from gdjax.scalespace.combine import mix_njet
 from gdjax.scalespace.derivatives import Orders
@@ -42,6 +43,7 @@ class HermiteA:
     order: int = 4
 
     def __post_init__(self):
+        hold_ints(self, order=0)
         check_order(self.order, highest=HIGHEST_ORDER)
 
     @property
@@ -73,8 +75,9 @@ class HermiteB:
     functions: int = 49
 
     def __post_init__(self):
+        hold_ints(self, order=0, functions=1)
         check_order(self.order, highest=HIGHEST_ORDER)
-        check_order(self.functions, name="functions", lowest=1, highest=10**5)
+        check_order(self.functions, name="functions", highest=10**5)
         mult = check_number(self.mult, name="mult", least=-math.inf, most=math.inf)
         if not 1 < mult < math.inf:
             raise ValueError(f"`mult={self.mult}` must be greater than 1, and finite.")
@@ -174,7 +177,8 @@ def _dense(
     normalised = check_flag(normalised, name="normalised")
     if scales.ndim != 1 or not scales.size:
         raise ValueError(f"`scales` of shape {scales.shape}: give one or more, [S].")
-    if check_order(size, name="size", lowest=1) % 2 == 0:
+    size = check_order(size, name="size", lowest=1)
+    if size % 2 == 0:
         raise ValueError(f"`size={size}` must be odd, with a pixel in the centre.")
     filter_ = basis_filter(SampledGaussianDerivatives(), "zero", basis, extent)
     scales, found = jnp.asarray(scales), []

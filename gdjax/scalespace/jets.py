@@ -58,7 +58,7 @@ def smooth(
     x = check_image(x, ndim=ndim)
     filter_ = Filter(discretisation, padding, eps, ndim, max_order=0)
     sigma = filter_.check_sigmas(sigma, x.shape[-1])
-    return partial_derivatives(x, sigma, filter_, ((0,) * ndim,))[0]
+    return partial_derivatives(x, sigma, filter_, ((0,) * filter_.ndim,))[0]
 
 
 def njet(

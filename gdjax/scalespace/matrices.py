@@ -16,13 +16,14 @@ import numpy as np
 
 from gdjax.scalespace.axis_filter import AxisFilter, Span, Tiles
 from gdjax.scalespace.checks import (
+    LARGEST_INT,
     LARGEST_RADIUS,
     check_eps,
     check_kernel_sigma,
     check_ndim,
     check_number,
-    check_order,
     check_padding,
+    hold_ints,
     is_traced,
     shown,
 )
@@ -67,7 +68,7 @@ class Filter:
         check_padding(self.padding)
         # As a number of Python's: it is part of a key.
         object.__setattr__(self, "eps", check_eps(self.eps))
-        check_order(self.max_order, name="max_order")
+        hold_ints(self, ndim=-LARGEST_INT, max_order=0)
         check_ndim(self.ndim)
         if self.extent is not None:
             check_number(

@@ -8,10 +8,10 @@ import numpy as np
 from gdjax.scalespace.checks import (
     LARGEST_SIGMA,
     LEAST_SIGMA,
-    check_number,
     check_scalar,
     check_sigma,
     is_traced,
+    real_array,
     shown,
 )
 from gdjax.scalespace.discretisation import check_discretisation
@@ -25,15 +25,15 @@ _LANCZOS = 16
 def check_base(base: Any) -> float:
     """Returns `base` as a float; ValueError unless it is a finite number above 1."""
     try:
-        found = check_number(base, name="base", least=1, most=LARGEST_SIGMA)
+        found = real_array(base, name="base", unit="a number above 1")
     except TypeError:
-        found = 1.0
-    if found == 1:
+        found = np.zeros(())
+    if found.shape or not 1 < found <= LARGEST_SIGMA:
         raise ValueError(
             f"`base={shown(base)}` must be a number above 1: each level stands for a"
             " smaller image than the one before."
         )
-    return found
+    return float(found)
 
 
 def check_zero_scale(zero_scale: Any) -> float:

@@ -90,9 +90,10 @@ def plan_windows(
         raise TypeError(f"`readout={shown(readout)}` must be a `Window`.")
     if not isinstance(reaches, (tuple, list)):
         raise TypeError(f"`reaches={shown(reaches)}` must be a list of px, or None.")
-    for reach in reaches:
-        if reach is not None:
-            check_order(reach, name="reaches", highest=LARGEST_RADIUS)
+    reaches = [
+        None if r is None else check_order(r, name="reaches", highest=LARGEST_RADIUS)
+        for r in reaches
+    ]
     check_padding(padding)
     windows = [readout]
     for reach in reversed(reaches):

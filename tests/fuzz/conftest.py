@@ -23,7 +23,7 @@ else:
         "suppress_health_check": list(hypothesis.HealthCheck),
     }
     hypothesis.settings.register_profile(
-        "small", max_examples=12, derandomize=True, **COMMON
+        "small", max_examples=5, derandomize=True, **COMMON
     )
     hypothesis.settings.register_profile(
         "large", max_examples=int(WANTED or 1000), print_blob=True, **COMMON

@@ -147,6 +147,14 @@ def leaves(result):
     ]
 
 
+def all_finite(value):
+    """Whether the floats of `value`, an array or nested lists, are finite."""
+    try:
+        return bool(np.all(np.isfinite(np.asarray(value).astype(np.float64))))
+    except (TypeError, ValueError, OverflowError):
+        return True
+
+
 def obeys(function, *, also=(), finite=True, **arguments):
     """What `function` returns, checked to be finite; None if it refused its arguments.
 

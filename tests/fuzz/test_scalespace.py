@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from strategies import (
+    all_finite,
     bad_images,
     images,
     integers,
@@ -198,7 +199,10 @@ def calls(draw, needed, optional):
         name = draw(st.sampled_from(sorted(arguments))) if arguments else None
         if name is None:
             break
-        arguments[name] = draw(bad_images() if name in ARRAYS else scalars())
+        garbage = draw(bad_images() if name in ARRAYS else scalars())
+        # What a function of the user's raises is not ours.
+        hypothesis.assume(name != "act" or not callable(garbage))
+        arguments[name] = garbage
     return arguments
 
 
@@ -213,7 +217,9 @@ def test_every_function_is_tried():
 @hypothesis.given(data=st.data())
 def test_functions_return_what_they_say_or_name_the_argument(name, data):
     arguments = data.draw(calls(*FUNCTIONS[name]))
-    result = obeys(getattr(scalespace, name), **arguments)
+    # Of NaN in an image comes NaN.
+    finite = all(all_finite(v) for n, v in arguments.items() if n in ARRAYS)
+    result = obeys(getattr(scalespace, name), finite=finite, **arguments)
     if result is not None and name in SHAPES:
         found = result.approximation if name == "fit_njet" else result
         assert found.shape == SHAPES[name](**arguments)
