@@ -80,8 +80,8 @@ def safe_sizes(
     """
     values = check_sigma(sigmas, name="sigmas", positive=True)
     check_sigma(r, name="r", positive=True)
-    size = check_order(size, name="size", lowest=1)
-    multiple = check_order(multiple, name="multiple", lowest=1)
+    check_order(size, name="size", lowest=1)
+    check_order(multiple, name="multiple", lowest=1)
     if previous is not None and len(previous) != len(values):
         raise ValueError(
             f"`previous` has {len(previous)} sides, but there are {len(values)}"

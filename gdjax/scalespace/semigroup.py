@@ -104,7 +104,8 @@ def scale_space_lift(
 
 def _bases(base: float, anisotropic: Sequence[float] | None) -> tuple[float, float]:
     if anisotropic is None:
-        return (check_base(base),) * 2
+        base = check_base(base)
+        return base, base
     bases = real_array(anisotropic, name="anisotropic", unit="a base for y and for x")
     if bases.shape != (2,) or not np.all((bases >= 1) & (bases <= LARGEST_SIGMA)):
         raise ValueError(
