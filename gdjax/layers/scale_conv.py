@@ -115,7 +115,8 @@ class ScaleConv(nn.Module):
         bias = None
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        scales = jnp.asarray(scales, kernel.dtype)
+        # Weights may be of half precision, scales and kernels are not.
+        scales = jnp.asarray(scales, jnp.promote_types(kernel.dtype, jnp.float32))
         norms = hermite_norms(
             scales.min(), basis=self.basis, filter_=filter_,
             width=max(NORM_WIDTH, *x.shape[-3:-1]),
