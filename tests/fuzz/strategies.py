@@ -148,9 +148,9 @@ def leaves(result):
 
 
 def all_finite(value):
-    """Whether the floats of `value`, an array or nested lists, are finite."""
+    """Whether the numbers of `value`, an array or nested lists, are finite."""
     try:
-        return bool(np.all(np.isfinite(np.asarray(value).astype(np.float64))))
+        return bool(np.all(np.isfinite(np.asarray(value).astype(np.complex128))))
     except (TypeError, ValueError, OverflowError):
         return True
 
