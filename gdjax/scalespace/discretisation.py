@@ -125,7 +125,7 @@ class Discretisation(abc.ABC):
             return traced_truncation_radius(sigma, eps=eps, ndim=ndim, limit=limit)
         value = float(check_sigma(sigma))
         spread = float(np.sqrt(value**2 + self.variance_offset))
-        return _radius(spread, _mass_to_lose(eps, ndim))
+        return _radius(spread, mass_to_lose(eps, ndim))
 
 
 def check_discretisation(discretisation: Any) -> None:
@@ -163,7 +163,7 @@ def truncation_radius(sigma: Any, *, eps: float = 0.005, ndim: int = 2) -> int:
         )
     if eps is None:
         raise TypeError("`eps=None` leaves kernels uncut; give a number in (0, 1).")
-    lost = _mass_to_lose(check_eps(eps), check_order(ndim, name="ndim", lowest=1))
+    lost = mass_to_lose(check_eps(eps), check_order(ndim, name="ndim", lowest=1))
     value = check_scalar(check_sigma(sigma, highest=LARGEST_RADIUS_OF))
     return _radius(float(value), lost)
 
@@ -174,7 +174,8 @@ LARGEST_SUMMED = 8192.0
 LARGEST_RADIUS_OF = 1e12
 
 
-def _mass_to_lose(eps: float, ndim: int) -> float:
+def mass_to_lose(eps: float, ndim: int) -> float:
+    """What each of `ndim` axes loses, for all of them together to lose `eps`."""
     return -np.expm1(np.log1p(-eps) / ndim)
 
 
@@ -220,4 +221,4 @@ def traced_truncation_radius(
     taps = bessel_taps(jnp, jax.lax.stop_gradient(sigma) ** 2, 0, limit)
     beyond = jnp.maximum(1 - taps[0] - 2 * taps[1:].sum(), 0)
     tails = beyond + 2 * jnp.cumsum(taps[:0:-1])[::-1]
-    return jnp.sum(tails > _mass_to_lose(eps, ndim))
+    return jnp.sum(tails > mass_to_lose(eps, ndim))

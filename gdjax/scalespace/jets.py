@@ -85,7 +85,7 @@ def njet(
       zero_order: whether the smoothed image comes first.
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
-      eps: mass that truncation may lose; None: no truncation (with "edge" and a
+      eps: mass that truncation may lose; None: no truncation (derivatives with "edge" and a
         traced sigma beyond half the image, tails are lost all the same). NaN and
         infinity as for `smooth`.
       ndim: spatial dimensions, 1 to 3.

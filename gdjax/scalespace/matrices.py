@@ -7,6 +7,7 @@ They are made here, on the host where sigma is known; `axis_filter` applies them
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,11 @@ from gdjax.scalespace.checks import (
     shown,
 )
 from gdjax.scalespace.derivatives import difference_reach, difference_taps
-from gdjax.scalespace.discretisation import Discretisation, check_discretisation
+from gdjax.scalespace.discretisation import (
+    Discretisation,
+    check_discretisation,
+    mass_to_lose,
+)
 from gdjax.scalespace.execution.products import HIGHEST
 from gdjax.scalespace.windows import Window, extend
 
@@ -235,7 +240,49 @@ def dense_matrix(
     positions = np.arange(rows.min() - width, rows.max() + width + 1)
     shown = extend(positions, size, padding)[:, None] == pixels[None, :]
     toeplitz = _toeplitz(xp, taps, rows, positions)
-    return jnp.matmul(toeplitz, shown.astype(toeplitz.dtype), precision=HIGHEST)
+    shown = shown.astype(toeplitz.dtype)
+    matrix = jnp.matmul(toeplitz, shown, precision=HIGHEST)
+    if order or discretisation.normalized or (filter_.is_cut and known):
+        return matrix
+    mass = _mass(filter_)
+    if padding == "edge":
+        rest = jnp.maximum(mass - taps.sum(), 0)
+        rest = rest if radius is None else jnp.where(radius >= width, rest, 0)
+        ends = (pixels == 0) + 1.0 * (pixels == size - 1)
+        return matrix + rest * (ends / 2).astype(taps.dtype)
+    wide = mass * _wide_periodic(sigma, rows, pixels, size, padding)
+    return jnp.where(radius >= width, wide, matrix)
+
+
+def _mass(filter_: Filter) -> float:
+    """What the kernel of order 0 has within its radius, where sigma is large."""
+    if filter_.extent is not None:
+        return math.erf(filter_.extent / math.sqrt(2))
+    if filter_.eps is None:
+        return 1.0
+    shared = filter_.discretisation.shared_smoothing
+    eps = filter_.eps / (1 if shared else 2**filter_.max_order)
+    return 1 - mass_to_lose(eps, filter_.ndim)
+
+
+def _wide_periodic(
+    sigma: jax.Array, rows: np.ndarray, pixels: np.ndarray, size: int, padding: str
+) -> jax.Array:
+    """[rows, pixels] of the whole kernel, where it is wider than what is computed.
+
+    Of its periods' sum three waves are left, and of those hardly the first.
+    """
+    period = size if padding == "wrap" else 2 * size
+    offsets = [pixels[None, :] - rows[:, None]]
+    if padding == "symmetric":
+        offsets.append(-1 - pixels[None, :] - rows[:, None])
+    total = jnp.full(offsets[0].shape, len(offsets), sigma.dtype)
+    for m in range(1, min(4, (period + 1) // 2)):
+        w = 2 * math.pi * m / period
+        wave = sum(np.cos(w * offset) for offset in offsets)
+        share = jnp.exp(-(sigma**2) * (1 - math.cos(w)))
+        total = total + 2 * share * np.asarray(wave).astype(sigma.dtype)
+    return total / period
 
 
 def _width(filter_: Filter, span: Span, sigma: Any = None) -> int:

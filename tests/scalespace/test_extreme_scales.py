@@ -8,7 +8,7 @@ from scipy.special import ive
 
 import gdjax
 from gdjax.scalespace.checks import LEAST_SIGMA
-from gdjax.scalespace.discretisation import LARGEST_SUMMED, _mass_to_lose
+from gdjax.scalespace.discretisation import LARGEST_SUMMED, mass_to_lose
 
 
 @pytest.mark.parametrize("sigma", [1.0001 * LARGEST_SUMMED, 12345.6])
@@ -18,7 +18,7 @@ def test_radii_of_large_scales_are_those_of_sums(sigma):
     reach = int(9 * sigma)
     tails = 2 * np.cumsum(ive(np.arange(1, reach + 1), sigma**2)[::-1])[::-1]
     for eps in (1e-12, 1e-5, 0.005, 0.3, 0.99):
-        wanted = np.count_nonzero(tails > _mass_to_lose(eps, 2))
+        wanted = np.count_nonzero(tails > mass_to_lose(eps, 2))
         assert gdjax.truncation_radius(sigma, eps=eps) == wanted
 
 
@@ -36,6 +36,20 @@ def test_large_kernels_keep_their_mass(padding):
     assert 0.995 - 1e-6 <= found.min() <= found.max() <= 0.995 + 1e-4
     found = gdjax.smooth(ones, 4e4, padding=padding)
     np.testing.assert_allclose(found, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["wrap", "symmetric", "edge"])
+@pytest.mark.parametrize("eps", [0.005, None])
+def test_large_traced_kernels_keep_their_mass(padding, eps):
+    """Also where they are wider than what is computed of them."""
+    x = np.random.default_rng(0).uniform(size=(4, 5, 1)).astype(np.float32)
+    smooth = jax.jit(jax.vmap(lambda s: gdjax.smooth(x, s, eps=eps, padding=padding)))
+    sigmas = [3.0, 8.0, 20.0, 300.0, 4e4]
+    for sigma, found in zip(sigmas, smooth(jnp.float32(sigmas)), strict=True):
+        wanted = gdjax.smooth(x, sigma, eps=eps, padding=padding)
+        # Where the cut falls on another pixel there is one tap more or less.
+        atol = 1e-5 if eps is None else 5e-4
+        np.testing.assert_allclose(found, wanted, atol=atol, err_msg=str(sigma))
 
 
 NO_LIMIT = [
