@@ -179,7 +179,7 @@ def directional_derivative(
     [gaussdernet] (4)-(5), for any order.
     """
     order = check_order(order, highest=HIGHEST_ORDER)
-    jet, orders = jnp.asarray(floating_array(jet, name="`jet`")), _pairs(orders)
+    jet, orders = floating_array(jet, name="`jet`"), _pairs(orders)
     if jet.ndim < 2:
         raise ValueError(f"`jet` has shape {jet.shape}; give [..., H, W, J, C].")
     if jet.shape[-2] != len(orders):
@@ -193,6 +193,7 @@ def directional_derivative(
             f"`orders={orders}` lacks {missing}, needed for order {order}; take"
             f" `derivative_orders({order}, ...)`."
         )
+    jet = jnp.asarray(jet)
     angle = _angles(angle, jet)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
     result = jnp.zeros((), jet.dtype)
@@ -219,6 +220,7 @@ def _angles(angle: Any, jet: jax.Array) -> jax.Array:
         found = real_array(angle, name="angle", unit="rad")
         if not np.all(np.isfinite(found)):
             raise ValueError(f"`angle={shown(angle)}` must be finite, in rad.")
+        found = np.fmod(found, 2 * np.pi)  # float32 has few digits for many turns
     else:
         found = angle
     shape = (*jet.shape[:-2], jet.shape[-1])
