@@ -85,9 +85,9 @@ def njet(
       zero_order: whether the smoothed image comes first.
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
-      eps: mass that truncation may lose; None: no truncation (but derivatives with "edge"
-        and a traced sigma beyond half the image lose their tails). NaN and infinity as
-        for `smooth`.
+      eps: mass that truncation may lose; None: no truncation (but derivatives with
+        "edge" and a traced sigma beyond half the image lose their tails). NaN and
+        infinity as for `smooth`.
       ndim: spatial dimensions, 1 to 3.
 
     Returns:
