@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_order, check_rate
 
 
-class ActiveScales(nn.Module):
+class ActiveScales(Module):
     """The state by which scale channels are taken out of use without other shapes.
 
     Nothing of it is learned: `active`, bool [N], all of them at the start, changes

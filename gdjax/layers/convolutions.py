@@ -9,9 +9,11 @@ from typing import Any
 
 import flax.linen as nn
 
+from gdjax.layers.copies import Copied
+from gdjax.layers.fields import checked_field
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.layers.njet_conv import NJetConv
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import check_ndim, check_order
 
 
 # Makes a layer: (features, *, size, groups, use_bias, ndim, dtype, name).
@@ -28,6 +30,10 @@ def njet_convolution(
     """
     del size, dilation
     return NJetConv(features, **fields)
+
+
+class Conv(Copied, nn.Conv):
+    """Flax's, which can be pickled."""
 
 
 def plain_convolution(
@@ -47,7 +53,10 @@ def plain_convolution(
         check_order(value, name=field, lowest=1)
     if features % groups:
         raise ValueError(f"`groups={groups}` must divide `features={features}`.")
-    return nn.Conv(
+    checked_field("use_bias", use_bias, bool)
+    checked_field("dtype", dtype, Any)
+    check_ndim(ndim)
+    return Conv(
         features,
         (size,) * ndim,
         feature_group_count=groups,

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.gaussian_derivative import he_uniform
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_image, check_order
 from gdjax.scalespace.resampling import sample_bilinear
 
 
-class DeformableConv(nn.Module):
+class DeformableConv(Module):
     """A convolution that reads each tap where the image itself says.
 
       y(p) = b + sum_n w_n x(p + p_n + d_n(p))

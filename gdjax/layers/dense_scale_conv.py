@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.layers.learned_scales import check_scales
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_image, check_order, check_padding
 from gdjax.scalespace.disco import DiscoBasis
 from gdjax.scalespace.execution.products import HIGHEST
 from gdjax.scalespace.scale_correlation import dilated_correlation
 
 
-class DenseScaleConv(nn.Module):
+class DenseScaleConv(Module):
     """A convolution with the same filter at every internal scale, on fixed pixels.
 
       T -> H:  y(s, t) = b + sum_c kappa_c(s) * f_c

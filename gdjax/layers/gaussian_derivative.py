@@ -4,7 +4,11 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
+from gdjax.layers.fields import check_dtype
+from gdjax.layers.module import Module
+from gdjax.scalespace.arrays import check_key, check_shape
 from gdjax.scalespace.checks import check_image, check_order, is_traced
 from gdjax.scalespace.combine import mix_njet, mix_njet_stacked
 from gdjax.scalespace.derivatives import derivative_orders
@@ -15,11 +19,32 @@ from gdjax.scalespace.stacked import StackedWindow, StackedWindows
 from gdjax.scalespace.windows import Windows
 
 
-# Uniform He initialisation over the fan-in J * C_in.
-he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
+_HE = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
 
-class GaussianDerivative(nn.Module):
+# A function with a name can be pickled.
+def he_uniform(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
+    """Initial weights by He, uniform over the fan-in, such as J C_in (gdjax).
+
+    Args:
+      key: PRNG key.
+      shape: of the weights, the last axis C_out.
+      dtype: of the weights.
+
+    Returns:
+      Weights of that shape, of variance 2 / fan-in.
+
+    Raises:
+      TypeError, ValueError: for arguments out of range.
+    """
+    check_key(key)
+    check_shape(shape, axes=", ".join(["..."] * max(1, len(shape) - 1) + ["C_out"]))
+    return _HE(key, shape, check_dtype(dtype))
+
+
+class GaussianDerivative(Module):
     """Learned linear combinations of scale-normalised Gaussian derivatives.
 
       y_o = b_o + sum_c sum_a w[a, c, o] sigma^|a| / a! d_a (g_sigma * x_c)

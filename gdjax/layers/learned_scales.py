@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_order, check_sigma
 
 
@@ -15,7 +16,7 @@ Learned = Literal["isr", "spacings", "direct"]
 Form = Literal["per_step", "range"]
 
 
-class LearnedScales(nn.Module):
+class LearnedScales(Module):
     """The internal scales S_0 < S_1 < ... that all layers of a network share.
 
       "isr"       S_i = sigma ISR^(i / (N - 1))
@@ -53,17 +54,11 @@ class LearnedScales(nn.Module):
         super().__post_init__()
         check_order(self.count, name="count", lowest=1)
         check_sigma(self.sigma, name="sigma", positive=True)
-        if not (isinstance(self.isr, int | float) and 1 < self.isr < math.inf):
+        if self.isr <= 1:
             raise ValueError(
                 f"`isr={self.isr}` must be greater than 1: the coarsest scale over the"
                 " finest."
             )
-        for name, value, known in (
-            ("learned", self.learned, (None, "isr", "spacings", "direct")),
-            ("form", self.form, ("per_step", "range")),
-        ):
-            if value not in known:
-                raise ValueError(f"`{name}={value!r}` must be one of {known}.")
         if self.learned == "direct" and not self.learn_sigma:
             raise ValueError(
                 '`learn_sigma=False` with `learned="direct"`, which learns every scale:'

@@ -9,7 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_image, check_order, check_sigma, is_traced
+from gdjax.layers.fields import checked_field
+from gdjax.layers.module import Module
+from gdjax.scalespace.checks import (
+    check_image,
+    check_order,
+    check_sigma,
+    is_traced,
+    real_array,
+    shown,
+)
 from gdjax.scalespace.combine import mix_njet
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
@@ -20,7 +29,7 @@ from gdjax.scalespace.matrices import Filter
 Sharing = Literal["layer", "input", "output", "group"]
 
 
-class LearnedSigma(nn.Module):
+class LearnedSigma(Module):
     """A sigma, or several, that training moves between two bounds.
 
       sigma = 2^p,  p = lo + (hi - lo) / (1 + exp(-q)),  (lo, hi) = log2 of the bounds
@@ -45,7 +54,9 @@ class LearnedSigma(nn.Module):
 
     def __post_init__(self):
         super().__post_init__()
-        check_bounds(self.initial, self.bounds)
+        check_bounds(self.initial, self.bounds, name="initial")
+        for size in self.shape:
+            check_order(size, name="shape", lowest=1)
 
     @nn.compact
     def __call__(self) -> jax.Array:
@@ -57,35 +68,54 @@ class LearnedSigma(nn.Module):
 
 
 def sigma_of(logit: Any, bounds: tuple[float, float]) -> jax.Array:
-    """Sigma in px that a parameter `logit` of `LearnedSigma` stands for (gdjax)."""
+    """Sigma in px that a parameter `logit` of `LearnedSigma` stands for (gdjax).
+
+    Args:
+      logit: q, of any shape.
+      bounds: lowest and highest sigma, px.
+
+    Returns:
+      Sigma of the shape of `logit`, floating point.
+
+    Raises:
+      TypeError, ValueError: unless `logit` has real numbers that aren't NaN, and the
+        bounds are 0 < lowest < highest.
+    """
+    if not is_traced(logit):
+        values = real_array(logit, name="logit", unit="what training has made of it")
+        if np.isnan(values).any():
+            raise ValueError(f"`logit={shown(logit)}` is NaN: there is no such sigma.")
+    check_bounds(None, bounds)
+    logit = jnp.asarray(logit)
+    logit = logit.astype(jnp.promote_types(logit.dtype, jnp.float32))
     low, high = (math.log2(bound) for bound in bounds)
-    return jnp.exp2(low + (high - low) * jax.nn.sigmoid(jnp.asarray(logit)))
+    return jnp.exp2(low + (high - low) * jax.nn.sigmoid(logit))
 
 
-def check_gain(gain: Any) -> None:
-    """Raises TypeError or ValueError unless `gain` is a positive number."""
-    if not isinstance(gain, int | float) or isinstance(gain, bool):
-        raise TypeError(f"`gain={gain!r}` is not a number; give 1.0 for He's weights.")
-    if not 0 < gain < math.inf:
-        raise ValueError(f"`gain={gain}` must be positive and finite.")
+def check_bounds(initial: Any, bounds: Any, *, name: str = "sigma") -> None:
+    """Raises TypeError or ValueError unless 0 < bounds[0] < initial < bounds[1].
 
-
-def check_bounds(initial: Any, bounds: Any) -> None:
-    """Raises TypeError or ValueError unless 0 < bounds[0] < initial < bounds[1]."""
-    if np.shape(bounds) != (2,):
+    Args:
+      initial: sigma, or several; None: none is looked at.
+      bounds: px.
+      name: of the first.
+    """
+    low, high = checked_field("bounds", bounds, tuple[float, float])
+    if not 0 < low < high:
         raise ValueError(
-            f"`bounds={bounds!r}` must be the lowest and the highest sigma in px."
+            f"`bounds={bounds!r}` must be the lowest and the highest sigma in px, > 0."
         )
-    check_sigma(bounds, name="bounds", positive=True)
-    value = check_sigma(initial, name="sigma", positive=True)
+    if initial is None:
+        return
+    value = check_sigma(initial, name=name, positive=True)
     if not np.all((bounds[0] < value) & (value < bounds[1])):
         raise ValueError(
-            f"`sigma={initial}` must lie between the bounds {tuple(bounds)} px of"
+            f"`{name}={initial}` must lie between the bounds {tuple(bounds)} px of"
             " learning: widen `bounds`, or start inside."
         )
 
 
-class NJetConv(nn.Module):
+class NJetConv(Module):
     """A convolution whose filters are N-jets of learned scale.
 
       y_o = b_o + sum_c sum_a w[a, c, o] sigma^|a| d_a (g_sigma * x_c),  0 <= |a| <= N
@@ -140,17 +170,12 @@ class NJetConv(nn.Module):
     def __post_init__(self):
         super().__post_init__()
         check_order(self.features, name="features", lowest=1)
-        check_gain(self.gain)
+        check_sigma(self.gain, name="gain", positive=True)
         check_order(self.order, lowest=0 if self.zero_order else 1)
         check_order(self.groups, name="groups", lowest=1)
         if self.features % self.groups:
             raise ValueError(
                 f"`groups={self.groups}` must divide `features={self.features}`."
-            )
-        if self.sharing not in ("layer", "input", "output", "group"):
-            raise ValueError(
-                f'`sharing={self.sharing!r}` must be "layer", "input", "output" or'
-                ' "group".'
             )
         if self.learn_sigma:
             check_bounds(self.sigma, self.bounds)

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import real_array, shown
 from gdjax.scalespace.execution.routines import kept_apart
 
 
-class SharedBatchNorm(nn.Module):
+class SharedBatchNorm(Module):
     """Batch normalisation with one set of statistics for all scale channels.
 
       y = (x - mean) / sqrt(var + epsilon) * scale + bias

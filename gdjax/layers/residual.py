@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.discretisation import Discretisation
@@ -30,7 +31,7 @@ BlockWindows = (
 )
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Module):
     """Two Gaussian derivative layers of one sigma, and a skip connection.
 
       y = act(P x + BN(D_2(act(BN(D_1 x)))))
@@ -86,11 +87,10 @@ class ResidualBlock(nn.Module):
     def __post_init__(self):
         super().__post_init__()
         check_order(self.features, name="features", lowest=1)
-        if self.activate not in ("sum", "branch"):
-            raise ValueError(
-                f'`activate={self.activate!r}` must be "sum" (nonlinearity after the'
-                ' addition) or "branch" (before it).'
-            )
+        # What its layers have against their fields.
+        names = "order", "zero_order", "discretisation", "padding", "eps", "ndim"
+        own = {name: getattr(self, name) for name in names}
+        GaussianDerivative(self.features, **own, parent=None)
 
     @nn.compact
     def __call__(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.learned_scales import check_scales
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_image, check_order, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hermite import (
@@ -27,7 +28,7 @@ from gdjax.scalespace.scale_correlation import ScaleAxis, extend_scale_axis
 NORM_WIDTH = 256
 
 
-class ScaleConv(nn.Module):
+class ScaleConv(Module):
     """A convolution with the same filter at every internal scale.
 
       T -> H:  y(s, t) = b + sum_c kappa_c(s) * f_c

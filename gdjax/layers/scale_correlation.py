@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gdjax.layers.gaussian_derivative import he_uniform
+from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_image, check_order, check_padding, check_sigma
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
@@ -56,7 +56,7 @@ STARTS: dict[str, Callable[..., jax.Array]] = {
 }
 
 
-class ScaleSpaceCorrelation(nn.Module):
+class ScaleSpaceCorrelation(Module):
     """The same filter at every level of a scale space, dilated with the level.
 
       y_k(z) = b + sum_l sum_u psi_l(u) x_{k + l}(base^k u + z)
@@ -96,9 +96,6 @@ class ScaleSpaceCorrelation(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        if np.shape(self.kernel_size) != (2,):
-            raise ValueError(f"`kernel_size={self.kernel_size!r}` must be (h, w).")
-        self.kernel_size = tuple(self.kernel_size)  # pyright: ignore
         super().__post_init__()
         check_order(self.features, name="features", lowest=1)
         check_order(self.scale_dim, name="scale_dim", lowest=1)
@@ -107,12 +104,6 @@ class ScaleSpaceCorrelation(nn.Module):
         check_base(self.base)
         check_padding(self.padding)
         check_sigma(self.zero_scale, name="zero_scale", positive=True)
-        for name, value, known in (
-            ("start", self.start, get_args(Start)),
-            ("scale_axis", self.scale_axis, get_args(ScaleAxis)),
-        ):
-            if value not in known:
-                raise ValueError(f"`{name}={value!r}` must be one of {known}.")
 
     @nn.compact
     def __call__(self, x: Any) -> jax.Array:

@@ -4,7 +4,16 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from gdjax.scalespace.arrays import (
+    check_axis,
+    check_floats,
+    check_key,
+    check_mask,
+    check_shape,
+)
+from gdjax.scalespace.checks import check_image, check_rate, is_traced
 from gdjax.scalespace.windows import centre_window
 
 
@@ -14,6 +23,7 @@ def centre_pixel(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     The mean over the two middle pixels of every axis of even size.
     [gaussdernet] sec. 4.
     """
+    x = check_image(x, ndim=ndim)
     for axis in range(-ndim - 1, -1):
         window = centre_window(x.shape[axis])
         x = jax.lax.slice_in_dim(x, window.start, window.stop, axis=axis % x.ndim)
@@ -22,11 +32,13 @@ def centre_pixel(x: jax.Array, *, ndim: int = 2) -> jax.Array:
 
 def spatial_max(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     """Maximum over space, [..., C]. [gaussderresnet] sec. 3."""
+    x = check_image(x, ndim=ndim)
     return x.max(axis=tuple(range(-ndim - 1, -1)))
 
 
 def spatial_mean(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     """Mean over space, [..., C]. gdjax."""
+    x = check_image(x, ndim=ndim)
     return x.mean(axis=tuple(range(-ndim - 1, -1)))
 
 
@@ -47,7 +59,9 @@ def max_over_scales(
       largest, they share the gradient equally.
 
     Raises:
-      ValueError: for `keep` of another shape.
+      TypeError: for logits that aren't floats, or `keep` that isn't bool.
+      ValueError: for logits that are empty or lack the axis, for `keep` of another
+        shape, or with an index, not traced, that has nothing to keep.
     """
     kept = _kept(per_scale, keep, axis, others=-jnp.inf)
     return _largest(kept, axis % kept.ndim)
@@ -92,7 +106,7 @@ def mean_over_scales(
     kept = _kept(per_scale, keep, axis, others=0.0)
     if keep is None:
         return kept.mean(axis=axis)
-    counts = _aligned(keep, per_scale, axis).astype(kept.dtype).sum(axis=axis)
+    counts = _aligned(keep, kept, axis).astype(kept.dtype).sum(axis=axis)
     return kept.sum(axis=axis) / counts
 
 
@@ -100,13 +114,16 @@ def _kept(
     per_scale: jax.Array, keep: jax.Array | None, axis: int, *, others: float
 ) -> jax.Array:
     """`per_scale` with `others` in the channels that are left out."""
+    per_scale = check_floats(per_scale, name="per_scale")
+    check_axis(axis, per_scale.ndim)
     if keep is None:
-        return jnp.asarray(per_scale)
+        return per_scale
     return jnp.where(_aligned(keep, per_scale, axis), per_scale, others)
 
 
 def _aligned(keep: jax.Array, per_scale: jax.Array, axis: int) -> jax.Array:
     """`keep` with an axis of length 1 for each of `per_scale` that it lacks."""
+    keep = check_mask(keep, name="keep")
     leading = per_scale.shape[: keep.ndim]
     fits = len(leading) == keep.ndim > axis % per_scale.ndim and all(
         kept == n or kept == 1 for kept, n in zip(keep.shape, leading, strict=True)
@@ -117,6 +134,8 @@ def _aligned(keep: jax.Array, per_scale: jax.Array, axis: int) -> jax.Array:
             f"`axis={axis}` give its leading axes, at least "
             f"{per_scale.shape[: axis % per_scale.ndim + 1]}"
         )
+    if not is_traced(keep) and not np.any(keep, axis % per_scale.ndim).all():
+        raise ValueError("`keep` leaves out all scale channels of an index: keep one.")
     rest = (1,) * (per_scale.ndim - keep.ndim)
     return jnp.broadcast_to(keep, leading).reshape(*leading, *rest)
 
@@ -132,8 +151,15 @@ def keep_scales(key: jax.Array, shape: tuple[int, int], *, rate: float) -> jax.A
     Returns:
       At least one True per row: the channel with the largest draw always stays.
 
+    Raises:
+      TypeError, ValueError: for arguments out of range.
+
     [gaussderresnet] sec. 5.2. Choice: a dropped channel is left out of the pooling (as
     zero it could win a maximum of negative logits), and nothing is rescaled.
     """
+    check_key(key)
+    shape = check_shape(shape, axes="B, S")
+    if not is_traced(rate):
+        check_rate(rate, name="rate")
     draws = jax.random.uniform(key, shape)
     return (draws >= rate) | (draws == draws.max(axis=-1, keepdims=True))

@@ -1,5 +1,6 @@
 """Scale covariance error: does an operator commute with enlarging the image?"""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,9 @@ from gdjax.metrics.enlargement import (
     relative_l2,
     spatial_shape,
 )
-from gdjax.scalespace.checks import check_sigma
+from gdjax.metrics.scale_density import check_number
+from gdjax.scalespace.arrays import check_callable
+from gdjax.scalespace.checks import check_scalar, check_sigma, real_array
 
 
 def scale_covariance_maps(
@@ -51,12 +54,14 @@ def scale_covariance_maps(
     [gaussdernet] (7)-(9), measured. For accelerators, let `fn_at_sigma` compute with
     precision "highest": TF32 alone makes errors of 1e-3.
     """
+    check_callable(fn_at_sigma, name="fn_at_sigma")
     image = floating_image(image, ndim)
-    check_sigma(sigma)
+    sigma = float(check_scalar(check_sigma(sigma)))
+    factor = check_number(factor, "factor", unit="ratio of sizes")
     if enlargement is None:
         large = enlarge(image, factor, ndim=ndim)
     else:
-        large = np.asarray(enlargement(image, factor))
+        large = floating_image(enlargement(image, factor), ndim, name="enlargement")
     expected = _response(fn_at_sigma, image, sigma, ndim)
     sigma = sigma * (large.shape[0] / len(image))
     found = _response(fn_at_sigma, large.astype(image.dtype), sigma, ndim)
@@ -99,6 +104,7 @@ def scale_covariance_error(
 
     [gaussdernet] (7)-(9), measured: `scale_covariance_maps`.
     """
+    check_callable(fn_at_sigma, name="fn_at_sigma")
     sizes = spatial_shape(image, ndim)
     border = check_border(border, sizes)
     found, expected = scale_covariance_maps(
@@ -109,7 +115,8 @@ def scale_covariance_error(
 
 
 def _response(fn: Any, image: np.ndarray, sigma: float, ndim: int) -> np.ndarray:
-    response = np.asarray(fn(image, sigma), np.float64)
+    # Not checked to be finite: errors of NaN are larger than any.
+    response = real_array(fn(image, sigma), name="fn_at_sigma", unit="responses")
     if response.shape[:ndim] != image.shape[:ndim]:
         names = "height and width" if ndim == 2 else f"axes {axes_of(ndim)}"
         raise ValueError(
@@ -139,6 +146,7 @@ def assert_scale_covariant(
 
     [gaussdernet] (7)-(9).
     """
+    tolerance = check_number(tolerance, "tolerance", above=-math.inf, unit="tolerance")
     errors = scale_covariance_error(
         fn_at_sigma, image, sigma=sigma, factor=factor, border=border, ndim=ndim
     )

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from gdjax.metrics.scale_density import check_number
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.arrays import check_axis, check_numbers
+from gdjax.scalespace.checks import check_ndim, check_order, floating_array, real_array
+
+
+# Numbers of the largest matrix that resamples an axis: 2 GiB of float64.
+LONGEST = 2**28
 
 
 def fourier_resample(
@@ -28,15 +32,22 @@ def fourier_resample(
       float64, `size` along `axis`.
 
     Raises:
-      TypeError: if `size` is no int.
-      ValueError: if `size` is below 1, or `x` is empty or lacks the axis.
+      TypeError: if `size` or `axis` is no int, or `x` has no real numbers.
+      ValueError: if `size` is below 1 or more than memory holds, or `x` is empty, not
+        finite or lacks the axis.
 
     gdjax.
     """
-    size = check_order(size, name="size", lowest=1)
-    x = np.asarray(x, np.float64)
-    if x.size == 0:
-        raise ValueError(f"`x` is empty: its shape is {x.shape}; give it samples.")
+    size = check_order(size, name="size", lowest=1, highest=LONGEST)
+    x = check_numbers(x, name="x", unit="samples")
+    if x.ndim == 0:
+        raise ValueError("`x` is a number; give an array with the axis.")
+    axis = check_axis(axis, x.ndim)
+    if size * x.shape[axis] > LONGEST:
+        raise ValueError(
+            f"`size={size}`, from {x.shape[axis]} samples, needs more memory than"
+            f" there is: take at most {LONGEST // x.shape[axis]}."
+        )
     x = np.moveaxis(x, axis, 0)
     old = x.shape[0]
     position = np.arange(size) * (old / size)
@@ -64,15 +75,22 @@ def enlarge(
         read out the centre), or pixel 0.
 
     Raises:
-      TypeError: if `factor` is not a number.
-      ValueError: if `factor` is not positive and finite, or so small that nothing is
-        left; if rounding would change the axes by different factors; if the image is
-        empty or lacks axes, or `ndim` is not 1, 2 or 3.
+      TypeError: if `factor` is not a number, or the image has others than real ones.
+      ValueError: if `factor` is not positive and finite, so small that nothing is
+        left, or larger than memory; if rounding would change the axes by different
+        factors; if the image is empty, not finite or lacks axes, or `ndim` is not 1, 2
+        or 3.
 
     gdjax.
     """
+    image = check_numbers(image, name="image", unit="grey levels")
     old = spatial_shape(image, ndim)
     factor = check_number(factor, "factor", unit="ratio of sizes")
+    if factor * max(old) > LONGEST // max(old):
+        raise ValueError(
+            f"`factor={factor:g}` makes images of {_px(old)} too large: take one of at"
+            f" most {LONGEST / max(old) ** 2:.3g}."
+        )
     new = tuple(round(n * factor) for n in old)
     if 0 in new:
         raise ValueError(
@@ -99,9 +117,8 @@ def spatial_shape(image: Any, ndim: int, *, name: str = "image") -> tuple[int, .
 
     gdjax.
     """
-    if check_order(ndim, name="ndim", lowest=1) > 3:
-        raise ValueError(f"`ndim={ndim}` must be 1, 2 or 3 spatial dimensions.")
-    shape = np.shape(image)
+    check_ndim(ndim)
+    shape = real_shape(image, name=name)
     if len(shape) < ndim:
         raise ValueError(
             f"`{name}` has shape {shape}, but `ndim={ndim}` spatial axes are needed,"
@@ -110,6 +127,11 @@ def spatial_shape(image: Any, ndim: int, *, name: str = "image") -> tuple[int, .
     if 0 in shape:
         raise ValueError(f"`{name}` is empty: its shape is {shape}; give it pixels.")
     return shape[:ndim]
+
+
+def real_shape(image: Any, *, name: str) -> tuple[int, ...]:
+    """Of an array of real numbers; TypeError for anything else. gdjax."""
+    return real_array(image, name=name, unit="an array").shape
 
 
 def floating_image(
@@ -130,18 +152,14 @@ def floating_image(
     gdjax.
     """
     spatial_shape(image, ndim, name=name)
-    image = np.asarray(image)
+    image = np.asarray(floating_array(image, name=f"`{name}`"))
     if others is not None and image.ndim != len(others):
         raise ValueError(
             f"`{name}` has shape {image.shape}, but [{', '.join(others)}] is needed,"
             f" with `ndim={ndim}`; add what is missing with `x[None]` or"
             " `x[..., None]`, or give another `ndim`."
         )
-    if not jnp.issubdtype(image.dtype, jnp.floating):
-        raise TypeError(
-            f"`{name}` has dtype {image.dtype}; convert it first, for instance"
-            " `x.astype(np.float32) / 255`."
-        )
+    check_numbers(image, name=name, unit="grey levels")
     return image
 
 

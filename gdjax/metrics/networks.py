@@ -5,7 +5,8 @@ What a network of random weights attains (`benchmarks/network_covariance.py`) st
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +14,9 @@ import numpy as np
 
 from gdjax.metrics.covariance import worst_of
 from gdjax.metrics.enlargement import enlarge, floating_image, relative_l2
+from gdjax.metrics.scale_density import check_number, check_positive
+from gdjax.scalespace.arrays import check_callable
+from gdjax.scalespace.checks import real_array
 
 
 def scale_channel_error(
@@ -75,6 +79,8 @@ def scale_channel_error(
             " `ndim` of a network of scale channels; `scale_covariance_error` takes any"
             " function of image and sigma."
         )
+    if not isinstance(variables, Mapping) or "params" not in variables:
+        raise TypeError('`variables` must be {"params": ..., ...}, as for `net.apply`.')
     image = floating_image(image, net.ndim, others="DHW"[-net.ndim :] + "C")
     large = enlarge(image, factor, ndim=net.ndim, centred=True)
     ratio = large.shape[0] / image.shape[0]
@@ -126,11 +132,12 @@ def scale_invariance_error(
     [gaussdernet] (10)-(12), [gaussderresnet] (47)-(48), measured.
     """
     images = batch_of(images, ndim)
-    if not np.size(factors):
+    ratios = check_positive(factors, "factors", unit="ratio of sizes")
+    if not ratios.size:
         raise ValueError(f"`factors={factors}` is empty; give at least one.")
     many = np.moveaxis(images, 0, ndim)
     large = []
-    for factor in np.ravel(factors).tolist():
+    for factor in ratios.ravel().tolist():
         one = enlarge(many, factor, ndim=ndim, centred=True)
         large.append(np.moveaxis(one, ndim, 0).astype(images.dtype))
     expected = scores_of(predict, images)
@@ -158,6 +165,7 @@ def assert_scale_invariant(
 
     [gaussdernet] (10)-(12), [gaussderresnet] (47)-(48).
     """
+    tolerance = check_number(tolerance, "tolerance", above=-math.inf, unit="tolerance")
     errors = scale_invariance_error(predict, images, factors=factors, ndim=ndim)
     if not np.all(errors <= tolerance):
         factor, image = worst_of(errors)
@@ -176,11 +184,14 @@ def batch_of(images: Any, ndim: int) -> np.ndarray:
 
 def scores_of(predict: Any, images: np.ndarray) -> np.ndarray:
     """Returns what `predict` says, [B, K] float64; ValueError otherwise. gdjax."""
+    check_callable(predict, name="predict")
     found = predict(images)
-    shape = "a tuple" if isinstance(found, tuple) else f"shape {np.shape(found)}"
-    if isinstance(found, tuple) or np.ndim(found) != 2 or len(found) != len(images):
+    several = isinstance(found, tuple)
+    scores = None if several else real_array(found, name="predict", unit="scores")
+    if scores is None or scores.ndim != 2 or len(scores) != len(images):
+        shape = "a tuple" if scores is None else f"shape {scores.shape}"
         raise ValueError(
             f"`predict` returned {shape} for {len(images)} images; it must return the"
             " scores [B, K] alone, such as `lambda x: net.apply(variables, x)[0]`."
         )
-    return np.asarray(found, np.float64)
+    return scores

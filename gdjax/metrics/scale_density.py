@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import check_order, real_array
 
 
 _POINTS = 2001  # of the table of a log-normal
@@ -34,13 +34,7 @@ def check_positive(
 
     gdjax.
     """
-    try:
-        array = np.array(value)
-    except ValueError as error:
-        raise TypeError(f"`{name}={value!r}` is no array; give numbers.") from error
-    if not any(np.issubdtype(array.dtype, kind) for kind in (np.integer, np.floating)):
-        raise TypeError(f"`{name}={value!r}` is not a number; give a {unit} as float.")
-    array = array.astype(np.float64)
+    array = np.array(real_array(value, name=name, unit=f"a {unit} as float"))
     wrong = array[~(np.isfinite(array) & (array > above))]
     if wrong.size:
         first = f"{wrong[0]:g}"

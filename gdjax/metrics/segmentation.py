@@ -7,6 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import LARGEST_INT, check_order, real_array, shown
+
+
+# More would not fit into memory, squared.
+MOST_CLASSES = 2**13
+# Of all histograms together.
+MOST_COUNTS = 2**26
+
 
 def confusion_matrix(
     labels: Any, predictions: Any, *, num_classes: int, ignore_index: int = 255
@@ -29,9 +38,9 @@ def confusion_matrix(
 
     gdjax.
     """
-    labels, predictions = np.asarray(labels), np.asarray(predictions)
-    for name, value in (("labels", labels), ("predictions", predictions)):
-        _check_integers(name, value)
+    labels = check_integers(labels, name="labels")
+    predictions = check_integers(predictions, name="predictions")
+    _check_counts(num_classes, ignore_index)
     if labels.shape != predictions.shape:
         raise ValueError(
             f"`labels` has shape {labels.shape}, but `predictions` {predictions.shape}."
@@ -54,9 +63,13 @@ def intersection_over_union(confusion: Any) -> np.ndarray:
     Returns:
       [K] float64.
 
+    Raises:
+      TypeError: for counts that are no numbers.
+      ValueError: for counts that aren't [K, K], finite and >= 0.
+
     [njet] sec. 4.2.
     """
-    confusion = np.asarray(confusion, np.float64)
+    confusion = _checked_counts(confusion, "confusion", "K, K")
     both = np.diag(confusion)
     either = confusion.sum(0) + confusion.sum(1) - both
     return np.where(either > 0, both / np.where(either > 0, either, 1), np.nan)
@@ -72,10 +85,15 @@ def mean_iou(confusion: Any, *, background: int | None = 0) -> float:
     Returns:
       0 to 1; NaN if no class occurs.
 
+    Raises:
+      TypeError, ValueError: as `intersection_over_union`, and for a background that is
+        none of the classes.
+
     [njet] experiment 1.1(B): over all object classes.
     """
     values = intersection_over_union(confusion)
     if background is not None:
+        check_order(background, name="background", highest=len(values) - 1)
         values = np.delete(values, background)
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
@@ -99,7 +117,7 @@ def inverse_frequency_weights(
 
     [njet] sec. 4.2.
     """
-    labels = np.asarray(labels)
+    labels = check_integers(labels, name="labels")
     counts = confusion_matrix(
         labels,
         np.where(labels == ignore_index, 0, labels),
@@ -141,18 +159,23 @@ def score_histograms(
 
     gdjax.
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    _check_integers("labels", labels)
+    labels = check_integers(labels, name="labels")
+    probabilities = real_array(probabilities, name="probabilities", unit="numbers")
+    check_order(bins, name="bins", lowest=1, highest=MOST_COUNTS)
     if probabilities.ndim == 0 or probabilities.shape[:-1] != labels.shape:
         raise ValueError(
             f"`probabilities` has shape {probabilities.shape}, but `labels`"
             f" {labels.shape}; give one probability a class in a last axis."
         )
-    if bins < 1:
-        raise ValueError(f"`bins={bins}` must be at least 1.")
+    num_classes = probabilities.shape[-1]
+    if not 1 <= num_classes * bins <= MOST_COUNTS:
+        raise ValueError(
+            f"`probabilities` of shape {probabilities.shape} and `bins={bins}` make no"
+            " histograms, or too large ones."
+        )
+    _check_counts(num_classes, ignore_index)
     counted = labels != ignore_index
     labels = labels[counted].astype(np.int64)
-    num_classes = probabilities.shape[-1]
     _check_classes("labels", labels, num_classes, ignore_index)
     found = np.empty((2, num_classes, bins), np.int64)
     for k in range(num_classes):  # One class at a time: pixels are many.
@@ -182,12 +205,7 @@ def average_precision(histograms: Any) -> np.ndarray:
 
     gdjax.
     """
-    histograms = np.asarray(histograms)
-    if histograms.ndim != 3 or len(histograms) != 2:
-        raise ValueError(
-            f"`histograms` has shape {histograms.shape}, expected [2, K, bins]; take"
-            " `score_histograms`."
-        )
+    histograms = _checked_counts(histograms, "histograms", "2, K, bins")
     inside, outside = np.cumsum(histograms[..., ::-1], axis=-1, dtype=np.float64)
     precision = inside / np.maximum(inside + outside, 1)
     total = histograms[0].sum(-1)
@@ -227,11 +245,29 @@ def _bin_numbers(probabilities: np.ndarray, bins: int) -> np.ndarray:
     return np.minimum((bins * probabilities).astype(np.int64), bins - 1)
 
 
-def _check_integers(name: str, value: np.ndarray) -> None:
-    if not np.issubdtype(value.dtype, np.integer):
-        raise TypeError(
-            f"`{name}` has dtype {value.dtype}; give class numbers as integers."
+def _check_counts(num_classes: Any, ignore_index: Any) -> None:
+    check_order(num_classes, name="num_classes", lowest=1, highest=MOST_CLASSES)
+    check_order(ignore_index, name="ignore_index", lowest=-LARGEST_INT)
+
+
+def _checked_counts(counts: Any, name: str, axes: str) -> np.ndarray:
+    """Numbers >= 0 with such axes, those of one letter as long as each other."""
+    found = real_array(counts, name=name, unit="how often each case occurs")
+    wanted = axes.split(", ")
+    sizes: dict[str, int] = {"2": 2}
+    fits = (
+        found.ndim == len(wanted)
+        and found.size
+        and all(
+            sizes.setdefault(axis, size) == size
+            for axis, size in zip(wanted, found.shape, strict=True)
         )
+    )
+    if not fits:
+        raise ValueError(f"`{name}` has shape {found.shape}, expected [{axes}].")
+    if not (np.isfinite(found) & (found >= 0)).all():
+        raise ValueError(f"`{name}={shown(counts)}` must be finite and >= 0: counts.")
+    return found
 
 
 def _check_classes(

@@ -1,5 +1,6 @@
 """Do operators and networks commute with shifts of the image, or ignore them?"""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 from gdjax.metrics.covariance import worst_of
 from gdjax.metrics.enlargement import check_border, floating_image, relative_l2
 from gdjax.metrics.networks import batch_of, scores_of
-from gdjax.scalespace.checks import check_order
+from gdjax.metrics.scale_density import check_number
+from gdjax.scalespace.arrays import check_callable, check_integers
+from gdjax.scalespace.checks import real_array, shown
 
 
 def translation_covariance_error(
@@ -45,6 +48,7 @@ def translation_covariance_error(
 
     [gaussderresnet] sec. 3.7, measured.
     """
+    check_callable(fn, name="fn")
     image = floating_image(image, ndim)
     sizes = image.shape[:ndim]
     shift = _check_shift(shift, ndim)
@@ -59,7 +63,8 @@ def translation_covariance_error(
             f" {image.shape}; make one of them smaller."
         )
     found, expected = (
-        np.asarray(fn(x), np.float64) for x in (np.roll(image, shift, axes), image)
+        real_array(fn(x), name="fn", unit="responses")
+        for x in (np.roll(image, shift, axes), image)
     )
     if found.shape != expected.shape or found.shape[:ndim] != sizes:
         raise ValueError(
@@ -88,6 +93,7 @@ def assert_translation_covariant(
 
     [gaussderresnet] sec. 3.7.
     """
+    tolerance = check_number(tolerance, "tolerance", above=-math.inf, unit="tolerance")
     errors = translation_covariance_error(
         fn, image, shift=shift, border=border, ndim=ndim
     )
@@ -128,6 +134,7 @@ def assert_translation_invariant(
 
     [gaussderresnet] sec. 3.7.
     """
+    tolerance = check_number(tolerance, "tolerance", above=-math.inf, unit="tolerance")
     images = batch_of(images, ndim)
     shift = _check_shift(shift, ndim)
     moved = np.roll(images, shift, tuple(range(1, ndim + 1)))
@@ -141,10 +148,10 @@ def assert_translation_invariant(
 
 
 def _check_shift(shift: Any, ndim: int) -> tuple[int, ...]:
-    if np.ndim(shift) != 1 or len(shift) != ndim:
+    found = check_integers(shift, name="shift")
+    if found.shape != (ndim,):
         raise ValueError(
-            f"`shift={shift}` must have {ndim} entries, whole px per spatial axis, with"
-            f" `ndim={ndim}`."
+            f"`shift={shown(shift)}` must have {ndim} entries, whole px per spatial"
+            f" axis, with `ndim={ndim}`."
         )
-    least = -(2**31)  # any int
-    return tuple(check_order(n, name="shift", lowest=least) for n in shift)
+    return tuple(found.tolist())

@@ -20,6 +20,7 @@ import flax.linen as nn
 import flax.traverse_util
 import numpy as np
 
+from gdjax.layers.fields import checked_field, field_types
 from gdjax.models.names import (
     ACTIVATIONS,
     DISCRETISATIONS,
@@ -67,11 +68,11 @@ class ModuleConfig:
         """Fields of the module, with objects in the place of their names.
 
         Raises:
+          TypeError, ValueError: for a field of another type.
           ValueError: for a name that there isn't, with the nearest one.
         """
-        return {
-            name: named(name, getattr(self, name)) for name in _own_fields(type(self))
-        }
+        checked = check_configuration(self)
+        return {name: named(name, checked[name]) for name in _own_fields(type(self))}
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
@@ -282,6 +283,23 @@ def configures(
         return made
 
     return decorate
+
+
+def check_configuration(config: Any) -> dict[str, Any]:
+    """The fields of a configuration, as `checked_fields` has those of modules.
+
+    Names are left to `named`, which knows the nearest ones.
+    """
+    return {
+        name: value
+        if name in NAMED
+        else checked_field(name, value, field_types(type(config))[name])
+        for name, value in _values(config).items()
+    }
+
+
+def _values(config: Any) -> dict[str, Any]:
+    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
 
 
 def is_scale(patterns: tuple[str, ...], path: str) -> bool:

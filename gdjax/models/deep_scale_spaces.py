@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.scale_correlation import ScaleSpaceCorrelation, Start
 from gdjax.layers.selection import keep_scales, max_over_scales
@@ -21,7 +22,7 @@ from gdjax.scalespace.scale_correlation import ScaleAxis
 from gdjax.scalespace.semigroup import scale_space_lift
 
 
-class ScaleSpaceNet(nn.Module):
+class ScaleSpaceNet(Module):
     """Base of the networks whose layers correlate over the semigroup of downscalings.
 
     Images are lifted to `levels` levels; all layers but those that read out act on
@@ -147,7 +148,6 @@ class SResNet(ScaleSpaceNet):
     strides: tuple[int, ...] = (1, 1, 1)
 
     def __post_init__(self):
-        self.widths, self.strides = tuple(self.widths), tuple(self.strides)
         super().__post_init__()
         check_order(self.depth, name="depth", lowest=1)
         for name, values in (("widths", self.widths), ("strides", self.strides)):
@@ -230,7 +230,6 @@ class SDenseNet(ScaleSpaceNet):
     blocks: tuple[int, ...] = (4, 4, 4)
 
     def __post_init__(self):
-        self.blocks = tuple(self.blocks)
         super().__post_init__()
         check_order(self.first, name="first", lowest=1)
         check_order(self.growth, name="growth", lowest=1)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.dense_scale_conv import DenseScaleConv
-from gdjax.layers.learned_scales import internal_scales
+from gdjax.layers.learned_scales import LearnedScales, internal_scales
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.selection import max_over_scales
 from gdjax.models.configuration import NetworkConfig, configures
@@ -19,7 +20,7 @@ from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
 
 
-class DISCO(nn.Module):
+class DISCO(Module):
     """Three scale convolutions and two dense layers: those of `SESN`, other filters.
 
     494,549 parameters with one input channel.
@@ -67,12 +68,12 @@ class DISCO(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.widths = tuple(self.widths)
         super().__post_init__()
         check_order(self.num_classes, name="num_classes", lowest=1)
-        check_order(self.count, name="count", lowest=1)
         check_layers(self.widths, self.hidden, self.dropout)
-        self._layer(1, parent=None)  # what it has against its fields
+        # What these have against their fields.
+        LearnedScales(self.count, self.sigma, self.isr, parent=None)
+        self._layer(1, parent=None)
 
     @nn.nowrap
     def _layer(self, features: int, **fields: Any) -> DenseScaleConv:

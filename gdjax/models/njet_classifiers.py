@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.models.configuration import configures
 from gdjax.models.njet_configuration import (
@@ -16,7 +17,7 @@ from gdjax.models.njet_configuration import (
     SubsampledLayers,
     configures_layers,
 )
-from gdjax.scalespace.checks import check_image, check_order, check_rate
+from gdjax.scalespace.checks import check_image, check_order, check_rate, check_sigma
 from gdjax.scalespace.resampling import subsample_to
 
 
@@ -25,7 +26,7 @@ Sizes = tuple[int, ...]
 Subsampling = Literal["none", "published", "safe"]
 
 
-class ConvolutionNet(nn.Module):
+class ConvolutionNet(Module):
     """Base of classifiers whose convolutions are N-Jets, or plain ones.
 
     Convolutions have no bias and are followed by batch normalisation and the
@@ -58,14 +59,10 @@ class ConvolutionNet(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.sizes = tuple(self.sizes)
         super().__post_init__()
         check_order(self.num_classes, name="num_classes", lowest=1)
-        if self.subsampling not in ("none", "published", "safe"):
-            raise ValueError(
-                f'`subsampling={self.subsampling!r}` must be "none", "published" or'
-                ' "safe".'
-            )
+        for side in self.sizes:
+            check_order(side, name="sizes", lowest=1)
         wanted = len(self.spot_layers()) if self.subsampling == "safe" else 0
         if len(self.sizes) != wanted:
             raise ValueError(
@@ -175,10 +172,8 @@ class NJetNIN(ConvolutionNet):
         return "conv_1", "conv_4", "conv_7"
 
     def __post_init__(self):
-        self.kernel_sizes = tuple(self.kernel_sizes)  # pyright: ignore
         super().__post_init__()
-        if len(self.kernel_sizes) != 3:
-            raise ValueError(f"`kernel_sizes={self.kernel_sizes}` must have 3 numbers.")
+        check_sigma(self.width, name="width", positive=True)
         for size in self.kernel_sizes:
             check_order(size, name="kernel_sizes", lowest=1)
         check_rate(self.dropout, name="dropout")

@@ -17,6 +17,7 @@ from gdjax.layers.njet_conv import NJetConv, sigma_of
 from gdjax.models.configuration import (
     ModuleConfig,
     NetworkConfig,
+    check_configuration,
     configures,
     scale_parameters,
 )
@@ -86,7 +87,10 @@ class NJetNetworkConfig(NetworkConfig):
         Raises:
           ValueError: for a convolution that there isn't, with the nearest name.
         """
-        if self.convolution not in ("njet", *FIXED):
+        if not isinstance(self.convolution, str) or self.convolution not in (
+            "njet",
+            *FIXED,
+        ):
             kind = "value of `convolution`"
             raise unknown(kind, str(self.convolution), ("njet", *FIXED))
         fields = {
@@ -97,6 +101,8 @@ class NJetNetworkConfig(NetworkConfig):
         if self.convolution in FIXED:
             return fields | {"convolution": FIXED[self.convolution]}
         own = self.njet.module_fields()
+        # What layers have against their fields is known once there are images.
+        NJetConv(1, order=self.order, **own, parent=None)
         made = functools.partial(njet_convolution, order=self.order, **own)
         return fields | {"convolution": made}
 
@@ -239,6 +245,7 @@ class SubsampledConfig(NJetNetworkConfig):
 
     def check(self) -> None:
         """Raises what the module has against its fields, whatever is planned."""
+        check_configuration(self)
         if self.convolution in FIXED and self.njet.subsampling == "safe":
             raise ValueError(
                 f"safe subsampling goes by learned sigmas, which {self.convolution}"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.gaussian_derivative import he_uniform
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.models.configuration import ModuleConfig, configures
 from gdjax.models.njet_classifiers import check_batch
@@ -16,7 +17,7 @@ from gdjax.models.njet_segmentation import NJetASPP
 from gdjax.scalespace.checks import check_order
 
 
-class DilatedResNet(nn.Module):
+class DilatedResNet(Module):
     """ResNet-101 without its readout, the last stages dilated, not subsampled.
 
     42,500,160 parameters; from [B, H, W, C] to a `stride`-th of H and W, rounded up,
@@ -49,10 +50,7 @@ class DilatedResNet(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.blocks = tuple(self.blocks)  # pyright: ignore
         super().__post_init__()
-        if len(self.blocks) != 4:
-            raise ValueError(f"`blocks={self.blocks}` must have four numbers.")
         for count in self.blocks:
             check_order(count, name="blocks", lowest=1)
         check_order(self.width, name="width", lowest=1)
@@ -93,7 +91,7 @@ class DilatedResNet(nn.Module):
         return x
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Module):
     """1 x 1, 3 x 3 and 1 x 1 layers and a shortcut. [He et al. 2016]."""
 
     width: int
@@ -143,7 +141,7 @@ def padded_convolution(
     )  # fmt: skip
 
 
-class NJetDeepLab(nn.Module):
+class NJetDeepLab(Module):
     """A dilated ResNet-101, features at several scales, logits for every pixel.
 
     42,930,261 parameters and four sigmas (order 3, 21 classes): 430,101 in the head.
@@ -178,7 +176,6 @@ class NJetDeepLab(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.sigmas, self.dilations = tuple(self.sigmas), tuple(self.dilations)
         super().__post_init__()
         self._head(parent=None)  # raises what the head has against its fields
 

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.convolutions import Convolution, njet_convolution, plain_convolution
+from gdjax.layers.module import Module
 from gdjax.models.configuration import configures
 from gdjax.models.njet_classifiers import (
     ConvolutionNet,
@@ -84,7 +85,6 @@ class NJetEfficientNet(ConvolutionNet):
         return "conv_first", *(f"stage_{k + 1}_block_1/conv_2" for k in stages)
 
     def __post_init__(self):
-        self.stages = tuple(Stage(*stage) for stage in self.stages)
         super().__post_init__()
         check_order(self.first, name="first", lowest=1)
         check_order(self.last, name="last", lowest=1)
@@ -130,7 +130,7 @@ class NJetEfficientNet(ConvolutionNet):
         return lambda x: self._subsampled(x, spot, every_second)
 
 
-class InvertedBottleneck(nn.Module):
+class InvertedBottleneck(Module):
     """Widen, filter every channel by itself, weigh the channels, narrow; a shortcut."""
 
     features: int

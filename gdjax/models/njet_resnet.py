@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.module import Module
 from gdjax.models.configuration import configures
 from gdjax.models.njet_classifiers import (
     ConvolutionNet,
@@ -71,7 +72,7 @@ class NJetResNet(ConvolutionNet):
         return lambda x: self._subsampled(x, spot, every_second)
 
 
-class ResNetBlock(nn.Module):
+class ResNetBlock(Module):
     """Two 3 x 3 layers, or a bottleneck, and a shortcut."""
 
     width: int

@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.fields import check_widths
+from gdjax.layers.module import Module
 from gdjax.layers.njet_conv import LearnedSigma, NJetConv, check_bounds
 from gdjax.models.configuration import configures
 from gdjax.models.njet_configuration import SEGMENTATION_FIGURES, NJetNetworkConfig
 from gdjax.scalespace.checks import check_image, check_order
 
 
-class NJetUNet(nn.Module):
+class NJetUNet(Module):
     """Two layers with ReLU per level, 2 x 2 max pooling down, bilinear up, skips.
 
     Order 2: 1,255,755 parameters and ten sigmas, order 4: 3,136,395 and ten; plain
@@ -40,10 +42,11 @@ class NJetUNet(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.widths = tuple(self.widths)
         super().__post_init__()
-        for width in (*self.widths, self.num_classes):
-            check_order(width, name="widths and num_classes", lowest=1)
+        check_widths(self.widths, num_classes=self.num_classes)
+        check_order(self.kernel_size, name="kernel_size", lowest=1)
+        if not self.widths:
+            raise ValueError("`widths=()`: give those of one level or more.")
 
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> tuple[jax.Array, dict[str, Any]]:
@@ -84,7 +87,7 @@ class NJetUNet(nn.Module):
         return x
 
 
-class NJetASPP(nn.Module):
+class NJetASPP(Module):
     """The sum of the same features at several scales: the head of DeepLabv2.
 
     From 2,048 to 21 channels: orders 3, 2, 1 with tied weights 430,101, 258,069 and
@@ -115,12 +118,11 @@ class NJetASPP(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.sigmas, self.dilations = tuple(self.sigmas), tuple(self.dilations)
         super().__post_init__()
         check_order(self.num_classes, name="num_classes", lowest=1)
         for dilation in self.dilations:
             check_order(dilation, name="dilations", lowest=1)
-        check_bounds(self.sigmas, self.bounds)
+        check_bounds(self.sigmas, self.bounds, name="sigmas")
         counts = len(self.sigmas), len(self.dilations)
         if 0 in counts or (not self.tied and counts[0] != counts[1]):
             raise ValueError(

@@ -7,13 +7,15 @@ import jax
 import jax.numpy as jnp
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
+from gdjax.layers.fields import check_widths
+from gdjax.layers.module import Module
 from gdjax.models.configuration import configures
 from gdjax.models.njet_classifiers import check_batch
 from gdjax.models.njet_configuration import NJetNetworkConfig
 from gdjax.scalespace.checks import check_order
 
 
-class NJetToy(nn.Module):
+class NJetToy(Module):
     """Convolutions and ReLU alone, the maxima of a few cells, a linear readout.
 
     Attributes:
@@ -41,10 +43,8 @@ class NJetToy(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        self.widths = tuple(self.widths)
         super().__post_init__()
-        for width in (*self.widths, self.num_classes):
-            check_order(width, name="widths and num_classes", lowest=1)
+        check_widths(self.widths, num_classes=self.num_classes)
         check_order(self.kernel_size, name="kernel_size", lowest=1)
         check_order(self.grid, name="grid", lowest=1)
 

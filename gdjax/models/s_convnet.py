@@ -51,7 +51,6 @@ class SConvNet(ScaleSpaceNet):
     dropout: float = 0.7
 
     def __post_init__(self):
-        self.widths = tuple(self.widths)
         super().__post_init__()
         check_layers(self.widths, self.hidden, self.dropout)
         check_order(self.kernel_size, name="kernel_size", lowest=1)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from gdjax.layers.fields import check_widths
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.selection import centre_pixel, keep_scales, max_over_scales
 from gdjax.models.configuration import NetworkConfig
@@ -48,7 +49,7 @@ from gdjax.scalespace.windows import (
 PUBLISHED_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-1, 7))
 
 
-class ScaleChannelNet(nn.Module):
+class ScaleChannelNet(Module):
     """Base of the networks whose layers run in parallel scale channels.
 
     All channels share weights and batch normalisation and differ in their base scale
@@ -132,9 +133,9 @@ class ScaleChannelNet(nn.Module):
     dtype: Any = None
 
     def __post_init__(self):
-        # Lists and single numbers would not be hashable.
-        self.sigmas = tuple(float(s) for s in np.atleast_1d(self.sigmas))
-        self.widths = tuple(self.widths)
+        alone: Any = self.sigmas
+        if isinstance(alone, int | float) or getattr(alone, "ndim", None) == 0:
+            self.sigmas = (alone,)
         super().__post_init__()
         check_order(self.order, lowest=1)
         positive = not self.filter().discretisation.impulse_limit
@@ -142,8 +143,7 @@ class ScaleChannelNet(nn.Module):
         self._check_axes()
         if not self.sigmas:
             raise ValueError("`sigmas` is empty; give one base scale per channel.")
-        for width in (*self.widths, self.num_classes):
-            check_order(width, name="widths and num_classes", lowest=1)
+        check_widths(self.widths, num_classes=self.num_classes)
         geometric_scales(1.0, self.ratio, 1)
         check_rate(self.scale_dropout, name="scale_dropout")
         check_order(self.enlarge, name="enlarge")
@@ -396,6 +396,11 @@ class ScaleChannelConfig(NetworkConfig):
 
     single_sigma: float = 1.0
     sigmas: tuple[float, ...] = ()
+
+    def check(self) -> None:
+        """Raises TypeError or ValueError for what the module has against its fields."""
+        super().check()
+        check_sigma(self.single_sigma, name="single_sigma", positive=True)
 
     def at_scales(self, sigmas: tuple[float, ...]) -> Self:
         """The same weights in other scale channels, base scales in px."""

@@ -16,6 +16,7 @@ from gdjax.layers.learned_scales import (
     LearnedScales,
     internal_scales,
 )
+from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.layers.scale_conv import ScaleConv, check_reach
 from gdjax.layers.selection import max_over_scales
@@ -33,7 +34,7 @@ from gdjax.scalespace.kernels import SampledGaussianDerivatives
 Kind = Literal["steerable", "plain"]
 
 
-class SteerableNet(nn.Module):
+class SteerableNet(Module):
     """Base of the networks of scale convolutions that share their internal scales.
 
     With their logits they give a dict: `scales` in px, [S]; with `prune` also `active`,
@@ -81,8 +82,6 @@ class SteerableNet(nn.Module):
     def __post_init__(self):
         super().__post_init__()
         check_order(self.num_classes, name="num_classes", lowest=1)
-        if self.kind not in ("steerable", "plain"):
-            raise ValueError(f'`kind={self.kind!r}` must be "steerable" or "plain".')
         if self.kind == "plain" and self.learned is not None:
             raise ValueError(
                 f"`learned={self.learned!r}`: plain filters have no scales to learn."
@@ -91,7 +90,7 @@ class SteerableNet(nn.Module):
             raise ValueError("`prune=True`: plain filters have no scales to prune.")
         # What these have against their fields.
         LearnedScales(**self._scale_fields(), parent=None)
-        self.basis()
+        ScaleConv(1, basis=self.basis(), **self._layer_fields(), parent=None)
 
     @nn.nowrap
     def basis(self) -> Basis:
@@ -238,7 +237,6 @@ class SESN(SteerableNet):
     dropout: float = 0.7
 
     def __post_init__(self):
-        self.widths = tuple(self.widths)
         super().__post_init__()
         check_layers(self.widths, self.hidden, self.dropout)
         if self.kind == "plain" and round(self.functions**0.5) ** 2 != (self.functions):

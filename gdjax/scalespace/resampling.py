@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from gdjax.scalespace.checks import check_order, check_sigma
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import check_image, check_order, check_scalar, check_sigma
 
 
 def subsample(x: jax.Array, octaves: int, *, ndim: int = 2) -> jax.Array:
@@ -79,12 +81,18 @@ def safe_sizes(
     [njet] sec. 4.1; rounding and keeping: gdjax.
     """
     values = check_sigma(sigmas, name="sigmas", positive=True)
-    check_sigma(r, name="r", positive=True)
+    if values.ndim != 1:
+        raise ValueError(f"`sigmas` has shape {values.shape}; give one per layer, [L].")
+    r = float(check_scalar(check_sigma(r, name="r", positive=True), name="r"))
     check_order(size, name="size", lowest=1)
     check_order(multiple, name="multiple", lowest=1)
-    if previous is not None and len(previous) != len(values):
+    if previous is not None:
+        previous = check_integers(previous, name="previous").tolist()
+    if previous is not None and (
+        not isinstance(previous, list) or len(previous) != len(values)
+    ):
         raise ValueError(
-            f"`previous` has {len(previous)} sides, but there are {len(values)}"
+            f"`previous={previous}`, but there are {len(values)}"
             " sigmas: give the last plan of the same network."
         )
     sides: list[int] = []
@@ -119,9 +127,13 @@ def subsample_to(
       [..., *size, C], by a triangular kernel as wide as the reduction.
 
     Raises:
-      ValueError: if a side is below 1 px or larger than that of `x`.
+      TypeError: if `x` is not floating point, or a side is no int.
+      ValueError: if `x` is empty or lacks axes, or a side is below 1 px or larger than
+        that of `x`.
     """
-    sides = (size,) * ndim if isinstance(size, int) else tuple(size)
+    x = check_image(x, ndim=ndim)
+    sides = tuple(check_integers(size, name="size").ravel().tolist())
+    sides = sides * ndim if np.ndim(size) == 0 else sides
     now = x.shape[-ndim - 1 : -1]
     if len(sides) != ndim or not all(
         1 <= s <= n for s, n in zip(sides, now, strict=True)
