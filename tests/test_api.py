@@ -22,9 +22,14 @@ PUBLIC = {
     for name, value in vars(module).items()
     if not name.startswith("_")
     and callable(value)
-    and value.__module__.startswith("gdjax.")  # `he_uniform` is Flax's
+    and value.__module__.startswith("gdjax.")
 }
-FUNCTIONS = {n: f for n, f in PUBLIC.items() if inspect.isfunction(f)}
+# Initialisers have the arguments that Flax calls them with.
+FUNCTIONS = {
+    n: f
+    for n, f in PUBLIC.items()
+    if inspect.isfunction(f) and f is not gdjax.layers.he_uniform
+}
 NETWORKS_AND_LAYERS = {
     n: c for n, c in PUBLIC.items() if inspect.isclass(c) and issubclass(c, nn.Module)
 }

@@ -170,7 +170,10 @@ class NJetConv(Module):
     def __post_init__(self):
         super().__post_init__()
         check_order(self.features, name="features", lowest=1)
-        check_sigma(self.gain, name="gain", positive=True)
+        if self.gain <= 0:
+            raise ValueError(
+                f"`gain={self.gain}` must be positive: 1 for He's weights."
+            )
         check_order(self.order, lowest=0 if self.zero_order else 1)
         check_order(self.groups, name="groups", lowest=1)
         if self.features % self.groups:

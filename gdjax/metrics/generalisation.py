@@ -73,8 +73,8 @@ def _pair(index: int, given: Any) -> tuple[np.ndarray, np.ndarray]:
     labels = check_integers(given[1], name=name)
     if labels.ndim == 0 or len(images) == 0 or len(images) != len(labels):
         raise ValueError(
-            f"`{name}` has {len(images)} images and labels of shape {labels.shape};"
-            " there must be as many of both, and more than 0."
+            f"`{name}` has {len(images)} images and {len(np.atleast_1d(labels))}"
+            " labels; both must be equal and more than 0."
         )
     return images, labels
 

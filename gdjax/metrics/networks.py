@@ -79,7 +79,7 @@ def scale_channel_error(
             " `ndim` of a network of scale channels; `scale_covariance_error` takes any"
             " function of image and sigma."
         )
-    if not isinstance(variables, Mapping) or "params" not in variables:
+    if not isinstance(variables, Mapping):
         raise TypeError('`variables` must be {"params": ..., ...}, as for `net.apply`.')
     image = floating_image(image, net.ndim, others="DHW"[-net.ndim :] + "C")
     large = enlarge(image, factor, ndim=net.ndim, centred=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -17,11 +19,14 @@ import safetensors.numpy
 
 import gdjax
 from gdjax.files import write_whole
+from gdjax.layers.fields import check_dtype
 from gdjax.models.any_module import AnyModule
 from gdjax.models.configuration import NetworkConfig
 from gdjax.models.families import FAMILIES
 from gdjax.models.preprocessing import Preprocessing
 from gdjax.models.values import plain, to_values
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import shown
 
 
 FORMAT = 1
@@ -69,7 +74,18 @@ def save_network(
         for facts that don't fit the network or that JSON has not.
       OSError: if the file can't be written; one of that name stays as it was.
     """
+    path = checked_path(path)
     write_whole(path, network_bytes(model, variables, dtype=dtype, **facts))
+
+
+def checked_path(path: Any) -> Path:
+    """Returns a file's path; TypeError for what is none, ValueError for a folder."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise TypeError(f"`path={shown(path)}` must be the path of a file.")
+    found = Path(path)
+    if found.is_dir():
+        raise ValueError(f"`path`: {path} is a folder; give a file.")
+    return found
 
 
 def network_bytes(
@@ -80,9 +96,10 @@ def network_bytes(
     **facts: Any,
 ) -> bytes:
     """What `save_network` writes, see there."""
-    if "params" not in variables:
+    if not isinstance(variables, Mapping) or "params" not in variables:
+        names = ", ".join(map(str, variables)) if isinstance(variables, Mapping) else ""
         raise ValueError(
-            f"`variables` has {', '.join(map(str, variables)) or 'nothing'}, no"
+            f"`variables` has {names or 'nothing'}, no"
             ' "params": give all of {"params": ..., "batch_stats": ...}.'
         )
     config, own = model, None
@@ -90,12 +107,17 @@ def network_bytes(
         module = AnyModule.of(model).module
         dtype = getattr(module, "dtype", None) if dtype is None else dtype
         config, own = _described(module)
+    if dtype is not None:
+        check_dtype(dtype)
     facts = checked_facts(facts, config)
     if "preprocessing" in facts:
         facts["preprocessing"] = to_values(facts["preprocessing"])
     flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep="/")
     # Not `ascontiguousarray`, which makes vectors of single numbers.
     arrays = {name: np.array(array, order="C") for name, array in flat.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiubV":  # V: JAX's own floats
+            raise ValueError(f"`variables`: {name} is {array.dtype}; give numbers.")
     described = {
         "format": FORMAT,
         "sha256": digest(arrays),
@@ -143,6 +165,8 @@ def checked_facts(facts: dict[str, Any], model: Any) -> dict[str, Any]:
     if not isinstance(preprocessing, Preprocessing):
         raise TypeError(f"`preprocessing={preprocessing!r}` must be a `Preprocessing`.")
     names = facts.pop("class_names", ())
+    if not isinstance(names, str | Sequence | np.ndarray):
+        raise TypeError(f"`class_names={shown(names)}` must be a list of strings.")
     if len(names):
         facts["class_names"] = names = (
             (names,) if isinstance(names, str) else tuple(names)
@@ -151,8 +175,9 @@ def checked_facts(facts: dict[str, Any], model: Any) -> dict[str, Any]:
         if len(names) != count or not all(isinstance(name, str) for name in names):
             raise ValueError(f"`class_names` must be {count} strings, not {names}.")
     if "image_shape" in facts:
-        shape, ndim = np.atleast_1d(facts["image_shape"]), getattr(model, "ndim", 2)
-        whole = np.issubdtype(shape.dtype, np.integer) and (shape >= 1).all()
+        shape, ndim = facts["image_shape"], getattr(model, "ndim", 2)
+        shape = np.atleast_1d(check_integers(shape, name="image_shape"))
+        whole = (shape >= 1).all()
         if shape.shape != (ndim + 1,) or not whole:
             raise ValueError(
                 f"`image_shape={facts['image_shape']}` must be {ndim + 1} sizes in px,"

@@ -17,9 +17,16 @@ import safetensors
 
 from gdjax.models.any_module import AnyModule
 from gdjax.models.configuration import NetworkConfig
-from gdjax.models.network_files import FORMAT, KEY, checked_facts, digest
+from gdjax.models.network_files import (
+    FORMAT,
+    KEY,
+    checked_facts,
+    checked_path,
+    digest,
+)
 from gdjax.models.preprocessing import Preprocessing, as_floats, check_images
 from gdjax.models.values import from_values
+from gdjax.scalespace.checks import shown
 
 
 # Images per call of a loaded network.
@@ -109,12 +116,13 @@ def load_network(
         wanted = _wanted(network)
     except UndescribedError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(
-            f"{path} describes a network that can't be built: {error}; it was written"
-            f" by gdjax {described['version']}"
+            f"{path} describes a network that can't be built:"
+            f" {' '.join(str(error).split())}; it was written by gdjax"
+            f" {described['version']}"
         ) from error
-    found = _shapes(variables)
+    found = _kinds(variables)
     for name in sorted({*wanted, *found}) if wanted else ():
         if wanted.get(name) != found.get(name):
             raise ValueError(
@@ -168,19 +176,24 @@ def _network(
     )
 
 
-def _wanted(network: Network) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of the network, by name; {} without a shape of images."""
+def _wanted(network: Network) -> dict[str, str]:
+    """What the arrays of the network are, by name; {} without a shape of images."""
     if network.image_shape is None:
         return {}
     shape = network.preprocessing.shape(network.image_shape)
     blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     module = AnyModule.of(network.module)
-    return _shapes(jax.eval_shape(lambda x: module.init(jax.random.key(0), x), blank))
+    return _kinds(jax.eval_shape(lambda x: module.init(jax.random.key(0), x), blank))
 
 
-def _shapes(variables: Any) -> dict[str, tuple[int, ...]]:
+def _kinds(variables: Any) -> dict[str, str]:
+    """Shapes of arrays, and what they hold where that isn't floats, by name."""
     flat = flax.traverse_util.flatten_dict(variables, sep="/")
-    return {name: tuple(array.shape) for name, array in flat.items()}
+    found = {}
+    for name, array in flat.items():
+        floats = jnp.issubdtype(array.dtype, jnp.floating)
+        found[name] = f"{tuple(array.shape)}{'' if floats else f' {array.dtype}'}"
+    return found
 
 
 def read_network(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
@@ -197,7 +210,7 @@ def read_network(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
             " written by `save_network`, or by a version of gdjax before that. Build"
             " the network yourself, and read the arrays by `safetensors.numpy`."
         )
-    if described["format"] != FORMAT:
+    if type(described["format"]) is not int or described["format"] != FORMAT:
         raise ValueError(
             f"{path} has format {described['format']!r} of gdjax"
             f" {described.get('version')}; this version reads {FORMAT}: update gdjax"
@@ -206,6 +219,12 @@ def read_network(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
     if missing:
         names = ", ".join(sorted(missing))
         raise ValueError(f"the description in {path} has no {names}")
+    for name, kind in (("version", str), ("facts", dict)):
+        if not isinstance(described[name], kind):
+            raise ValueError(
+                f"the description in {path} has {name} {shown(described[name])}, which"
+                " gdjax doesn't write: it was changed, or is of other software"
+            )
     return described, variables
 
 
@@ -217,19 +236,28 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
       ValueError: if it is no safetensors file, is damaged, or has a foreign
         description.
     """
+    path = checked_path(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
             names = list(file.keys())
             arrays = {name: file.get_tensor(name) for name in names}
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is no safetensors file: {reason}") from error
+    except FileNotFoundError:
+        raise
+    except (OSError, TypeError, AttributeError) as error:  # types that NumPy lacks
+        raise ValueError(f"{path} can't be read: {error}") from error
+    inside = [name for name in names if any(n.startswith(f"{name}/") for n in names)]
+    if inside:
+        raise ValueError(f"{path} has an array {inside[0]!r}, and others within it")
     variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
     if text is None:
         return {}, variables
     try:
         described = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the description in {path} can't be read: {error}") from error
     if not isinstance(described, dict) or "format" not in described:
         raise ValueError(f"the description in {path} is none of gdjax's")

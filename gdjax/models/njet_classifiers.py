@@ -17,7 +17,7 @@ from gdjax.models.njet_configuration import (
     SubsampledLayers,
     configures_layers,
 )
-from gdjax.scalespace.checks import check_image, check_order, check_rate, check_sigma
+from gdjax.scalespace.checks import check_image, check_order, check_rate
 from gdjax.scalespace.resampling import subsample_to
 
 
@@ -173,7 +173,8 @@ class NJetNIN(ConvolutionNet):
 
     def __post_init__(self):
         super().__post_init__()
-        check_sigma(self.width, name="width", positive=True)
+        if self.width <= 0:
+            raise ValueError(f"`width={self.width}` must be positive.")
         for size in self.kernel_sizes:
             check_order(size, name="kernel_sizes", lowest=1)
         check_rate(self.dropout, name="dropout")

@@ -11,7 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import check_order, floating_array, real_array, shown
+
+
+# By which images are enlarged at most: what goes beyond is a mistake.
+LARGEST_FACTOR = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +44,23 @@ class Preprocessing:
     def __post_init__(self):
         # Single numbers, lists and arrays would not be hashable, or not of JSON.
         for name in ("mean", "std"):
-            values = np.atleast_1d(np.asarray(getattr(self, name), float))
+            given = getattr(self, name)
+            values = np.atleast_1d(real_array(given, name=name, unit="grey levels"))
+            if values.ndim != 1:
+                raise ValueError(f"`{name}={shown(given)}`: give one per channel, [C].")
             object.__setattr__(self, name, tuple(values.tolist()))
         if not all(math.isfinite(value) for value in self.mean):
             raise ValueError(f"`mean={self.mean}` must be finite grey levels in 0..1.")
         if not all(0 < value < math.inf for value in self.std):
             raise ValueError(f"`std={self.std}` must be positive grey levels.")
-        if not 1 <= self.enlarge < math.inf:
-            raise ValueError(f"`enlarge={self.enlarge}` must be a factor, at least 1.")
-        if self.method not in ("linear", "nearest"):
+        enlarge = real_array(self.enlarge, name="enlarge", unit="a factor")
+        if enlarge.shape or not 1 <= enlarge <= LARGEST_FACTOR:
+            raise ValueError(
+                f"`enlarge={shown(self.enlarge)}` must be a factor, at least 1 and at"
+                f" most {LARGEST_FACTOR}."
+            )
+        object.__setattr__(self, "enlarge", float(enlarge))
+        if not isinstance(self.method, str) or self.method not in ("linear", "nearest"):
             raise ValueError(f'`method={self.method!r}` must be "linear" or "nearest".')
         check_order(self.padding, name="padding")
 
@@ -55,8 +68,15 @@ class Preprocessing:
         """[B, (D,) (H,) W, C], float32 in 0..1 -> the same, with other sides.
 
         Raises:
-          ValueError: if there are neither one nor C means, or deviations.
+          TypeError: for images that aren't floating point.
+          ValueError: for other axes; if there are neither one nor C means, or
+            deviations.
         """
+        images = jnp.asarray(floating_array(images, name="`images`"))
+        if not 3 <= images.ndim <= 5:
+            raise ValueError(
+                f"`images` have shape {images.shape}; give [B, (D,) (H,) W, C]."
+            )
         for name in ("mean", "std"):
             values = np.array(getattr(self, name), np.float32)
             if values.size not in (0, 1, images.shape[-1]):
@@ -76,6 +96,9 @@ class Preprocessing:
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Of a preprocessed image, for images [(D,) (H,) W, C] of that shape."""
+        found = check_integers(shape, name="shape")
+        if found.ndim != 1 or len(found) < 2 or (found < 1).any():
+            raise ValueError(f"`shape={shown(shape)}` must be ((D,) (H,) W, C).")
         *sides, channels = shape
         return *(n + 2 * self.padding for n in self._enlarged(sides)), channels
 
@@ -111,7 +134,10 @@ def check_images(
     Raises:
       TypeError, ValueError: for other shapes, types and grey levels, with the remedy.
     """
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise ValueError(f"`images` are no array: {error}.") from error
     axes = ", ".join(("B", *"DHW"[-ndim:], "C"))
     if images.ndim != ndim + 2:
         raise ValueError(
@@ -131,6 +157,7 @@ def check_images(
         return images
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(f"`images` are {images.dtype}: give uint8, uint16 or floats.")
+    images = np.asarray(floating_array(images, name="`images`"))
     low, high = float(images.min()), float(images.max())
     if not (0 <= low and high <= 1):
         raise ValueError(

@@ -78,7 +78,7 @@ def check_integers(value: Any, *, name: str) -> np.ndarray:
         raise ValueError(f"`{name}` is no array: {error}.") from error
     if found.dtype.kind not in "iu":
         raise TypeError(
-            f"`{name}={shown(value)}` has dtype {found.dtype}; give integers."
+            f"`{name}` has dtype {found.dtype}, {shown(value)}; give integers."
         )
     return found
 

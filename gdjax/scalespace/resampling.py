@@ -92,7 +92,7 @@ def safe_sizes(
         not isinstance(previous, list) or len(previous) != len(values)
     ):
         raise ValueError(
-            f"`previous={previous}`, but there are {len(values)}"
+            f"`previous` has {np.size(previous)} sides, but there are {len(values)}"
             " sigmas: give the last plan of the same network."
         )
     sides: list[int] = []

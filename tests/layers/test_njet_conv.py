@@ -217,7 +217,7 @@ def test_gain_scales_the_initial_weights():
         ({"sigma": 0.1}, r"`sigma=0.1` must lie between the bounds \(0.25, 16.0\)"),
         ({"sigma": float("nan")}, "`sigma=nan` must be a finite"),
         ({"bounds": (2.0,)}, "`bounds=.*must be a tuple of 2"),
-        ({"bounds": (0.0, 4.0)}, "`bounds=.*needs sigma > 0"),
+        ({"bounds": (0.0, 4.0)}, "`bounds=.*must be the lowest and the highest"),
         ({"groups": 3}, "`groups=3` must divide `features=4`"),
         ({"sharing": "filter"}, "`sharing='filter'` must be"),
         ({"extent": 0.0}, "`extent=0.0`"),

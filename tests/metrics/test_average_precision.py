@@ -186,7 +186,7 @@ def test_bad_input_is_named(labels, probabilities, error, message):
 
 
 def test_bad_bins_and_histograms_are_named():
-    with pytest.raises(ValueError, match="`bins=0` must be at least 1"):
+    with pytest.raises(ValueError, match="`bins=0` must be >= 1"):
         score_histograms([0], [[1.0]], bins=0)
     for shape in ((2, 3), (3, 2, 4), (1, 2, 3, 4)):
         with pytest.raises(ValueError, match=r"expected \[2, K, bins\]"):

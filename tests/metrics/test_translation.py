@@ -77,7 +77,7 @@ def test_scores_that_depend_on_the_place_are_refused():
     [
         ({"shift": (1,)}, ValueError, r"`shift=\(1,\)` must have 2 entries"),
         ({"shift": 1}, ValueError, "`shift=1` must have 2 entries"),
-        ({"shift": (1, 0.5)}, TypeError, "`shift=0.5` must be an int"),
+        ({"shift": (1, 0.5)}, TypeError, "`shift` has dtype float64"),
         ({"border": 4}, ValueError, "`border=4` leaves nothing"),
         ({"border": -1}, ValueError, "`border=-1`"),
         ({"shift": (4, 4), "border": 3}, ValueError, "`border=3` and `shift=.*nothing"),
