@@ -36,5 +36,5 @@ def test_panels_fill_lines_of_three():
     assert visible == [True] * 5 + [False]
     with pytest.raises(ValueError, match="at least one"):
         tolerance_panels([])
-    with pytest.raises(ValueError, match="`internal` holds 0"):
+    with pytest.raises(ValueError, match="`panels` holds 0"):
         tolerance_panels([("", log_uniform(1, 2), [0.0, 1.0], 0.4)])

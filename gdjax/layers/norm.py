@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.layers.module import Module
+from gdjax.scalespace.arrays import check_mask
 from gdjax.scalespace.checks import real_array, shown
 from gdjax.scalespace.execution.routines import kept_apart
 
@@ -81,6 +82,11 @@ class SharedBatchNorm(Module):
             or for masks that do not fit.
         """
         _check_arrays(xs)
+        if keep is not None and np.shape(check_mask(keep, name="keep")) != (len(xs),):
+            raise ValueError(
+                f"`keep` has shape {np.shape(keep)}; give one bool for each of the"
+                f" {len(xs)} arrays."
+            )
         pixels = [None] * len(xs) if pixels is None else _checked(pixels, xs)
         shape = xs[0].shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape)

@@ -8,8 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdjax.plots.checks import (
+    check_list,
+    check_pictures,
+    check_positive,
+    check_text,
+)
 from gdjax.plots.notebook import NotebookFigure
 from gdjax.plots.pictures import draw_picture, grey_levels, without_ticks
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import real_array
 
 
 _INCHES = 1.7
@@ -46,7 +54,14 @@ def activation_maps(
     Raises:
       ValueError: if images, maps, sigmas, labels and selected do not fit together.
     """
-    labels = [""] * len(images) if labels is None else labels
+    images = check_pictures(images, name="images")
+    sigmas = check_positive(sigmas, name="sigmas", unit="px").tolist()
+    maps = check_list(maps, name="maps", of="arrays [N, H, W]")
+    maps = [real_array(each, name="maps", unit="responses") for each in maps]
+    if labels is not None:
+        labels = check_list(labels, name="labels", of="strings")
+    labels = [""] * len(images) if labels is None else [str(text) for text in labels]
+    check_text(title, name="title")
     _check(images, maps, sigmas, labels)
     marked = _checked_selection(selected, len(images), len(sigmas))
     size = (_INCHES * (len(sigmas) + 1.5), _INCHES * len(images) + 0.3)
@@ -90,29 +105,28 @@ def _mark(axes: Axes) -> None:
 
 
 def _check(images, maps, sigmas, labels) -> None:
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
-        raise ValueError(f"`images` of shape {images.shape} must be [N, H, W, 1 or 3]")
     if len(maps) != len(sigmas) or len(labels) != len(images):
         raise ValueError(
-            f"{len(maps)} maps for {len(sigmas)} sigmas, {len(labels)} labels for "
-            f"{len(images)} images: give one map per sigma and one label per image"
+            f"{len(maps)} `maps` for {len(sigmas)} `sigmas`, {len(labels)} `labels` for"
+            f" {len(images)} `images`: give one map per sigma and one label per image"
         )
     for response in maps:
         if response.shape != images.shape[:3]:
             raise ValueError(
-                f"a map of shape {response.shape} doesn't fit the images: expected "
-                f"{images.shape[:3]} (evaluate the network with `windowed=False`)"
+                f"a map of `maps` of shape {response.shape} doesn't fit the images:"
+                f" expected {images.shape[:3]} (evaluate the network with"
+                " `windowed=False`)"
             )
 
 
 def _checked_selection(selected, images: int, channels: int) -> list[int | None]:
     if selected is None:
         return [None] * images
-    chosen = np.asarray(selected)
-    if chosen.shape != (images,) or not np.issubdtype(chosen.dtype, np.integer):
+    chosen = check_integers(selected, name="selected")
+    if chosen.shape != (images,):
         raise ValueError(
-            f"`selected` of shape {chosen.shape} and type {chosen.dtype} must be one "
-            f"index of a channel for each of {images} images"
+            f"`selected` of shape {chosen.shape} must be one index of a channel for"
+            f" each of {images} images"
         )
     if chosen.min() < 0 or chosen.max() >= channels:
         raise ValueError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
+
+from gdjax.plots.checks import check_rows
 
 
 # Okabe and Ito's colours, told apart by colour-blind readers as well.
@@ -31,7 +33,9 @@ def net_colours(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
       Colour ("#rrggbb") by the rows' names, and by their groups where they have one.
       Seven networks have Okabe and Ito's colours, more are spread over a rainbow.
     """
-    rows = list(rows)
+    if not isinstance(rows, Sequence) and isinstance(rows, Iterable):
+        rows = list(rows)
+    rows = check_rows(rows)
     nets = list(dict.fromkeys(_net(row) for row in rows))
     palette = COLOURS
     if len(nets) > len(COLOURS):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.checks import check_list, check_pictures
 from gdjax.plots.notebook import NotebookFigure
 
 
@@ -30,7 +31,14 @@ def contact_sheet(rows: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
       ValueError: if there are no rows, a row is not [N, H, W, 1 or 3] with N >= 1, or
         there is not one label for each row.
     """
-    _check(rows, labels)
+    rows = check_list(rows, name="rows", of="arrays [N, H, W, 1 or 3]")
+    labels = [str(text) for text in check_list(labels, name="labels", of="strings")]
+    if len(rows) == 0 or len(rows) != len(labels):
+        raise ValueError(
+            f"`labels` must have one text for each of at least one row; got "
+            f"{len(rows)} rows and {len(labels)} labels."
+        )
+    rows = [check_pictures(row, name=f"rows[{i}]") for i, row in enumerate(rows)]
     strips = [_strip(row) for row in rows]
     widest = max(strip.shape[1] / strip.shape[0] for strip in strips)
     size = (_INCHES_PER_ROW * widest + 0.8, _INCHES_PER_ROW * len(strips))
@@ -45,20 +53,6 @@ def contact_sheet(rows: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
         for spine in axes.spines.values():
             spine.set_visible(False)
     return figure
-
-
-def _check(rows: Sequence[np.ndarray], labels: Sequence[str]) -> None:
-    if len(rows) == 0 or len(rows) != len(labels):
-        raise ValueError(
-            f"`labels` must have one text for each of at least one row; got "
-            f"{len(rows)} rows and {len(labels)} labels."
-        )
-    for i, row in enumerate(rows):
-        if row.ndim != 4 or row.shape[-1] not in (1, 3) or 0 in row.shape:
-            raise ValueError(
-                f"`rows[{i}]` must be [N, H, W, 1] or [N, H, W, 3] with at least one "
-                f"image, not {row.shape}."
-            )
 
 
 def _strip(row: np.ndarray) -> np.ndarray:

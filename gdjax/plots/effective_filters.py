@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.checks import check_list, check_mapping, check_text
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_numbers
 
 
 def filter_sheet(
@@ -27,13 +29,9 @@ def filter_sheet(
     Raises:
       ValueError: if there are no filters, or one is not 2-D.
     """
-    for label, row in filters.items():
-        for values in row:
-            if np.ndim(values) != 2:
-                raise ValueError(
-                    f"`filters[{label!r}]` holds an array of shape {np.shape(values)}; "
-                    "give 2-D filters"
-                )
+    filters = check_mapping(filters, name="filters", of="lists of 2-D filters")
+    filters = {str(label): _checked(label, row) for label, row in filters.items()}
+    check_text(title, name="title")
     columns = max((len(row) for row in filters.values()), default=0)
     if columns == 0:
         raise ValueError("`filters` is empty: give at least one filter")
@@ -53,3 +51,16 @@ def filter_sheet(
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
+
+
+def _checked(label: object, row: object) -> list[np.ndarray]:
+    name = f"filters[{label!r}]"
+    found = []
+    for values in check_list(row, name=name, of="2-D filters"):
+        values = check_numbers(values, name=name, unit="weights")
+        if values.ndim != 2:
+            raise ValueError(
+                f"`{name}` holds an array of shape {values.shape}; give 2-D filters"
+            )
+        found.append(values)
+    return found

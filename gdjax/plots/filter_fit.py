@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.checks import check_tuples
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_numbers
 
 
 def filter_fits(
@@ -26,8 +28,18 @@ def filter_fits(
     Raises:
       ValueError: if there are no fits, or one of another shape.
     """
-    patch = np.asarray(patch)
-    approximations = [np.asarray(found) for _, found, _ in fits]
+    patch = check_numbers(patch, name="patch", unit="grey levels")
+    if patch.ndim not in (2, 3) or (patch.ndim == 3 and patch.shape[-1] not in (1, 3)):
+        raise ValueError(
+            f"`patch` of shape {patch.shape} must be [size, size] or [size, size, C]"
+            " with C = 1 or 3."
+        )
+    parts = "title", "approximation", "residual"
+    fits = check_tuples(fits, name="fits", of=parts)
+    approximations, residuals = (
+        [check_numbers(each[k], name="fits", unit=parts[k] + "s") for each in fits]
+        for k in (1, 2)
+    )
     if not fits or any(found.shape != patch.shape for found in approximations):
         raise ValueError(
             f"`fits` needs at least one approximation, of the patch's shape"
@@ -40,12 +52,12 @@ def filter_fits(
     colour = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
     grid[0, 0].imshow(_shown((patch - low) / span), **colour)
     grid[0, 0].set_title("patch", fontsize=9)
-    for k, (title, _, residual) in enumerate(fits, start=1):
+    for k, (title, _, _) in enumerate(fits, start=1):
         found = approximations[k - 1]
         grid[0, k].imshow(_shown((found - low) / span), **colour)
         grid[1, k].imshow(_shown(0.5 + (patch - found) / (2 * span)), **colour)
-        grid[0, k].set_title(title, fontsize=9)
-        worst = float(np.max(np.asarray(residual)))
+        grid[0, k].set_title(str(title), fontsize=9)
+        worst = float(residuals[k - 1].max())
         grid[1, k].set_xlabel(f"residual {100 * worst:.0f} %", fontsize=9)
     grid[1, 0].set_visible(False)
     for axes in grid.flat:

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from gdjax.plots.bars import bar_chart
+from gdjax.plots.checks import check_positive, check_rows, check_text, check_tuples
 from gdjax.plots.colours import MARKERS, line_of, net_colours
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.checks import real_array
 
 
 # Scores of evaluation.json: their axis, and what their standard deviations are called.
@@ -63,7 +65,11 @@ def generalisation_curve(
       ValueError: if there are no rows, for another score, or if a row has another
         number of values than there are factors.
     """
-    if score not in _SCORES:
+    rows = check_rows(rows)
+    factors = check_positive(factors, name="factors", unit="size factors").tolist()
+    check_text(title, name="title")
+    check_text(label, name="label")
+    if not isinstance(score, str) or score not in _SCORES:
         raise ValueError(f"`score={score!r}`: give one of {', '.join(_SCORES)}")
     colours = net_colours(rows)
     shown = _means([_checked(row, factors, score) for row in rows])
@@ -92,15 +98,25 @@ def _checked(
 ) -> dict[str, Any]:
     """A row with its score as "accuracy", whose standard deviation is "std"."""
     if score not in row:
-        raise ValueError(f"row {row['name']!r} has no {score!r}")
-    values, spread = row[score], row.get(_SCORES[score][1])
-    if len(values) != len(factors):
-        raise ValueError(
-            f"row {row['name']!r} has {len(values)} accuracies for "
-            f"{len(factors)} factors; expected one for each"
-        )
+        raise ValueError(f"`rows`: row {row['name']!r} has no {score!r}")
+    values = _numbers(row, score, len(factors))
+    spread = row.get(_SCORES[score][1])
+    if spread is not None:
+        spread = _numbers(row, _SCORES[score][1], len(factors))
     found = {key: value for key, value in row.items() if key != "std"}
     return found | {"accuracy": values} | ({} if spread is None else {"std": spread})
+
+
+def _numbers(row: Mapping[str, Any], name: str, count: int) -> np.ndarray:
+    """Of a row, one for each factor; NaN where there is no score."""
+    found = real_array(row[name], name="rows", unit=f"{name} in 0..1")
+    if found.shape != (count,):
+        given = len(found) if found.ndim == 1 else found.shape
+        raise ValueError(
+            f"`rows`: row {row['name']!r} has {given} accuracies for {count} factors;"
+            " expected one for each"
+        )
+    return found
 
 
 def _means(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -163,8 +179,11 @@ def error_panels(
 
     [scale_learning] Fig. 4.
     """
+    panels = check_tuples(panels, name="panels", of=("title", "rows"))
+    panels = [(str(title), check_rows(rows, name="panels")) for title, rows in panels]
     if not panels:
         raise ValueError("`panels` needs at least one (title, rows).")
+    factors = check_positive(factors, name="factors", unit="size factors").tolist()
     if len(factors) < 2:
         raise ValueError(
             f"`factors` has {len(factors)}: a curve needs at least two; for one, use "

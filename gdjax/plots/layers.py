@@ -10,8 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gdjax.plots.bars import bar_chart
+from gdjax.plots.checks import (
+    check_colours,
+    check_list,
+    check_mapping,
+    check_positive,
+    check_text,
+    check_tuples,
+)
 from gdjax.plots.colours import MARKERS, net_colours
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import real_array, shown
 
 
 def learned_sigmas(
@@ -35,20 +45,27 @@ def learned_sigmas(
     Raises:
       ValueError: if there are no networks, or one without layers.
     """
+    rows = [
+        (str(name), {str(layer): _sigmas(s) for layer, s in _layers(given).items()})
+        for name, given in check_tuples(rows, name="rows", of=("name", "sigmas"))
+    ]
     if not rows or not all(sigmas for _, sigmas in rows):
         raise ValueError("`rows` needs at least one network with at least one layer.")
+    if bounds is not None:
+        check_positive(bounds, name="bounds", unit="px")
     names = max((list(sigmas) for _, sigmas in rows), key=len)
     figure, axes = _layer_axes(names)
-    colours = colours or net_colours({"name": name} for name, _ in rows)
+    colours = check_colours(colours) or {}
+    colours = {**net_colours({"name": name} for name, _ in rows), **colours}
     for number, (name, sigmas) in enumerate(rows):
         style: Any = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
-        values = [np.ravel(np.asarray(sigma, float)) for sigma in sigmas.values()]
+        values = list(sigmas.values())
         middle = np.array([np.median(value) for value in values])
         low = middle - [value.min() for value in values]
         high = np.array([value.max() for value in values]) - middle
         places = range(len(values))
         axes.errorbar(places, middle, [low, high], capsize=3, label=name, **style)
-    for bound in bounds or ():
+    for bound in () if bounds is None else bounds:
         axes.axhline(bound, color="0.6", linestyle=":")
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -75,11 +92,16 @@ def feature_map_sizes(
     Raises:
       ValueError: if there are no networks, or one without layers.
     """
+    rows = [
+        (str(name), _sides(sizes))
+        for name, sizes in check_tuples(rows, name="rows", of=("name", "sizes"))
+    ]
     if not rows or not all(len(sizes) for _, sizes in rows):
         raise ValueError("`rows` needs at least one network with at least one layer.")
     deepest = max(len(sizes) for _, sizes in rows)
     figure, axes = _layer_axes([str(k + 1) for k in range(deepest)])
-    colours = colours or net_colours({"name": name} for name, _ in rows)
+    colours = check_colours(colours) or {}
+    colours = {**net_colours({"name": name} for name, _ in rows), **colours}
     for number, (name, sizes) in enumerate(rows):
         style: Any = {"color": colours[name], "marker": MARKERS[number % len(MARKERS)]}
         sides = [max(size) for size in sizes]
@@ -88,6 +110,24 @@ def feature_map_sizes(
     axes.set_ylabel("side of the feature maps (px)")
     axes.legend(fontsize=8)
     return figure
+
+
+def _layers(given: Any) -> Mapping[Any, Any]:
+    return check_mapping(given, name="rows", of="sigmas by layers")
+
+
+def _sigmas(values: Any) -> np.ndarray:
+    """Of a layer, px [N]."""
+    found = np.ravel(real_array(values, name="rows", unit="sigmas in px"))
+    return check_positive(found, name="rows", unit="sigmas in px")
+
+
+def _sides(sizes: Any) -> list[tuple[int, ...]]:
+    found = check_list(sizes, name="rows", of="(height, width)")
+    sides = [np.ravel(check_integers(size, name="rows")) for size in found]
+    if not all(side.size for side in sides):
+        raise ValueError(f"`rows` holds {shown(sizes)}; give (height, width) in px.")
+    return [tuple(side.tolist()) for side in sides]
 
 
 def _layer_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
@@ -121,13 +161,18 @@ def scores(
     Raises:
       ValueError: if there are no networks.
     """
+    rows = check_tuples(rows, name="rows", of=("name", "score"))
     if not rows:
         raise ValueError("`rows` is empty: give at least one (name, score).")
-    names, values = zip(*rows, strict=True)
+    check_text(title, name="title")
+    names = [str(name) for name, _ in rows]
+    values = real_array([score for _, score in rows], name="rows", unit="scores in %")
+    if values.ndim != 1:
+        raise ValueError("`rows` must have one score each, in %.")
     return bar_chart(
         names,
-        values,
+        values.tolist(),
         label=f"{title} (%)",
-        colours=colours or {},
-        lowest=max(0.0, 2 * min(values) - 100),
+        colours=check_colours(colours) or {},
+        lowest=max(0.0, 2 * float(np.nan_to_num(values).min()) - 100),
     )

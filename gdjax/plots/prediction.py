@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdjax.plots.checks import check_list, check_positive
 from gdjax.plots.colours import COLOURS
 from gdjax.plots.notebook import NotebookFigure
 from gdjax.plots.pictures import draw_picture
+from gdjax.scalespace.arrays import check_numbers
 
 
 _BEST = 5
@@ -113,6 +115,7 @@ def _draw_channels(
 
 def _checked_image(image: Any) -> np.ndarray:
     """[H, W, 1 or 3]."""
+    check_numbers(image, name="image", unit="grey levels")
     found = np.asarray(image)
     found = found[..., None] if found.ndim == 2 else found
     if found.ndim != 3 or found.shape[-1] not in (1, 3) or 0 in found.shape:
@@ -129,31 +132,35 @@ def _checked_scores(
 
     The channels from the finest on, so that their lines run to the right.
     """
-    shape, found = np.shape(scores), np.asarray(scores, float)
+    found = check_numbers(scores, name="scores", unit="logits")
+    shape = found.shape
     found = found[None] if found.ndim == 1 else found
-    base = np.asarray([] if sigmas is None else sigmas, float)
+    base = np.asarray([], float)
+    if sigmas is not None:
+        base = check_positive(sigmas, name="sigmas", unit="px")
     wanted = 1 if sigmas is None else len(base)
     if found.ndim != 2 or found.shape[1] == 0 or len(found) != wanted:
         raise ValueError(
             f"`scores` of shape {shape} must be [K], or [S, K] with S `sigmas`; got "
             f"{'none' if sigmas is None else len(base)} of these"
         )
-    total = found.max(0) if pooled is None else np.asarray(pooled, float)
+    total = found.max(0) if pooled is None else _pooled(pooled)
     if total.shape != found.shape[1:]:
         raise ValueError(
             f"`pooled` of shape {total.shape} must have {found.shape[1]} scores"
         )
-    if not (np.isfinite(found).all() and np.isfinite(total).all()):
-        raise ValueError("`scores` and `pooled` must be finite")
-    if not (np.isfinite(base).all() and (base > 0).all()):
-        raise ValueError(f"`sigmas` must be positive, in px; got {base.tolist()}")
     order = np.argsort(base, kind="stable") if len(base) else [0]
     return found[order], base[order] if len(base) else base, total
+
+
+def _pooled(pooled: Any) -> np.ndarray:
+    return check_numbers(pooled, name="pooled", unit="logits")
 
 
 def _checked_names(names: Sequence[str] | None, classes: int) -> list[str]:
     if names is None:
         return [f"class {k}" for k in range(classes)]
+    names = check_list(names, name="class_names", of="strings")
     if len(names) != classes:
         raise ValueError(
             f"`class_names` has {len(names)} names; there are {classes} classes"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdjax.plots.checks import check_list, check_mapping
 from gdjax.plots.colours import COLOURS, MARKERS, net_colours
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_numbers
+from gdjax.scalespace.checks import shown
+
+
+_OF = "`ScaleLine`s"
 
 
 class RangePoint(NamedTuple):
@@ -69,7 +75,7 @@ def error_over_range(
 
     [scale_learning] Fig. 3.
     """
-    learned = learned or {}
+    fixed, learned = _points(fixed, "fixed"), _points(learned or {}, "learned")
     if not any([*fixed.values(), *learned.values()]):
         raise ValueError("`fixed` and `learned` are empty: give at least one point.")
     figure = NotebookFigure(figsize=(5.6, 3.8), layout="constrained")
@@ -88,6 +94,26 @@ def error_over_range(
     _label_range(axes)
     axes.legend(fontsize=8, frameon=False)
     return figure
+
+
+def _points(given: Any, name: str) -> dict[str, list[RangePoint]]:
+    """Points of every distribution, their range > 0, standard deviations >= 0."""
+    found = {}
+    for title, points in check_mapping(given, name=name, of="points").items():
+        each = check_list(points, name=name, of="RangePoint")
+        if not all(isinstance(p, tuple | list) and 2 <= len(p) <= 4 for p in each):
+            raise ValueError(f"`{name}` holds {shown(points)}; give `RangePoint`s.")
+        each = [RangePoint(*point) for point in each]
+        values = np.zeros((0, 4))
+        if each:
+            values = check_numbers(each, name=name, unit="numbers of `RangePoint`")
+        if values.ndim != 2 or (values[:, 0] <= 0).any() or (values[:, 2:] < 0).any():
+            raise ValueError(
+                f"`{name}` holds {shown(points)}; ranges must be > 0, standard"
+                " deviations >= 0."
+            )
+        found[str(title)] = each
+    return found
 
 
 def _label_range(axes: Axes) -> None:
@@ -122,6 +148,13 @@ def scales_over_training(
 
     [scale_learning] Fig. 6, there of one distribution, and of the ISR alone.
     """
+    panels = {
+        str(title): [_line(line) for line in check_list(lines, name="panels", of=_OF)]
+        for title, lines in check_mapping(panels, name="panels", of=_OF).items()
+    }
+    if best is not None:
+        check_mapping(best, name="best", of="ranges")
+        check_numbers(list(best.values()) or [1.0], name="best", unit="ranges")
     if not panels or not all(panels.values()):
         raise ValueError("`panels` needs at least one training in each panel.")
     labels = list(
@@ -145,6 +178,23 @@ def scales_over_training(
     grid[1, 0].set_ylabel(r"$\sigma_{basis}$ (px)")
     _legend_of(figure, grid[0])
     return figure
+
+
+def _line(line: Any) -> ScaleLine:
+    """A line whose numbers are as many as its epochs."""
+    if not isinstance(line, ScaleLine):
+        raise ValueError(f"`panels` holds {shown(line)}; give `ScaleLine`s.")
+    series = [
+        check_numbers(getattr(line, name), name="panels", unit=name, axes="T")
+        for name in ("epochs", "isr", "sigma_basis")
+    ]
+    if len({len(each) for each in series}) > 1:
+        raise ValueError(
+            f"`panels`: the line {line.label!r} has"
+            f" {', '.join(str(len(each)) for each in series)} epochs, ranges and"
+            " sigmas; give as many of each."
+        )
+    return line._replace(label=str(line.label))
 
 
 def _legend_of(figure: Figure, grid: Sequence[Axes] | np.ndarray) -> None:

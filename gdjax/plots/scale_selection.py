@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from gdjax.plots.checks import (
+    check_colours,
+    check_positive,
+    check_text,
+    check_tuples,
+)
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.checks import real_array
 
 
 # (title, histogram [F, S], sigmas [S]).
@@ -44,7 +52,10 @@ def scale_selection_map(
     Raises:
       ValueError: if the histogram does not fit factors and sigmas.
     """
-    return scale_selection_maps([(title or "", np.asarray(histogram), sigmas)], factors)
+    check_text(title, name="title")
+    factors = check_positive(factors, name="factors", unit="size factors").tolist()
+    checked = _checked(histogram, factors, sigmas)
+    return scale_selection_maps([(title or "", *checked)], factors)
 
 
 def scale_selection_maps(
@@ -68,6 +79,10 @@ def scale_selection_maps(
       ValueError: if there are no panels, or a histogram does not fit factors and
         sigmas.
     """
+    parts = "title", "histogram", "sigmas"
+    panels = check_tuples(panels, name="panels", of=parts)
+    factors = check_positive(factors, name="factors", unit="size factors").tolist()
+    colours = check_colours(colours)
     if not panels:
         raise ValueError("`panels` needs at least one (title, histogram, sigmas).")
     columns = min(2, len(panels))
@@ -77,7 +92,8 @@ def scale_selection_maps(
     grid = figure.subplots(lines, columns, squeeze=False)
     image = None
     for axes, (title, histogram, sigmas) in zip(grid.flat, panels, strict=False):
-        histogram = _checked(histogram, factors, sigmas)
+        title = str(title)
+        histogram, sigmas = _checked(histogram, factors, sigmas, also="panels")
         if len(factors) == 1:
             colour = (colours or {}).get(title, "0.5")
             _draw_bars(axes, histogram[0], factors[0], sigmas, colour)
@@ -93,15 +109,18 @@ def scale_selection_maps(
 
 
 def _checked(
-    histogram: np.ndarray, factors: Sequence[float], sigmas: Sequence[float]
-) -> np.ndarray:
-    histogram = np.asarray(histogram, float)
+    histogram: Any, factors: Sequence[float], sigmas: Any, *, also: str = ""
+) -> tuple[np.ndarray, list[float]]:
+    """The histogram and the sigmas, which are named as those of `also`."""
+    sigmas = check_positive(sigmas, name=also or "sigmas", unit="sigmas in px")
+    histogram = real_array(histogram, name=also or "histogram", unit="fractions")
     if histogram.shape != (len(factors), len(sigmas)):
         raise ValueError(
             f"`histogram` of shape {histogram.shape} does not fit {len(factors)} "
-            f"factors and {len(sigmas)} sigmas; expected [factors, sigmas]"
+            f"`factors` and {len(sigmas)} `sigmas`; expected [factors, sigmas]"
+            + (f" in each of the `{also}`" if also else "")
         )
-    return histogram
+    return histogram, sigmas.tolist()
 
 
 def _draw_bars(

@@ -11,7 +11,14 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gdjax.plots.checks import check_list, check_pictures, check_tuples
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_integers
+from gdjax.scalespace.checks import LARGEST_INT, check_order
+
+
+# As many colours as there are.
+MOST_CLASSES = 2**16
 
 
 def segmentation_sheet(
@@ -41,11 +48,18 @@ def segmentation_sheet(
 
     [njet] Fig. 9.
     """
-    panels = [("truth", labels), *predictions]
+    images = check_pictures(images, name="images")
+    check_order(num_classes, name="num_classes", lowest=1, highest=MOST_CLASSES)
+    check_order(ignore_index, name="ignore_index", lowest=-LARGEST_INT)
+    names = [str(name) for name in check_list(names, name="names", of="strings")]
+    given = check_tuples(predictions, name="predictions", of=("title", "classes"))
+    panels = [("truth", check_integers(labels, name="labels"))]
+    panels += [(str(t), check_integers(p, name="predictions")) for t, p in given]
     for title, classes in panels:
         if classes.shape != images.shape[:3]:
             raise ValueError(
-                f"the classes of {title!r} have shape {classes.shape}; images of shape"
+                f"`{'labels' if classes is panels[0][1] else 'predictions'}`: the"
+                f" classes of {title!r} have shape {classes.shape}; images of shape"
                 f" {images.shape} need {images.shape[:3]}."
             )
     if len(names) not in (0, num_classes):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gdjax.metrics.scale_density import ScaleDensity, check_positive
+from gdjax.metrics.scale_density import ScaleDensity, check_number, check_positive
 from gdjax.metrics.tolerance import tolerance_components, tolerance_mixture
+from gdjax.plots.checks import check_tuples
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.checks import shown
 
 
 # (title, density of the data, internal scales [N], tau in octaves).
@@ -40,6 +43,8 @@ def tolerance_panels(panels: Sequence[Panel]) -> Figure:
 
     [scale_learning] Figs. 2 and 5.
     """
+    parts = "title", "density", "scales", "tau"
+    panels = [_checked(*each) for each in check_tuples(panels, name="panels", of=parts)]
     if not panels:
         raise ValueError("`panels` needs at least one (title, density, scales, tau).")
     lines = -(-len(panels) // 3)
@@ -48,9 +53,7 @@ def tolerance_panels(panels: Sequence[Panel]) -> Figure:
     figure = NotebookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes, (title, density, internal, tau) in zip(grid.flat, panels, strict=False):
-        if density.extension is None:
-            density = density.extended()
-        _draw(axes, density, check_positive(internal, "internal"), tau)
+        _draw(axes, density, internal, tau)
         axes.set_title(title, fontsize=9)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
@@ -61,6 +64,22 @@ def tolerance_panels(panels: Sequence[Panel]) -> Figure:
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     return figure
+
+
+def _checked(
+    title: Any, density: Any, internal: Any, tau: Any
+) -> tuple[str, ScaleDensity, np.ndarray, float]:
+    if not isinstance(density, ScaleDensity):
+        raise TypeError(f"`panels` holds {shown(density)}; give a `ScaleDensity`.")
+    if density.extension is None:
+        density = density.extended()
+    found = check_positive(internal, "panels", unit="scale")
+    if found.ndim != 1 or not found.size:
+        raise ValueError(
+            f"`panels` has scales of shape {found.shape}; give [N], N >= 1."
+        )
+    tau = check_number(tau, "panels", unit="tau in octaves")
+    return str(title), density, found, tau
 
 
 def _draw(axes: Axes, density: ScaleDensity, internal: np.ndarray, tau: float) -> None:

@@ -236,6 +236,7 @@ def test_semigroup_equivariance(fn, image, steps, levels):
         image=image,
         steps=steps,
         levels=levels,
+        also=("x",),
     )
 
 

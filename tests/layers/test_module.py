@@ -139,9 +139,9 @@ def test_lists_and_numbers_of_numpy_are_taken_as_pythons():
             "`widths=.* must be a tuple of ints",
         ),
         (lambda: models.NJetUNet(widths=()), "`widths=\\(\\)`"),
-        (lambda: layers.SharedBatchNorm(epsilon=-1), "`epsilon=-1.0` must be positive"),
+        (lambda: layers.SharedBatchNorm(epsilon=-1), "`epsilon=-1.0` must be a finite"),
         (lambda: layers.SharedBatchNorm(momentum=np.nan), "`momentum=nan` must be a"),
-        (lambda: layers.SharedBatchNorm(momentum=2), "`momentum=2.0` must be in"),
+        (lambda: layers.SharedBatchNorm(momentum=2), "`momentum=2.0` must be a finite"),
         (lambda: layers.ResidualBlock(3, order=0), "`order=0` must be >= 1"),
     ],
 )
