@@ -15,7 +15,7 @@ from gdjax.layers.selection import keep_scales, max_over_scales
 from gdjax.models.configuration import NetworkConfig, configures
 from gdjax.models.njet_classifiers import check_batch
 from gdjax.models.njet_deeplab import enlarged
-from gdjax.scalespace.checks import check_order, check_rate
+from gdjax.scalespace.checks import check_order, check_rate, shown
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.scale_correlation import ScaleAxis
@@ -334,11 +334,18 @@ def matched_baseline(
       The configuration with one level and no interaction.
 
     Raises:
+      TypeError: for another configuration.
       ValueError: for another `equal`.
 
     [dss] Table 1.
     """
-    if equal not in ("parameters", "channels"):
+    if not isinstance(config, ScaleSpaceConfig):
+        raise TypeError(
+            f"`config={shown(config)}` must be that of a deep scale-space, such as"
+            " `SResNetConfig()`."
+        )
+    check_order(channels, name="channels", lowest=1)
+    if not isinstance(equal, str) or equal not in ("parameters", "channels"):
         raise ValueError(f'`equal={equal!r}` must be "parameters" or "channels".')
     own: Any = config
     plain = dataclasses.replace(own, levels=1, interaction=False)

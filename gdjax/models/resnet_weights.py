@@ -2,13 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 from flax import traverse_util
+
+from gdjax.models.network_files import checked_path
+from gdjax.scalespace.checks import shown
 
 
 # What Flax calls the arrays of a layer, and what PyTorch does.
@@ -50,11 +53,17 @@ def load_resnet_weights(
 
     Raises:
       FileNotFoundError: if there is no such file.
+      TypeError: for `variables` that are no mapping, or a `path` that is none.
       ValueError: if the file can't be read, or a tensor is missing, unknown, of
         another shape or not of finite floating-point numbers: it is named.
 
     [njet] sec. 4.2, experiment 2(B).
     """
+    path = checked_path(path)
+    if not isinstance(variables, Mapping):
+        raise TypeError(f"`variables={shown(variables)}` must be what `init` returned.")
+    if scope is not None and not isinstance(scope, str):
+        raise TypeError(f"`scope={shown(scope)}` must be a string or None.")
     flat: dict[Any, Any] = traverse_util.flatten_dict(dict(variables))
     wanted = _wanted(flat, scope)
     with _opened(path) as file:
