@@ -144,10 +144,10 @@ def _number(value: Any, hint: Any) -> Any:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | hint):
         raise TypeError
-    if hint is int:
-        finite = abs(value) <= LARGEST
-    else:
-        finite = abs(value) < np.finfo(np.float64).max and math.isfinite(value)
+    try:
+        finite = abs(value) <= LARGEST if hint is int else math.isfinite(value)
+    except OverflowError:  # an int beyond floats
+        finite = False
     if not finite:
         raise ValueError
     return hint(value)

@@ -40,7 +40,8 @@ def he_uniform(
       TypeError, ValueError: for arguments out of range.
     """
     check_key(key)
-    check_shape(shape, axes=", ".join(["..."] * max(1, len(shape) - 1) + ["C_out"]))
+    rank = len(shape) if isinstance(shape, tuple | list) else 0
+    check_shape(shape, axes=", ".join([*["..."] * max(1, rank - 1), "C_out"]))
     return _HE(key, shape, check_dtype(dtype))
 
 

@@ -85,6 +85,9 @@ def sigma_of(logit: Any, bounds: tuple[float, float]) -> jax.Array:
         values = real_array(logit, name="logit", unit="what training has made of it")
         if np.isnan(values).any():
             raise ValueError(f"`logit={shown(logit)}` is NaN: there is no such sigma.")
+        if not isinstance(logit, jax.Array):
+            # The sigmoid is 0 or 1 long before that.
+            logit = np.clip(values, -1e30, 1e30).astype(jnp.result_type(float))
     check_bounds(None, bounds)
     logit = jnp.asarray(logit)
     logit = logit.astype(jnp.promote_types(logit.dtype, jnp.float32))

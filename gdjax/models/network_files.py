@@ -25,8 +25,7 @@ from gdjax.models.configuration import NetworkConfig
 from gdjax.models.families import FAMILIES
 from gdjax.models.preprocessing import Preprocessing
 from gdjax.models.values import plain, to_values
-from gdjax.scalespace.arrays import check_integers
-from gdjax.scalespace.checks import shown
+from gdjax.scalespace.checks import real_array, shown
 
 
 FORMAT = 1
@@ -176,14 +175,14 @@ def checked_facts(facts: dict[str, Any], model: Any) -> dict[str, Any]:
             raise ValueError(f"`class_names` must be {count} strings, not {names}.")
     if "image_shape" in facts:
         shape, ndim = facts["image_shape"], getattr(model, "ndim", 2)
-        shape = np.atleast_1d(check_integers(shape, name="image_shape"))
-        whole = (shape >= 1).all()
+        shape = np.atleast_1d(real_array(shape, name="image_shape", unit="sizes in px"))
+        whole = (shape >= 1).all() and (shape == np.floor(shape)).all()
         if shape.shape != (ndim + 1,) or not whole:
             raise ValueError(
                 f"`image_shape={facts['image_shape']}` must be {ndim + 1} sizes in px,"
                 " the last one the channels."
             )
-        facts["image_shape"] = shape = tuple(shape.tolist())
+        facts["image_shape"] = shape = tuple(int(side) for side in shape)
         # Raises what the preprocessing has against such images.
         jax.eval_shape(preprocessing, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
     return facts

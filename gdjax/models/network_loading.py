@@ -156,6 +156,8 @@ def _network(
     config = None
     if own is None:
         config = from_values(described["network"], NetworkConfig, where="network.")
+    if not isinstance(described["facts"], dict):
+        raise ValueError(f"`facts={shown(described['facts'])}` must be a mapping")
     facts = dict(described["facts"])
     stored = facts.pop("preprocessing", {})
     preprocessing = from_values(stored, Preprocessing, where="preprocessing.")
@@ -219,12 +221,11 @@ def read_network(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
     if missing:
         names = ", ".join(sorted(missing))
         raise ValueError(f"the description in {path} has no {names}")
-    for name, kind in (("version", str), ("facts", dict)):
-        if not isinstance(described[name], kind):
-            raise ValueError(
-                f"the description in {path} has {name} {shown(described[name])}, which"
-                " gdjax doesn't write: it was changed, or is of other software"
-            )
+    if not isinstance(described["version"], str):
+        raise ValueError(
+            f"the description in {path} has version {shown(described['version'])},"
+            " which gdjax doesn't write: it was changed, or is of other software"
+        )
     return described, variables
 
 

@@ -36,6 +36,12 @@ def check_floats(x: Any, *, name: str, axes: str = "") -> jax.Array:
     """
     x = floating_array(x, name=f"`{name}`")
     check_axes(x, name=name, axes=axes)
+    if not isinstance(x, jax.Array):
+        with np.errstate(over="ignore"):
+            found = x.astype(jax.dtypes.canonicalize_dtype(x.dtype))
+        if np.any(np.isinf(found) & ~np.isinf(x)):
+            raise ValueError(f"`{name}` has numbers beyond {found.dtype}.")
+        x = found
     return jnp.asarray(x)
 
 

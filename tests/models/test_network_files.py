@@ -512,6 +512,45 @@ def test_descriptions_that_are_no_json_are_refused(path):
         load_network(path)
 
 
+def test_what_json_cannot_nest_is_refused(path):
+    safetensors.numpy.save_file({"a": np.ones(1)}, path, {"gdjax": "[" * 100_000})
+    with pytest.raises(ValueError, match="net.safetensors can't be read"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("version", [None, 1, ["0.1.0"]])
+def test_versions_are_strings(version, path):
+    change(path, described(path) | {"version": version})
+    with pytest.raises(ValueError, match="net.safetensors has version"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"params": np.ones(1)}, "has an array 'params', and others within it"),
+        ({"params/more": np.ones(1)}, "has not the arrays .* params/more"),
+        ({"params/readout/bias": np.ones(3, np.int32)}, "has not .* int32, expected"),
+            {"params/readout/bias": np.ones(3, np.int32)},
+            "has not .* is \\(3,\\) int32, expected",
+        ),
+    ],
+)
+def test_other_arrays_are_refused(arrays, message, path):
+    change(path, arrays=safetensors.numpy.load_file(path) | arrays)
+    with pytest.raises(ValueError, match=f"net.safetensors {message}"):
+        load_network(path)
+
+
+def test_folders_and_what_is_no_path_are_refused(tmp_path, variables):
+    for call in (load_network, lambda path: save_network(path, TOY, variables)):
+        with pytest.raises(ValueError, match="`path`: .* is a folder"):
+            call(tmp_path)
+        for path in (None, "", 3, b"net"):
+            with pytest.raises(TypeError, match="`path=.*` must be the path of a file"):
+                call(path)
+
+
 def test_other_formats_ask_for_another_version(path):
     change(path, {"format": 2, "version": "9.1", "nets": []})
     with pytest.raises(ValueError, match="format 2 of gdjax 9.1; .*update gdjax"):
@@ -527,14 +566,18 @@ def test_other_formats_ask_for_another_version(path):
         (("network", "family"), "njet_toi", "'njet_toi': did you mean 'njet_toy'"),
         (("network", "wdths"), [2], "'network.wdths': did you mean 'network.widths'"),
         (("network", "njet", "sigmma"), 1, "did you mean 'network.njet.sigma'"),
-        (("network", "widths"), [0], "widths and num_classes=0"),
+        (("network", "widths"), [0], "`widths=0` must be >= 1"),
         (("network", "widths"), "2", "`network.widths='2'`: expected a list"),
         (("network", "convolution"), "plane", "did you mean 'plain'"),
         (("network",), 3, "`network` must have fields"),
         (("dtype",), "float23", "float23"),
         (("facts",), 3, "can't be built"),
         (("facts", "image_shape"), 3, "`image_shape=3` must be 3 sizes"),
+        (("facts",), [], "`facts=\\[\\]` must be a mapping"),
+        (("facts", "image_shape"), [10**9, 10**9, 1], "can't be built"),
         (("facts", "image_shape"), [1, 1, 1], "fewer px"),
+        (("facts", "preprocessing"), {"enlarge": 10**30}, "`enlarge=1e\\+30` must be"),
+        (("network", "njet", "gain"), 1e308, "can't be built"),
         (("facts", "class_names"), ["cat"], "`class_names` must be 3 strings"),
         (("facts", "preprocessing"), {"men": []}, "did you mean 'preprocessing.mean'"),
         (("facts", "preprocessing"), {"padding": -1}, "`padding=-1`"),
