@@ -12,6 +12,8 @@ import numpy as np
 from gdjax.scalespace.checks import check_order, real_array
 
 
+# Octaves: of scales that floats hold, and of widths that can be told from 0.
+MOST_OCTAVES, LEAST_WIDTH = 1000, 1e-6
 _POINTS = 2001  # of the table of a log-normal
 _REACH = 6.0  # standard deviations to which a log-normal and an extension go
 _BINS = 512  # of the estimate from samples
@@ -204,7 +206,12 @@ def log_normal(mean: float, std: float) -> ScaleDensity:
     """
     unit = "number of octaves"
     mean = check_number(mean, "mean", above=-math.inf, unit=unit)
-    std = check_number(std, "std", unit=unit)
+    std = check_number(std, "std", above=LEAST_WIDTH, unit=unit)
+    if abs(mean) + _REACH * std > MOST_OCTAVES:
+        raise ValueError(
+            f"`mean={mean:g}` and `std={std:g}` reach to scales beyond"
+            f" 2^{MOST_OCTAVES}: give numbers of octaves, log2 of the scale."
+        )
     z = np.linspace(-_REACH, _REACH, _POINTS)
     return ScaleDensity(2.0 ** (mean + std * z), np.exp(-(z**2) / 2))
 

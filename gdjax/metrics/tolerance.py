@@ -6,11 +6,14 @@ data's scales. Scales are dimensionless, relative to the scale 1 of the data; to
 are in octaves.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
 from gdjax.metrics.scale_density import (
+    LEAST_WIDTH,
+    MOST_OCTAVES,
     ScaleDensity,
     check_number,
     check_positive,
@@ -46,6 +49,11 @@ def internal_scales(reference: float, isr: float, count: int) -> np.ndarray:
     count = check_order(count, name="count", lowest=1)
     first = check_number(reference, "reference")
     isr = check_number(isr, "isr", above=1.0, unit="ratio")
+    if math.log2(first) + math.log2(isr) > MOST_OCTAVES:
+        raise ValueError(
+            f"`reference={first:g}` and `isr={isr:g}` make scales beyond"
+            f" 2^{MOST_OCTAVES}: give smaller ones."
+        )
     return first * isr ** positions(count)
 
 
@@ -72,7 +80,7 @@ def tolerance_components(scales: Any, internal: Any, *, tau: float) -> np.ndarra
             f"`scales` and `internal` of shapes {octaves.shape} and {internal.shape}"
             " must be [P] and [N], N >= 1."
         )
-    tau = check_number(tau, "tau", unit="width in octaves")
+    tau = check_number(tau, "tau", above=LEAST_WIDTH, unit="width in octaves")
     return np.exp(-(((octaves - np.log2(internal)[:, None]) / tau) ** 2) / 2)
 
 
@@ -93,7 +101,7 @@ def tolerance_mixture(scales: Any, internal: Any, *, tau: float) -> np.ndarray:
     [scale_learning] sec. 3.2.
     """
     components = tolerance_components(scales, internal, tau=tau)
-    return components.mean(0) / (tau * np.sqrt(2 * np.pi))
+    return components.mean(0) / (float(tau) * np.sqrt(2 * np.pi))
 
 
 def suggest_scales(
@@ -123,4 +131,7 @@ def suggest_scales(
     count = check_order(count, name="count", lowest=1)
     density = data if isinstance(data, ScaleDensity) else density_of_samples(data)
     tau = _TAU.get(count) if tau is None else tau
-    return sigma * fit_tolerance(density, count, tau=tau).scales[0]
+    found = fit_tolerance(density, count, tau=tau).scales[0]
+    if not math.log2(sigma) + math.log2(found[-1]) < MOST_OCTAVES:
+        raise ValueError(f"`sigma={sigma:g}` px is too large for these scales.")
+    return sigma * found
