@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def net_colours(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
       Colour ("#rrggbb") by the rows' names, and by their groups where they have one.
       Seven networks have Okabe and Ito's colours, more are spread over a rainbow.
     """
-    if not isinstance(rows, Sequence) and isinstance(rows, Iterable):
+    if isinstance(rows, Iterator | ValuesView):
         rows = list(rows)
     rows = check_rows(rows)
     nets = list(dict.fromkeys(_net(row) for row in rows))

@@ -75,7 +75,10 @@ def error_over_range(
 
     [scale_learning] Fig. 3.
     """
-    fixed, learned = _points(fixed, "fixed"), _points(learned or {}, "learned")
+    fixed, learned = (
+        _points(fixed, "fixed"),
+        _points({} if learned is None else learned, "learned"),
+    )
     if not any([*fixed.values(), *learned.values()]):
         raise ValueError("`fixed` and `learned` are empty: give at least one point.")
     figure = NotebookFigure(figsize=(5.6, 3.8), layout="constrained")
