@@ -52,6 +52,7 @@ def activation_maps(
       The figure, one row per image.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if images, maps, sigmas, labels and selected do not fit together.
     """
     images = check_pictures(images, name="images")

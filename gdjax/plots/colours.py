@@ -32,6 +32,9 @@ def net_colours(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     Returns:
       Colour ("#rrggbb") by the rows' names, and by their groups where they have one.
       Seven networks have Okabe and Ito's colours, more are spread over a rainbow.
+
+    Raises:
+      ValueError: for rows without a name.
     """
     if isinstance(rows, Iterator | ValuesView):
         rows = list(rows)

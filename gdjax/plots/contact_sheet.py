@@ -28,6 +28,7 @@ def contact_sheet(rows: Sequence[np.ndarray], labels: Sequence[str]) -> Figure:
       The figure; the caller saves it.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no rows, a row is not [N, H, W, 1 or 3] with N >= 1, or
         there is not one label for each row.
     """

@@ -27,6 +27,7 @@ def filter_sheet(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no filters, or one is not 2-D.
     """
     filters = check_mapping(filters, name="filters", of="lists of 2-D filters")

@@ -26,6 +26,7 @@ def filter_fits(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no fits, or one of another shape.
     """
     patch = check_numbers(patch, name="patch", unit="grey levels")

@@ -62,6 +62,7 @@ def generalisation_curve(
       The figure; save it with `figure.savefig(path)`.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no rows, for another score, or if a row has another
         number of values than there are factors.
     """
@@ -174,6 +175,7 @@ def error_panels(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no panels or less than two factors, or a row has another
         number of accuracies than there are factors.
 

@@ -43,6 +43,7 @@ def learned_sigmas(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no networks, or one without layers.
     """
     rows = [
@@ -90,6 +91,7 @@ def feature_map_sizes(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no networks, or one without layers.
     """
     rows = [
@@ -159,6 +161,7 @@ def scores(
       The figure; the axis begins where differences can be seen.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no networks.
     """
     rows = check_tuples(rows, name="rows", of=("name", "score"))

@@ -48,6 +48,7 @@ def prediction_overlay(
       scores of the same classes over sigma.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if shapes, names and sigmas do not fit together, or scores are not
         finite.
 

@@ -71,6 +71,7 @@ def error_over_range(
       a network of its own: colours tell the distributions apart.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no points.
 
     [scale_learning] Fig. 3.
@@ -147,6 +148,7 @@ def scales_over_training(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no trainings.
 
     [scale_learning] Fig. 6, there of one distribution, and of the ISR alone.

@@ -50,6 +50,7 @@ def scale_selection_map(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if the histogram does not fit factors and sigmas.
     """
     check_text(title, name="title")
@@ -76,6 +77,7 @@ def scale_selection_maps(
       The figure, at most two panels wide.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no panels, or a histogram does not fit factors and
         sigmas.
     """

@@ -44,6 +44,7 @@ def segmentation_sheet(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if shapes or the number of names don't fit.
 
     [njet] Fig. 9.

@@ -39,6 +39,7 @@ def tolerance_panels(panels: Sequence[Panel]) -> Figure:
       The figure, at most three panels wide, with log2 axes of the scale.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no panels, or for scales or tau that aren't positive.
 
     [scale_learning] Figs. 2 and 5.

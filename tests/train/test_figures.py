@@ -114,7 +114,7 @@ def test_channels_share_a_range_of_colours_and_the_selected_one_is_marked():
 @pytest.mark.parametrize("selected", [[0], [0.0, 1.0], [0, 3], [-1, 0]])
 def test_selections_of_other_channels_are_refused(selected):
     maps = [np.zeros((2, 5, 6))] * 3
-    with pytest.raises(ValueError, match="`selected`"):
+    with pytest.raises((TypeError, ValueError), match="`selected`"):
         activation_maps(np.zeros((2, 5, 6, 1)), maps, SIGMAS, selected=selected)
 
 
