@@ -1,12 +1,14 @@
 """Networks in files: what comes back, what is refused, and what is predicted."""
 
 import ast
+import copy
 import dataclasses
 import errno
 import functools
 import inspect
 import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -720,6 +722,16 @@ def test_segmentations_have_scores_and_classes_of_pixels(tmp_path):
     assert network.scores(x).shape == (2, 5, 7, 3)
     np.testing.assert_allclose(network.scores(x), wanted, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(network.predict(x), np.argmax(wanted, -1))
+
+
+def test_copies_predict_the_same_and_compile_nothing_anew(path):
+    network, x = load_network(path), images(2, 6, 6, 1)
+    expected = network.scores(x)
+    programs = network_loading._scores._cache_size()
+    for other in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
+        np.testing.assert_array_equal(other.scores(x), expected)
+        assert other.module == network.module and other.config == network.config
+    assert network_loading._scores._cache_size() == programs
 
 
 def test_a_configuration_alone_says_the_same_as_its_module(tmp_path):
