@@ -254,7 +254,7 @@ DATA = log_uniform(1, 8)
         (lambda: tolerance_components([1], [1], tau=0), ValueError, "`tau=0`"),
         (lambda: log_uniform(2, 2), ValueError, "`high=2` must be > `low=2`"),
         (lambda: log_uniform(-1, 2), ValueError, "`low=-1` .* > 0"),
-        (lambda: log_normal(0, 0), ValueError, "`std=0` .* octaves > 0"),
+        (lambda: log_normal(0, 0), ValueError, "`std=0` .* octaves > 1e-06"),
         (lambda: log_normal(np.inf, 1), ValueError, "`mean=inf` must be finite:"),
         (lambda: ScaleDensity([2, 1], [1, 1]), ValueError, "`scales`.*ascending"),
         (lambda: ScaleDensity([1], [1]), ValueError, "`scales`.*support"),

@@ -22,6 +22,7 @@ import safetensors
 import safetensors.numpy
 
 import gdjax
+import gdjax.files
 from gdjax.layers import (
     DeformableConv,
     dilated_convolution,
@@ -449,15 +450,9 @@ def fails(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def half(self, content):
-    with open(self, "wb") as file:
-        file.write(content[: len(content) // 2])
-    fails()
-
-
 @pytest.mark.parametrize(
     ("place", "name", "failing"),
-    [(os, "replace", fails), (Path, "write_bytes", half)],
+    [(os, "replace", fails), (gdjax.files, "sync", fails)],
 )
 def test_a_failed_write_leaves_what_was_there(
     place, name, failing, path, variables, monkeypatch
