@@ -134,7 +134,7 @@ def _aligned(keep: jax.Array, per_scale: jax.Array, axis: int) -> jax.Array:
             f"`axis={axis}` give its leading axes, at least "
             f"{per_scale.shape[: axis % per_scale.ndim + 1]}"
         )
-    if not is_traced(keep) and not np.any(keep, axis % per_scale.ndim).all():
+    if not is_traced(keep) and not np.asarray(keep).any(axis % per_scale.ndim).all():
         raise ValueError("`keep` leaves out all scale channels of an index: keep one.")
     rest = (1,) * (per_scale.ndim - keep.ndim)
     return jnp.broadcast_to(keep, leading).reshape(*leading, *rest)

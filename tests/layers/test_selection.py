@@ -204,3 +204,15 @@ def test_max_over_scales_shares_the_gradient_of_ties_and_has_all_derivatives():
     tangent = jnp.cos(jnp.arange(8.0)).reshape(x.shape)
     found = jax.jvp(ours, (x,), (tangent,))[1]
     np.testing.assert_allclose(found, (gradient * tangent).sum(), rtol=1e-6)
+
+
+def test_masks_that_are_known_serve_within_programs():
+    keep = jnp.array([[True, False, True]])
+    x = jnp.arange(12.0).reshape(1, 3, 4)
+    found = jax.jit(lambda x: max_over_scales(x, keep))(x)
+    np.testing.assert_array_equal(found, x[:, 2])
+
+
+def test_masks_that_keep_nothing_are_refused():
+    with pytest.raises(ValueError, match="`keep` leaves out all"):
+        mean_over_scales(jnp.ones((1, 2, 3)), np.zeros((1, 2), bool))
