@@ -417,7 +417,7 @@ def test_networks_are_hashable_and_compare_by_their_fields():
         ({"separable_from": -1}, ValueError, "`separable_from=-1`"),
         ({"separable_from": True}, TypeError, "`separable_from=True`"),
         ({"separable_from": 1.5}, TypeError, "`separable_from=1.5`"),
-        ({"activate": "both"}, ValueError, '`activate=\'both\'`.*"sum".*"branch"'),
+        ({"activate": "both"}, ValueError, "`activate='both'` must be one of"),
         ({"sigmas": ()}, ValueError, "sigmas"),
         ({"ratio": 0.5}, ValueError, "ratio"),
         ({"order": 0}, ValueError, "order"),

@@ -270,7 +270,7 @@ def test_broken_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: DilatedResNet(blocks=(3, 4, 23)), "must have four numbers"),
+        (lambda: DilatedResNet(blocks=(3, 4, 23)), "must be a tuple of 4 ints"),
         (lambda: DilatedResNet(blocks=(3, 4, 0, 3)), "`blocks=0` must be >= 1"),
         (lambda: DilatedResNet(width=0), "`width=0` must be >= 1"),
         (lambda: DilatedResNet(stride=4), "`stride=4` must be 8, 16 or 32 px"),

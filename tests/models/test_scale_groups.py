@@ -127,7 +127,7 @@ def test_axes_of_a_mesh_that_cannot_be_raise():
         {"scale_channel_axis": "d", "batch_axis": "d"},
         {"scale_channel_axis": "d", "mapped": False},
     ):
-        with pytest.raises(ValueError, match="`scale_channel_axis="):
+        with pytest.raises((TypeError, ValueError), match="`scale_channel_axis="):
             GaussDerNet(**fields)
     net, x = GaussDerNet(widths=(3,), scale_channel_axis="d"), jnp.zeros((1, 8, 8, 1))
     variables = net.init(jax.random.key(0), x)

@@ -146,7 +146,7 @@ def test_configurations():
         (lambda: DISCO(isr=3.0), "at least 19"),
         (lambda: DISCO(functions=48), "`functions=48`"),
         (lambda: DISCO(sigma=-1.0), "must be finite"),
-        (lambda: DISCO(isr=1.0), "must increase"),
+        (lambda: DISCO(isr=1.0), "must be greater than 1"),
         (lambda: DISCO(hidden=0), "hidden"),
     ],
 )
