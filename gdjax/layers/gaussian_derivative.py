@@ -60,7 +60,8 @@ class GaussianDerivative(Module):
       zero_order: whether the smoothed image itself is a term.
       discretisation: the kernels.
       padding: "zero", "symmetric", "edge" or "wrap".
-      eps: mass that truncation may lose; None: no truncation.
+      eps: mass that truncation may lose; None: no truncation. A pixel that is NaN or
+        infinite may reach further than the kernels: layers don't look at values.
       use_bias: whether there is a bias.
       ndim: spatial dimensions, 1 to 3.
       dtype: of the output (activations), default that of the input.
