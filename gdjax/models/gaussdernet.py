@@ -6,9 +6,9 @@ import jax
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
 from gdjax.models.configuration import configures
+from gdjax.models.scale_channel_configuration import ScaleChannelConfig
 from gdjax.models.scale_channels import (
     PUBLISHED_SIGMAS,
-    ScaleChannelConfig,
     ScaleChannelNet,
 )
 from gdjax.scalespace.scales import geometric_scales

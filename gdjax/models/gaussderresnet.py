@@ -10,7 +10,8 @@ from gdjax.layers.remat import recompute
 from gdjax.layers.residual import ResidualBlock
 from gdjax.models.configuration import configures
 from gdjax.models.gaussdernet import FIVE_SIGMAS
-from gdjax.models.scale_channels import ScaleChannelConfig, ScaleChannelNet
+from gdjax.models.scale_channel_configuration import ScaleChannelConfig
+from gdjax.models.scale_channels import ScaleChannelNet
 from gdjax.scalespace.checks import check_order
 from gdjax.scalespace.scales import geometric_scales
 
