@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib
 import sys
 import types
 from typing import Any
@@ -105,7 +106,7 @@ class _Named:
 
 
 def _found(module: str, name: str) -> Any:
-    __import__(module)
+    importlib.import_module(module)
     return _at(module, name)
 
 
