@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = [Path("gdjax", n) for n in ("scalespace", "layers", "models", "metrics")]
 # Benchmarks import one another by their stems, and tests import them.
-OURS = {"gdjax", "gdjax_train", *(p.stem for p in ROOT.glob("benchmarks/*.py"))}
+STEMS = (
+    p.stem
+    for glob in ("benchmarks/**", "tests/fuzz")
+    for p in ROOT.glob(f"{glob}/*.py")
+)
+OURS = {"gdjax", "gdjax_train", *STEMS}
 
 
 def normal(distribution):
