@@ -164,6 +164,38 @@ def test_a_pooling_is_trained_and_evaluated_with():
     assert own.loss.label_smoothing == 0 and BASE.loss.label_smoothing == 0.1
 
 
+STL = recipes.find("gaussderresnet_stl10").recipe
+
+
+def test_settings_that_go_along_with_ablations_yield_to_what_is_given():
+    def optimizer(*names, base=BASE, **given):
+        own = dataclasses.replace(base.optimizer, **given)
+        return trial_of(*names, base=dataclasses.replace(base, optimizer=own)).recipe
+
+    assert optimizer("hard-labels").optimizer.weight_decay == 0.05
+    given = optimizer("hard-labels", weight_decay=0.1)
+    assert given.optimizer.weight_decay == 0.1
+    assert trial_of("hard-labels", base=STL).recipe.optimizer == STL.optimizer
+    folder = dataclasses.replace(BASE, data=DataConfig(folder="pictures"))
+    assert trial_of("hard-labels", base=folder).recipe.optimizer == BASE.optimizer
+    # A rate that is named, too, holds; so does a length.
+    for names in (("separable", "rate0.01"), ("rate0.01", "separable")):
+        assert trial_of(*names, base=STL).phases[-1].learning_rate == 0.01
+    shorter = dataclasses.replace(STL, multi_epochs=50)
+    (phase,) = trial_of("separable", base=shorter).phases
+    assert (phase.epochs, phase.learning_rate) == (50, 0.01)
+
+
+def test_one_channel_is_trained_as_long_as_all():
+    (phase,) = trial_of("one-channel").phases
+    assert (phase.name, phase.start, phase.epochs) == ("single", None, 32)
+    assert (phase.batch_size, phase.learning_rate) == (128, 0.01)
+    rows = trial_of("one-channel", base=STL).networks()
+    assert [row.label for row in rows] == ["one channel"]
+    with pytest.raises(UserError, match="`one-channel` needs a network with `sigmas`"):
+        trial_of("one-channel", base=UNET)
+
+
 def test_published_phases_of_the_pretraining():
     first, second = trial_of().phases
     assert (first.epochs, first.batch_size, first.learning_rate) == (16, 128, 0.01)
