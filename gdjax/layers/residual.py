@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gdjax.layers.gaussian_derivative import GaussianDerivative
+from gdjax.layers.gaussian_derivative import GaussianDerivative, he_uniform
 from gdjax.layers.module import Module
 from gdjax.layers.norm import SharedBatchNorm
 from gdjax.scalespace.checks import check_order
@@ -38,7 +38,8 @@ class ResidualBlock(Module):
 
     with D_1, D_2 Gaussian derivative layers (with `separable`, each a depthwise one
     followed by a pointwise one) and P the identity, or BN after a 1 x 1 convolution
-    where the widths differ.
+    where the widths differ. All initial weights are He's uniform ones: in +-sqrt(6 / n)
+    for n terms that a unit adds up.
 
     All scale channels go through a block together, because they share the batch
     statistics.
@@ -144,7 +145,7 @@ class ResidualBlock(Module):
         if skips[0].shape[-1] != self.features:
             project = nn.Dense(
                 self.features, dtype=dtype, dot_general=mix_channels,
-                precision=HIGHEST, name="projection",
+                precision=HIGHEST, kernel_init=he_uniform, name="projection",
             )  # fmt: skip
             skips = [project(x) for x in skips]
             skips = self._normalize(skips, "projection_norm", train, own[1])
@@ -165,7 +166,7 @@ class ResidualBlock(Module):
             return derive
         mix = nn.Dense(
             self.features, dtype=dtype, dot_general=mix_channels,
-            precision=HIGHEST, name=f"pointwise_{number}",
+            precision=HIGHEST, kernel_init=he_uniform, name=f"pointwise_{number}",
         )  # fmt: skip
         return lambda x, **where: mix(derive(x, **where))
 

@@ -116,6 +116,25 @@ def test_a_block_is_the_papers_formula(x64, layer_oracle, channels, fields):
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-10 * abs(expected).max())
 
 
+@pytest.mark.parametrize("separable", [False, True])
+def test_all_initial_weights_are_hes_uniform_ones(separable):
+    # [gaussderresnet] 5.2; a unit adds up J terms of each channel that it sees.
+    block, image = ResidualBlock(48, separable=separable), noise(1, 3, 3, 32)
+    init = functools.partial(block.init, sigmas=[1.0])
+    params = jit(init)(jax.random.key(0), [image])["params"]
+    seen = {"projection": 32, "layer_1": 5 * 32, "layer_2": 5 * 48}
+    if separable:
+        seen |= {"layer_1": 5, "layer_2": 5, "pointwise_1": 32, "pointwise_2": 48}
+    assert seen.keys() == {name for name in params if "norm" not in name}
+    for name, count in seen.items():
+        weights, bound = params[name]["kernel"], math.sqrt(6 / count)
+        assert abs(weights).max() <= bound, name
+        # The square of a uniform number has a relative deviation of sqrt(4 / 5).
+        tolerance = 4 * math.sqrt(4 / 5 / weights.size)
+        assert (weights**2).mean() == pytest.approx(bound**2 / 3, rel=tolerance), name
+        assert not params[name]["bias"].any()
+
+
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("separable", [False, True])
 def test_a_block_without_weights_passes_its_input_on(train, separable):
