@@ -66,8 +66,10 @@ class ResidualBlock(Module):
         another `activate`.
 
     [gaussderresnet] (28)-(29), (33)-(34); separable: (53)-(55). Choice: the
-    nonlinearity after the sum, as in [He et al. 2016]; the biases are those of
-    `GaussianDerivative`, one per output, and one per output of a projection.
+    nonlinearity after the sum, as in [He et al. 2016]; the formulas are lost, and the
+    text leans to the branch: secs. 3.1.3, "output from each convolution stage", and
+    3.2, "1 + correction". The biases are those of `GaussianDerivative`, one per output,
+    and one per output of a projection.
     """
 
     features: int

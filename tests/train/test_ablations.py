@@ -143,6 +143,8 @@ def test_what_a_network_lacks_is_not_ablated():
 
 
 def test_ablations_change_the_network():
+    for place in ("sum", "branch"):
+        assert network_of(f"activate-{place}").activate == place
     model = network_of("separable", "zero-order")
     assert model.separable_from == 5 and model.zero_order
     assert type(model).__name__ == "GaussDerResNet"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gdjax.models.network_loading import read_arrays
-from gdjax_train import __main__ as command, evaluate, run_folder
+from gdjax_train import __main__ as command, evaluate, recipes, run_folder
 from gdjax_train.checkpoints import Checkpoints
 from gdjax_train.errors import UserError
 from gdjax_train.recipe import Recipe
@@ -90,6 +90,13 @@ def test_missing_fields_have_their_defaults(run):
     stored = run.read_json("recipe.json")["recipe"]
     del stored["augment"], stored["model"]["ratio"]
     assert from_dict(stored) == Recipe()
+
+
+def test_blocks_of_runs_without_the_field_activate_the_sum():
+    # What they were trained with, whatever the default of new runs may become.
+    stored = to_dict(recipes.find("gaussderresnet_digits").recipe)
+    del stored["model"]["activate"]
+    assert from_dict(stored).model.activate == "sum"
 
 
 @pytest.mark.parametrize(

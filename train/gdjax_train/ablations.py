@@ -276,6 +276,12 @@ ABLATIONS: dict[str, Ablation] = {
         "All scale channels run on the images' own grid.", pyramid=None, enlarge=0
     ),
     "no-interaction": _model("No layers that mix levels.", interaction=False),
+    "activate-sum": _model(
+        "Residual blocks apply the nonlinearity to the sum.", activate="sum"
+    ),
+    "activate-branch": _model(
+        "Residual blocks apply the nonlinearity before the addition.", activate="branch"
+    ),
     "no-scale-dropout": _model("No dropout of levels or channels.", scale_dropout=0.0),
     "same-parameters": _baseline("parameters"),
     "same-channels": _baseline("channels"),
