@@ -103,9 +103,17 @@ def test_names_that_end_in_a_number():
     assert source(trial, "train").scales == data.scales
 
 
+def test_training_by_numbers():
+    own = trial_of("batch-24", "l2-0.5", "warmup-1.5")
+    assert [phase.batch_size for phase in own.phases] == [24, 24]
+    assert (own.recipe.loss.l2, own.recipe.optimizer.warmup_epochs) == (0.5, 1.5)
+
+
 @pytest.mark.parametrize(
     ("name", "base", "words"),
     [
+        ("batch-0", BASE, "`batch-0`: give a whole number"),
+        ("batch-1.5", BASE, "`batch-1.5`: give a whole number"),
         ("isr-x", BASE, "ablation 'isr-x'.*'isr-2'"),
         ("isr-1e3", BASE, "ablation 'isr-1e3'"),
         ("isr-2", BASE, "`isr-2` needs a network with `isr`"),

@@ -146,10 +146,25 @@ def _with_layers_of_sesn(recipe: Recipe, kind: type[NetworkConfig]) -> Recipe:
 
 
 def _rate(rate: float) -> Ablation:
-    def ablation(recipe: Recipe) -> Recipe:
-        return _replace(recipe, "optimizer", learning_rate=rate)
+    words = f"Trained at the learning rate {rate:g}."
+    return _part("optimizer", words, learning_rate=rate)
 
-    ablation.__doc__ = f"Trained at the learning rate {rate:g}."
+
+def _part(name: str, words: str, **values: Any) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        return _replace(recipe, name, **values)
+
+    ablation.__doc__ = words
+    return ablation
+
+
+def _batch(size: float) -> Ablation:
+    def ablation(recipe: Recipe) -> Recipe:
+        if size != int(size) or size < 1:
+            raise UserError(f"`batch-{size:g}`: give a whole number of images, from 1")
+        return dataclasses.replace(recipe, batch_size=int(size), multi_batch_size=None)
+
+    ablation.__doc__ = f"Trained in batches of {size:g}."
     return ablation
 
 
@@ -162,12 +177,7 @@ def _njet(words: str, **values: Any) -> Ablation:
     return ablation
 
 
-def _model(words: str, **values: Any) -> Ablation:
-    def ablation(recipe: Recipe) -> Recipe:
-        return _replace(recipe, "model", **values)
-
-    ablation.__doc__ = words
-    return ablation
+_model = functools.partial(_part, "model")
 
 
 def deeper(levels: int) -> Ablation:
@@ -238,7 +248,7 @@ SHARING = {
     "output": "A learned sigma for each output channel.",
     "group": "A learned sigma for each group of channels.",
 }
-RATES = ("0.001", "0.003", "0.006", "0.01")
+RATES = ("0.001", "0.003", "0.006", "0.01", "0.1")
 LAYERS: dict[str, Ablation] = {
     **{
         f"sigma{sigma}": _njet(f"N-Jets start at {sigma} px.", sigma=float(sigma))
@@ -305,6 +315,11 @@ NUMBERED: dict[str, Callable[[float], Ablation]] = {
         f"Finest internal scale {sigma:g} px (at the start).", sigma=sigma
     ),
     "up-to-": up_to,
+    "batch-": _batch,
+    "l2-": lambda l2: _part("loss", f"An L2 of {l2:g} on the weights.", l2=l2),
+    "warmup-": lambda epochs: _part(
+        "optimizer", f"{epochs:g} epochs of linear warm-up.", warmup_epochs=epochs
+    ),
 }
 
 
