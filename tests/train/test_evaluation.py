@@ -62,6 +62,42 @@ def test_accuracies_equal_an_unbatched_evaluation(finished, random_examples):
     np.testing.assert_allclose(per_scale, aux["per_scale"], atol=1e-5)
 
 
+def test_training_images_are_scored_beside_the_test_images(
+    stand_in, recipe, open_run, random_examples
+):
+    # 15 are asked for, of which 11 are trained on.
+    own = dataclasses.replace(recipe.data, train_images=11)
+    recipe = dataclasses.replace(
+        recipe, data=own, eval_training_images=15, poolings=("max", "mean"),
+        seeds=(0, 1), nets=recipe.nets[:1],
+    )  # fmt: skip
+    session, _ = open_run(recipe)
+    session.train()
+    result = session.evaluate(Choices(), command="")
+    images, labels = random_examples(11)
+    model = evaluation.build(recipe.model, "float32")
+    means = []
+    for trial in trials(recipe):
+        variables = trained_network(session.run, trial, "multi")[1]
+        logits, _ = model.apply(variables, images.astype(np.float32) / 255)
+        means.append((logits.argmax(-1) == labels).mean())
+    rows = {row["name"]: row["training"] for row in result["rows"]}
+    found = rows["discrete+relu, seed 0, 2 channels, max"]
+    assert found == {"accuracy": pytest.approx(means[0]), "images": 11}
+    assert len(rows) == 6
+    (mean,) = (
+        row["training"]
+        for row in result["summary"]
+        if row["name"] == "discrete+relu, 2 channels, max"
+    )
+    assert mean["accuracy"] == pytest.approx(np.mean(means))
+    console = Console(file=io.StringIO(), width=200)
+    tables.print_scores(console, result)
+    lines = [line.split() for line in console.file.getvalue().splitlines() if line]
+    assert any(line[-1] == "training" for line in lines)
+    assert any(line[-1] == f"{100 * means[0]:.2f}" for line in lines)
+
+
 def test_choices_replace_what_the_recipe_says(finished):
     choices = Choices(factors=(2.0,), sigmas=(1.0, 3.0, 9.0), poolings=("mean",))
     result = finished.evaluate(choices, command="")

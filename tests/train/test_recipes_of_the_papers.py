@@ -63,6 +63,18 @@ GAUSSDERNET: list[Row] = [
             "recipe.data.train_sizes": (1.0, 2.0, 4.0),
         },
     ),
+    (
+        "gaussdernet_mnist_large_scale_larger",
+        OWN,
+        "[gaussdernet] 5, Fig. 7, bottom",
+        ADAM
+        | {
+            "phases.-1.epochs": 20,
+            "recipe.model.widths": (16, 24, 32, 48, 64),
+            "phases.-1.model.sigmas": tuple(2.0 ** (k / 2) for k in range(-1, 7)),
+            "recipe.data.train_sizes": (1.0, 2.0, 4.0),
+        },
+    ),
 ]
 GAUSSDERRESNET: list[Row] = [
     (

@@ -22,7 +22,8 @@ from .recipe import Recipe
 from .requirements import check_factors
 from .resolution import Plans
 from .run_files import RunFolder
-from .scoring import Row, score_all, score_drawn
+from .scoring import Row, score_all, score_drawn, score_training
+from .trained_on import load_training, training_sources
 from .trials import Trial, build, or_default, trials
 from .versions import versions
 
@@ -224,7 +225,9 @@ def _rows(
     tested = [source(each.trial, "test") for each in candidates]
     names = [f"{len(candidates)} networks", f"{len(factors)} sizes"]
     title = " at ".join(n.removesuffix("s" * n.startswith("1 ")) for n in names)
+    trained = training_sources(recipe, candidates)
     total = len(factors) * len(tested) + sum(map(has_drawn_sizes, tested))
+    total += len(candidates) if trained else 0
     # Each once, in order: distributions of sizes have none of their own.
     sources = dict.fromkeys(tested)
     with EvaluationProgress(console, f"evaluating {title}", total=total) as bar:
@@ -240,4 +243,8 @@ def _rows(
             bar.size = "drawn size factors"
             data = load_drawn(own, data_dir=recipe.data_dir, limit=limit)
             score_drawn(rows, own, data, recipe.eval_batch_size, bar=bar)
+        for own in trained:
+            bar.size = "training images"
+            data = load_training(own, recipe)
+            score_training(rows, own, data, recipe.eval_batch_size, bar=bar)
     return rows

@@ -75,9 +75,14 @@ def mean_facts(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return found
 
 
-def mean_drawn(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Mean accuracy at drawn sizes, and its standard deviation; None without them."""
-    each = [row["drawn"] for row in rows if row.get("drawn")]
+def mean_of(rows: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+    """Mean accuracy and its standard deviation; None where not all rows have one.
+
+    Args:
+      rows: of evaluation.json.
+      key: "drawn": at drawn sizes; "training": on training images.
+    """
+    each = [row[key] for row in rows if row.get(key)]
     if len(each) < len(rows):
         return None
     accuracies = [own["accuracy"] for own in each]

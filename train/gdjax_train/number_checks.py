@@ -44,6 +44,7 @@ RANGES = {
     "multi_batch_size": _at_least(1),
     "multi_learning_rate": POSITIVE,
     "eval_batch_size": _at_least(1),
+    "eval_training_images": _at_least(0),
     "eval_factors": POSITIVE,
     "checkpoint_every": _at_least(1),
     "log_every": _at_least(1),

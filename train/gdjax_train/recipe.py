@@ -174,6 +174,8 @@ class Recipe:
       poolings: how scale channels are pooled, each evaluated.
       eval_factors: size factors of the evaluation; empty: all that the data set has.
       eval_batch_size: images per batch in evaluations.
+      eval_training_images: training images that are classified beside the test images,
+        the first so many, without random changes; 0: none, None: all.
       evaluated: weights that are evaluated: the last ones of a phase, or those that did
         best on the validation images.
       checkpoint_every: steps from one checkpoint to the next; the end of a phase is
@@ -203,6 +205,7 @@ class Recipe:
     poolings: tuple[Pooling, ...] = ("max",)
     eval_factors: tuple[float, ...] = ()
     eval_batch_size: int = 50
+    eval_training_images: int | None = 0
     evaluated: Literal["last", "best"] = "last"
     checkpoint_every: int = 200
     log_every: int = 20

@@ -107,14 +107,42 @@ def score_drawn(
         }
 
 
+def score_training(
+    rows: list[Row], own: Source, data: Any, batch_size: int, *, bar: EvaluationProgress
+) -> None:
+    """Add the accuracies on images that networks were trained on to their rows.
+
+    Args:
+      rows: of all networks.
+      own: source of the training images.
+      data: these images.
+      batch_size: images per call.
+      bar: to show how far it is.
+
+    [gaussdernet] 4 and 5.2.
+    """
+    labels = np.asarray(data.label)
+    for row, (found, _) in _tested(rows, own, data, batch_size, bar, kind="train"):
+        row.values["training"] = {
+            "accuracy": predict.accuracy(found, labels, row.pooling or "max"),
+            "images": len(labels),
+        }
+
+
 def _tested(
-    rows: list[Row], own: Source, data: Any, batch_size: int, bar: EvaluationProgress
+    rows: list[Row],
+    own: Source,
+    data: Any,
+    batch_size: int,
+    bar: EvaluationProgress,
+    *,
+    kind: str = "test",
 ) -> Iterator[tuple[Row, Any]]:
     """Rows of networks tested on a source, and what these say of its images."""
     found: dict[int, Any] = {}
     for row in rows:
         candidate = row.candidate
-        if source(candidate.trial, "test") != own:
+        if source(candidate.trial, kind) != own:
             continue
         if id(candidate) not in found:
             seen = bar.begin(id(candidate), candidate.trial.name)

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from .internal_scales import mean_drawn, mean_facts
+from .internal_scales import mean_facts, mean_of
 
 
 # Scores of evaluation.json, and what their standard deviations are called.
@@ -17,6 +17,9 @@ SPREADS = {
     "mean_iou": "mean_iou_std",
     "mean_average_precision": "mean_average_precision_std",
 }
+
+# Accuracies that are no list over size factors, and the heads of their columns.
+ONCE = {"drawn": "drawn sizes", "training": "training"}
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -51,7 +54,8 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 for each in zip(*layers, strict=True)
             ]
             mean["sigmas"] = dict(zip(mean["sigmas"], map(float, means), strict=True))
-        more = {"drawn": mean_drawn(same), "internal_scales": mean_facts(same)}
+        more = {key: mean_of(same, key) for key in ONCE}
+        more["internal_scales"] = mean_facts(same)
         mean |= {key: value for key, value in more.items() if value is not None}
         found.append(mean)
     return found
@@ -79,7 +83,7 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     """
     rows, factors = result["rows"], result["factors"]
     learned = any(isinstance(row["sigmas"], dict) for row in rows)
-    drawn = any("drawn" in row for row in rows)
+    once = [key for key in ONCE if any(key in row for row in rows)]
     score = "mean_iou" if any("mean_iou" in row for row in rows) else "accuracy"
     named = {"mean_iou": "mean IoU", "accuracy": "test accuracy"}[score]
     several = len(factors) > 1
@@ -90,7 +94,7 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     if learned and not several:
         heads = ["mean IoU %"] if score == "mean_iou" else []
         heads += ["accuracy %"]
-    heads += ["drawn sizes"] if drawn else []
+    heads += [ONCE[key] for key in once]
     # Internal scales have a table of their own.
     sigmas = any(
         isinstance(row["sigmas"], dict) and row["sigmas"]
@@ -106,7 +110,7 @@ def print_scores(console: Console, result: dict[str, Any]) -> None:
     scores = ["mean_iou", "accuracy"] if learned and not several else [score]
     scores = [name for name in scores if name in rows[0]]
     for row in (*rows, *result.get("summary", ())):
-        cells = _cells(row, scores, learned, several, drawn)
+        cells = _cells(row, scores, learned, several, once)
         table.add_row(row["name"], *(cells if sigmas or not learned else cells[:-1]))
     print_whole(console, table)
 
@@ -124,7 +128,11 @@ def print_whole(console: Console, table: Table) -> None:
 
 
 def _cells(
-    row: dict[str, Any], scores: list[str], learned: bool, several: bool, drawn: bool
+    row: dict[str, Any],
+    scores: list[str],
+    learned: bool,
+    several: bool,
+    once: list[str],
 ) -> list[str]:
     digits = 2 if learned and not several else 1
     cells = []
@@ -133,7 +141,7 @@ def _cells(
         for k, value in enumerate(row[score]):
             text = f"{100 * value:.{digits if score == 'accuracy' else 1}f}"
             cells.append(text + (f" ± {100 * spreads[k]:.1f}" if spreads else ""))
-    cells += [_drawn_cell(row)] if drawn else []
+    cells += [_once_cell(row.get(key)) for key in once]
     if learned:
         sigmas = row["sigmas"].values() if isinstance(row["sigmas"], dict) else ()
         cells += [
@@ -144,8 +152,7 @@ def _cells(
     return cells
 
 
-def _drawn_cell(row: dict[str, Any]) -> str:
-    own = row.get("drawn")
+def _once_cell(own: dict[str, Any] | None) -> str:
     if own is None:
         return ""
     spread = f" ± {100 * own['std']:.2f}" if "std" in own else ""

@@ -28,7 +28,8 @@ def gaussdernet_mnist() -> Recipe:
     | training   | 40 epochs, batch 50, Adam, learning rate 0.01, cosine to 5e-5 |
     | loss       | binary cross entropy per class                                |
 
-    Command: `gdjax-train gaussdernet_mnist`. Published: 99.43 % on the test set.
+    Command: `gdjax-train gaussdernet_mnist`. Published: 99.43 % on the test set, and
+    99.93 % on the training images.
     """
     return Recipe(
         epochs=40,
@@ -38,6 +39,7 @@ def gaussdernet_mnist() -> Recipe:
         model=dataclasses.replace(gaussdernet.SMALL, single_sigma=0.9, eps=0.01),
         optimizer=PUBLISHED_OPTIMIZER,
         loss=LossConfig(kind="binary"),
+        eval_training_images=None,
         checkpoint_every=500,
     )
 
@@ -54,8 +56,9 @@ def gaussdernet_mnist_large_scale() -> Recipe:
     | training   | 20 epochs, batch 50, Adam, learning rate 0.01, cosine to 5e-5 |
     | loss       | binary cross entropy per class                                |
 
-    Command: `gdjax-train gaussdernet_mnist_large_scale`. Published (Fig. 7): 98-99 %
-    for test sizes 1 to 4 whatever the training size.
+    Command: `gdjax-train gaussdernet_mnist_large_scale`. Published (Fig. 7, top): 98-99
+    % for test sizes 1 to 4 whatever the training size. Beside it the accuracy on 10,000
+    training images (5.2).
 
     Choice: the multi-scale net starts from the single channel's weights;
     `--multi-from scratch --epochs 0` trains it from scratch.
@@ -71,8 +74,22 @@ def gaussdernet_mnist_large_scale() -> Recipe:
         model=dataclasses.replace(gaussdernet.DEFAULT, eps=0.01),
         optimizer=PUBLISHED_OPTIMIZER,
         loss=LossConfig(kind="binary"),
+        eval_training_images=10_000,
         checkpoint_every=500,
     )
+
+
+def gaussdernet_mnist_large_scale_larger() -> Recipe:
+    """The larger network, 16-24-32-48-64-10 ([gaussdernet] sec. 5, Figs. 7 and 8).
+
+    Otherwise as `gaussdernet_mnist_large_scale`.
+
+    Command: `gdjax-train gaussdernet_mnist_large_scale_larger`; Fig. 8 is its
+    scale_selection.png.
+    """
+    full = gaussdernet_mnist_large_scale()
+    model = dataclasses.replace(full.model, widths=gaussdernet.LARGE.widths)
+    return dataclasses.replace(full, model=model)
 
 
 def gaussdernet_mnist_large_scale_small() -> Recipe:
@@ -102,6 +119,7 @@ def gaussdernet_mnist_large_scale_small() -> Recipe:
             test_images=100,
         ),
         model=dataclasses.replace(full.model, widths=(8, 12, 16, 16, 32), pyramid=0.7),
+        eval_training_images=1_000,
         checkpoint_every=50,
     )
 
@@ -141,6 +159,7 @@ RECIPES = {
     for recipe in (
         gaussdernet_mnist,
         gaussdernet_mnist_large_scale,
+        gaussdernet_mnist_large_scale_larger,
         gaussdernet_mnist_large_scale_small,
         gaussdernet_fashion_mnist,
     )
