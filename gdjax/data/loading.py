@@ -20,7 +20,8 @@ from gdjax.data.preparing import (
     prepare,
     prepared_root,
 )
-from gdjax.data.rescaling import factor_tag, find_factor
+from gdjax.data.rescaling import RescaledPart, factor_tag, find_factor
+from gdjax.data.sharpened import SharpenedPart
 from gdjax.data.split_names import check_names, parse_split
 
 
@@ -175,7 +176,8 @@ def _resample(
         chosen = zip(*itertools.islice(made, limit), strict=True)
         image, mask = (np.stack(arrays) for arrays in chosen)
         return Examples(image, mask[..., 0], classes=builder.classes)
-    part = builder.rescaled_part(originals, "test", factor)
+    part = builder.part(originals, "test", factor)
+    assert isinstance(part, RescaledPart | SharpenedPart)
     part = part._replace(images=part.images[:limit], labels=part.labels[:limit])
     labels = part.labels.astype(np.int32)
     return Examples(part.stack(), labels, classes=builder.classes)

@@ -103,6 +103,23 @@ def rescale(
 
     gdjax; the sampling is that of [gaussderresnet] (bicubic with antialiasing).
     """
+    canvas = rescaled_levels(image, factor, size=size, background=background)
+    if canvas.dtype == np.uint8:
+        return canvas
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+def rescaled_levels(
+    image: np.ndarray,
+    factor: float,
+    *,
+    size: int | tuple[int, int],
+    background: Background = "black",
+) -> np.ndarray:
+    """What `rescale` rounds and clips: float32, or uint8 where it copies the pixels.
+
+    The arguments, and what it raises, are those of `rescale`. gdjax.
+    """
     sides = (size, size) if isinstance(size, int | np.integer) else tuple(size)
     _check(image, factor, size, background)
     axes = list(zip(sides, image.shape[:2], strict=True))
@@ -111,8 +128,7 @@ def rescale(
     padded, box = _padded_window(image, factor, sides, background)
     planes = padded[..., None] if padded.ndim == 2 else padded
     resampled = [_resample(planes[..., c], box, sides) for c in range(planes.shape[-1])]
-    canvas = np.stack(resampled, axis=-1) if image.ndim == 3 else resampled[0]
-    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+    return np.stack(resampled, axis=-1) if image.ndim == 3 else resampled[0]
 
 
 class RescaledPart(NamedTuple):
