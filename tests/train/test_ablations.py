@@ -99,6 +99,8 @@ def test_names_that_end_in_a_number():
     model, data = trial.recipe.model, trial.recipe.data
     assert (model.sigma, model.isr) == (1.0, 4.76)
     assert data.scales == ScaleDistribution("log_uniform", low=1.0, high=2.83)
+    # E[s^2] = (2.83^2 - 1) / (2 log 2.83) = 3.37 times 28^2 / 168^2 of the canvas.
+    assert trial.recipe.preprocessing.mean == pytest.approx((0.0122,), abs=1e-4)
     # What is loaded differs in these sizes.
     assert source(trial, "train").scales == data.scales
 

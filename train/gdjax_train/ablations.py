@@ -21,6 +21,7 @@ from gdjax.models.names import unknown
 from gdjax.models.s_convnet import SConvNetConfig
 
 from .errors import UserError
+from .grey_levels import standardised
 from .published_settings import with_settings
 from .recipe import Recipe, ScaleSchedule
 from .scale_distribution import validate_scales
@@ -209,8 +210,11 @@ def up_to(high: float) -> Ablation:
             )
         scales = dataclasses.replace(recipe.data.scales, high=high)
         validate_scales(scales)
-        data = dataclasses.replace(recipe.data, scales=scales)
-        return dataclasses.replace(recipe, data=data)
+        data, seen = recipe.data, recipe.preprocessing
+        if seen == standardised(recipe.data.canvas, recipe.data.scales):
+            seen = standardised(recipe.data.canvas, scales)
+        data = dataclasses.replace(data, scales=scales)
+        return dataclasses.replace(recipe, data=data, preprocessing=seen)
 
     ablation.__doc__ = f"Sizes on the canvas are drawn up to {high:g}."
     return ablation

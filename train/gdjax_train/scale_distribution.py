@@ -81,6 +81,25 @@ def draw_factors(
     return _quantiles(distribution, parts).astype(np.float32)
 
 
+def mean_square(distribution: ScaleDistribution) -> float:
+    """Expectation of the square of a factor: how much larger areas are.
+
+    Args:
+      distribution: of the factors.
+
+    Returns:
+      The mean over 10,000 quantiles.
+
+    Raises:
+      UserError: if the distribution has no meaning.
+
+    gdjax.
+    """
+    validate_scales(distribution)
+    parts = (np.arange(10_000) + 0.5) / 10_000
+    return float((_quantiles(distribution, parts) ** 2).mean())
+
+
 def describe(distribution: ScaleDistribution) -> str:
     """For tables, such as "log-uniform [1, 8]"."""
     kind, low, high = distribution.kind, distribution.low, distribution.high

@@ -7,6 +7,7 @@ import dataclasses
 from gdjax.models.scale_pruning import Pruning
 from gdjax.models.sesn import SESNToyConfig
 
+from ..grey_levels import standardised
 from ..recipe import Recipe
 from ..scale_distribution import ScaleDistribution
 from .scale_learning_toy import (
@@ -53,12 +54,13 @@ def scale_learning_number_small() -> Recipe:
     Command: `gdjax-train scale_learning_number_small`.
     """
     full = scale_learning_number()
+    canvas, scales = 84, ScaleDistribution("log_uniform", low=0.5, high=4.0)
     data = dataclasses.replace(
         full.data,
         train_images=1_000,
         test_images=1_000,
-        canvas=84,
-        scales=ScaleDistribution("log_uniform", low=0.5, high=4.0),
+        canvas=canvas,
+        scales=scales,
     )
     pruning = Pruning(start=4, stop=12)
     return dataclasses.replace(
@@ -67,6 +69,7 @@ def scale_learning_number_small() -> Recipe:
         epochs=16,
         batch_size=32,
         data=data,
+        preprocessing=standardised(canvas, scales),
         model=dataclasses.replace(full.model, sigma=1.0, pruning=pruning),
         optimizer=toy_optimizer(warmup=2, drops=(6, 12)),
         eval_factors=tuple(2 ** (k / 2) for k in range(-2, 5)),

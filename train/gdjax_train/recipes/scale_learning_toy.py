@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from gdjax.models.sesn import SESNToyConfig
 
+from ..grey_levels import standardised
 from ..recipe import DataConfig, OptimizerConfig, Recipe, ScaleSchedule
 from ..scale_distribution import ScaleDistribution
 from .scale_learning import STEERABLE
@@ -48,6 +49,7 @@ def over_sizes(
 
 def _toy(nets: tuple[str, ...], *, learned: str | None = "isr") -> Recipe:
     """What all of these experiments share."""
+    canvas, scales = 168, ScaleDistribution("log_uniform", low=1.0, high=8.0)
     return Recipe(
         epochs=60,
         batch_size=128,
@@ -55,9 +57,10 @@ def _toy(nets: tuple[str, ...], *, learned: str | None = "isr") -> Recipe:
         data=DataConfig(
             name="mnist_scale/unscaled_{realisation}",
             realisations=(0, 1, 2),
-            canvas=168,
-            scales=ScaleDistribution("log_uniform", low=1.0, high=8.0),
+            canvas=canvas,
+            scales=scales,
         ),
+        preprocessing=standardised(canvas, scales),
         model=SESNToyConfig(learned=learned),
         optimizer=toy_optimizer(warmup=5, drops=(20, 40)),
         eval_factors=HALF_OCTAVES,
@@ -98,6 +101,7 @@ def scale_learning_sweep() -> Recipe:
     |------------|---------------------------------------------------------------|
     | data       | Dynamic Scale MNIST, 10,000 digits on 168 px, factors         |
     |            | log-uniform from 1 to 2.83, 4.76 and 8, three realisations    |
+    |            | standardised                                                  |
     | network    | the toy of Table 1, three fixed scales from 2 px on, ISR      |
     |            | 1.5 * 2^(k/6), k = 0..14                                      |
     | training   | 60 epochs, batch 128, Adam, learning rate 0.01, a tenth of it |
