@@ -14,6 +14,7 @@ from gdjax.plots.colours import COLOURS
 from gdjax.plots.effective_filters import filter_sheet
 from gdjax_train import figures, insight
 from gdjax_train.choices import check_name
+from gdjax_train.data import Source
 from gdjax_train.errors import UserError
 from gdjax_train.evaluate import Request, dense_sigmas
 from gdjax_train.recipe import Recipe
@@ -47,6 +48,40 @@ def test_maps_of_every_image_and_channel_are_drawn(candidate):
     assert "class 3" in pictures[0].get_ylabel()
     assert sum(axes.get_xlabel() == "selected" for axes in pictures) == 2
     assert "last layer" in figure.get_suptitle()
+
+
+def test_maps_are_of_the_true_class_of_images_that_are_known(candidate):
+    images = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 1), np.uint8)
+    model, variables = candidate.model, candidate.variables
+    logits, aux = model.apply(variables, images.astype(np.float32) / 255)
+    classes = np.asarray(logits).argmax(-1)
+    # Right for every third image; of each class the first one of these is shown.
+    labels = np.where(np.arange(30) % 3 == 1, classes, (classes + 1) % 10)
+    data = types.SimpleNamespace(image=images, label=labels)
+    shown = insight.known_images(candidate, data, 8)
+    expected = {}
+    for index in range(1, 30, 3):
+        expected.setdefault(int(labels[index]), index)
+    assert list(shown) == sorted(expected.values())[:5]
+    # Of none: the first of each class, and maps of the true one.
+    data.label = (classes + 1) % 10
+    shown = insight.known_images(candidate, data, 8)
+    assert shown[0] == 0 and (np.diff(shown) > 0).all()
+    figure = insight.draw_maps(candidate, images[:1], data.label[:1])
+    pictures = [axes for axes in figure.axes if axes.images]
+    assert pictures[0].get_ylabel() == f"class {data.label[0]},\nseen as {classes[0]}"
+    marked = [axes.get_xlabel() == "selected" for axes in pictures[1:4]]
+    assert (
+        marked.index(True) == np.asarray(aux["per_scale"])[0, :, data.label[0]].argmax()
+    )
+
+
+def test_images_are_shown_at_factor_2_where_there_are_any():
+    def factor(name, canvas=None):
+        return insight.shown_factor(Source(name, "test", canvas=canvas))
+
+    assert factor("rescaled_digits") == factor("mnist", canvas=84) == 2
+    assert factor("mnist") == 1
 
 
 def test_maps_are_those_of_the_preprocessed_images(candidate):

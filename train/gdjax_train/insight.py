@@ -10,7 +10,8 @@ import numpy as np
 
 from gdjax.models.preprocessing import as_floats
 
-from .data import load_test, source
+from . import predict
+from .data import Source, factors as test_factors, load_test, source
 from .figures import Candidate, write
 from .placing import on_canvas
 from .recipe import Recipe
@@ -19,6 +20,8 @@ from .run_files import RunFolder
 
 # Enough to see a trend, few enough to look at.
 IMAGES, FILTERS = 5, 12
+# Of the images under activation maps: objects fill the image.
+FACTOR = 2.0
 
 
 def write_all(
@@ -31,7 +34,9 @@ def write_all(
 
     Args:
       run: folder of the run.
-      recipe: of the run; its test images at size factor 1 are shown.
+      recipe: of the run; of its test images those at size factor 2 are shown, where
+        there are any, and at 1 elsewhere: the first of each class that the network
+        knows.
       candidates: the networks.
       prefix: of the file names.
     """
@@ -39,10 +44,12 @@ def write_all(
     load = functools.lru_cache(maxsize=1)(load_test)
     for candidate in candidates:
         own = source(candidate.trial, "test")
-        data = load(own, 1.0, data_dir=recipe.data_dir, limit=20 * IMAGES)
-        shown = _one_of_each_class(data.label)
+        factor = shown_factor(own)
+        data = load(own, factor, data_dir=recipe.data_dir, limit=20 * IMAGES)
+        shown = known_images(candidate, data, recipe.eval_batch_size)
         name = f"{candidate.trial.slug}-{len(candidate.network.sigmas)}.png"
-        images, factors = as_floats(data.image[shown]), np.ones(len(shown), np.float32)
+        images = as_floats(data.image[shown])
+        factors = np.full(len(shown), factor, np.float32)
         images = np.asarray(on_canvas(images, factors, own.canvas))
         figure = draw_maps(candidate, images, data.label[shown])
         write(run, f"{prefix}activation_maps_{name}", figure)
@@ -50,16 +57,42 @@ def write_all(
         write(run, f"{prefix}effective_filters_{name}", figure)
 
 
-def _one_of_each_class(labels: np.ndarray) -> np.ndarray:
-    """Indices of the first image of each class, as many as are shown."""
-    _, first = np.unique(labels, return_index=True)
-    return np.sort(first)[:IMAGES]
+def shown_factor(own: Source) -> float:
+    """At which size factor a source's test images are shown."""
+    known = test_factors(own)
+    return FACTOR if FACTOR in known or own.canvas is not None else 1.0
+
+
+def known_images(candidate: Candidate, data: Any, batch_size: int) -> np.ndarray:
+    """Indices of the first image of each class that is classified correctly.
+
+    Args:
+      candidate: the network.
+      data: test images, and their factors where they are on a canvas.
+      batch_size: images per call.
+
+    Returns:
+      As many as are shown, ascending; where none is classified correctly, of the first
+      image of each class.
+    """
+    recipe, labels = candidate.trial.recipe, np.asarray(data.label)
+    found = predict.scores(
+        candidate.model, candidate.variables, data.image, batch_size=batch_size,
+        preprocessing=recipe.preprocessing, factors=getattr(data, "factor", None),
+        canvas=recipe.data.canvas,
+    )  # fmt: skip
+    pooling = getattr(candidate.network.model, "scale_pooling", "max")
+    correct = np.flatnonzero(predict.classes(found, pooling) == labels)
+    if not len(correct):
+        correct = np.arange(len(labels))
+    _, first = np.unique(labels[correct], return_index=True)
+    return correct[np.sort(first)[:IMAGES]]
 
 
 def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> Any:
-    """Activation maps of the predicted class, [gaussderresnet] Fig. 13.
+    """Activation maps of the true class, [gaussderresnet] Fig. 13.
 
-    The last layer in every scale channel; the one that the class comes from is marked.
+    The last layer in every scale channel; the one that responds most is marked.
 
     Args:
       candidate: the network.
@@ -79,15 +112,20 @@ def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> A
     logits, aux = jax.jit(
         lambda v, x: model.apply(v, preprocess(as_floats(x)), maps=True)
     )(candidate.variables, images)
-    classes = np.asarray(logits).argmax(-1)
-    maps = [np.asarray(y)[np.arange(len(images)), ..., classes] for y in aux["maps"]]
+    classes, labels = np.asarray(logits).argmax(-1), np.asarray(labels, int)
+    rows = np.arange(len(images))
+    maps = [np.asarray(y)[rows, ..., labels] for y in aux["maps"]]
     pairs = zip(labels, classes, strict=True)
-    texts = [f"class {label},\nseen as {found}" for label, found in pairs]
+    texts = [
+        f"class {label}" + (f",\nseen as {found}" if found != label else "")
+        for label, found in pairs
+    ]
     # As the network sees them, but for the normalisation, which leaves 0..1.
     seen = dataclasses.replace(preprocess, mean=(), std=())(as_floats(images))
     # Of one channel there is no choice.
-    selected = np.asarray(aux["selected_scale"]) if len(maps) > 1 else None
-    title = "last layer's response for the predicted class, in every scale channel"
+    responses = np.asarray(aux["per_scale"])[rows, :, labels]
+    selected = responses.argmax(-1) if len(maps) > 1 else None
+    title = "last layer's response for the true class, in every scale channel"
     return activation_maps(
         np.clip(np.asarray(seen), 0.0, 1.0), maps, candidate.network.sigmas,
         labels=texts, selected=selected, title=title,
