@@ -53,7 +53,7 @@ def test_maps_of_every_image_and_channel_are_drawn(candidate):
 def test_maps_are_of_the_true_class_of_images_that_are_known(candidate):
     images = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 1), np.uint8)
     model, variables = candidate.model, candidate.variables
-    logits, aux = model.apply(variables, images.astype(np.float32) / 255)
+    logits, aux = jax.jit(model.apply)(variables, images.astype(np.float32) / 255)
     classes = np.asarray(logits).argmax(-1)
     # Right for every third image; of each class the first one of these is shown.
     labels = np.where(np.arange(30) % 3 == 1, classes, (classes + 1) % 10)
