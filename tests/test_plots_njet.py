@@ -6,6 +6,8 @@ from matplotlib.colors import to_hex
 
 from gdjax.plots.filter_fit import filter_fits
 from gdjax.plots.layers import feature_map_sizes, learned_sigmas, scores
+from gdjax.plots.njet_filters import basis_normalisation, fitted_patches
+from gdjax.plots.receptive_fields import FieldPoint, score_over_parameters
 from gdjax.plots.segmentation import segmentation_sheet
 
 
@@ -34,6 +36,51 @@ def test_scores_are_bars():
     (axes,) = scores([("one", 97.0), ("two", 98.5)], "accuracy").axes
     assert [bar.get_width() for bar in axes.patches] == [97.0, 98.5]
     assert axes.get_xlim()[0] == 94.0
+
+
+def test_scores_over_parameters_and_receptive_fields():
+    points = [FieldPoint("one", 10_000, 64.0, 30.0, std=2.0, learned=True),
+              FieldPoint("two", 500, 16.0, 20.0)]  # fmt: skip
+    figure = score_over_parameters(points, "mean IoU")
+    left, right = figure.axes
+    places = [[each.lines[0].get_xydata()[0] for each in axes.containers]
+              for axes in (left, right)]  # fmt: skip
+    np.testing.assert_allclose(places[0], [[10_000, 30], [500, 20]])
+    np.testing.assert_allclose(places[1], [[64, 30], [16, 20]])
+    one, two = (container.lines[0] for container in left.containers)
+    assert (one.get_marker(), two.get_marker()) == ("s", "o")
+    # The area over the least one grows with the field, four times for four times.
+    assert (one.get_markersize() - 4) / (two.get_markersize() - 4) == pytest.approx(2)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["one: 64 px", "two: 16 px"]
+    for wrong in ([], [FieldPoint("x", 0, 3.0, 1.0)], [FieldPoint("x", 1, 0.0, 1.0)]):
+        with pytest.raises(ValueError, match="`points` needs"):
+            score_over_parameters(wrong, "mean IoU")
+
+
+def test_filters_are_drawn_with_and_without_their_factor():
+    filters = np.stack([np.full((3, 3), 8.0), np.eye(3)])
+    figure = basis_normalisation(filters, [(0, 0), (2, 1)], 2.0)
+    plain, normalised = figure.axes[:2], figure.axes[2:]
+    shown = [axes.images[0].get_array() for axes in normalised]
+    np.testing.assert_array_equal(shown, [filters[0], 8 * filters[1]])
+    for row in (plain, normalised):
+        assert {axes.images[0].get_clim() for axes in row} == {(-8, 8)}
+    assert [axes.get_xlabel() for axes in plain] == ["8", "1"]
+    assert normalised[1].get_title() == "21"
+    with pytest.raises(ValueError, match="one for each of the 1 `orders`"):
+        basis_normalisation(filters, [(0, 0)], 2.0)
+
+
+def test_patches_are_drawn_above_their_fits():
+    patches = np.random.default_rng(0).random((3, 11, 11, 3))
+    figure = fitted_patches(patches, 2 * patches)
+    shown = np.stack([axes.images[0].get_array() for axes in figure.axes])
+    expected = np.concatenate([patches, np.clip(2 * patches, 0, 1)])
+    np.testing.assert_allclose(shown, expected)
+    for wrong in (patches[:2], patches[..., :2]):
+        with pytest.raises(ValueError, match="must both be"):
+            fitted_patches(patches if wrong is not patches else wrong, wrong)
 
 
 def test_networks_have_the_colours_that_they_have_elsewhere():

@@ -1,11 +1,14 @@
 """N-Jet networks for segmentation, and their plain twins."""
 
 import functools
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdjax.layers.convolutions import Convolution, njet_convolution
 from gdjax.layers.fields import check_widths
@@ -178,12 +181,45 @@ class NJetUNetConfig(NJetNetworkConfig):
     """Two layers with ReLU per level, 2 x 2 max pooling down, bilinear up, skips."""
 
     segments: ClassVar[bool] = True
-    figures: ClassVar[tuple[str, ...]] = SEGMENTATION_FIGURES
+    figures: ClassVar[tuple[str, ...]] = (*SEGMENTATION_FIGURES, "receptive_fields")
 
     @classmethod
     def sized(cls, size: int) -> dict[str, Any]:
         """Fields for plain filters of that size, px."""
         return {"kernel_size": size}
+
+    def receptive_field(self, sigmas: Mapping[str, Any]) -> int | None:
+        """Side in px of what a pixel at the end of the encoder sees.
+
+        Args:
+          sigmas: learned ones of the layers, px, as from `learned_scales`.
+
+        Returns:
+          None where filters have no end: whole N-Jets, or deformable ones.
+
+        [njet] experiment 1.2(B), Fig. 11.
+        """
+        side, stride = 1, 1
+        for level in range(1, len(self.widths) + 1):
+            if level > 1:  # 2 x 2 px of the maximum
+                side, stride = side + stride, 2 * stride
+            for name in (f"down_{level}_1", f"down_{level}_2"):
+                reach = self._reach(sigmas.get(name))
+                if reach is None:
+                    return None
+                side += reach * stride
+        return side
+
+    def _reach(self, sigmas: Any) -> int | None:
+        """How many px a layer's filters are wider than one."""
+        if self.convolution == "plain":
+            return self.kernel_size - 1
+        if self.convolution == "dilated":
+            return 2 * (self.kernel_size - 1)
+        if self.convolution == "deformable" or self.njet.extent is None:
+            return None
+        sigma = self.njet.sigma if sigmas is None else float(np.max(sigmas))
+        return 2 * math.ceil(self.njet.extent * sigma)
 
 
 @configures(NJetASPP)

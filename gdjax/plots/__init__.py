@@ -16,7 +16,9 @@ from gdjax.plots.effective_filters import filter_sheet
 from gdjax.plots.filter_fit import filter_fits
 from gdjax.plots.generalisation import error_panels, generalisation_curve
 from gdjax.plots.layers import feature_map_sizes, learned_sigmas, scores
+from gdjax.plots.njet_filters import basis_normalisation, fitted_patches
 from gdjax.plots.prediction import prediction_overlay
+from gdjax.plots.receptive_fields import FieldPoint, score_over_parameters
 from gdjax.plots.scale_ranges import (
     RangePoint,
     ScaleLine,
@@ -29,15 +31,18 @@ from gdjax.plots.tolerance import tolerance_panels
 
 
 __all__ = [
+    "FieldPoint",
     "RangePoint",
     "ScaleLine",
     "activation_maps",
+    "basis_normalisation",
     "contact_sheet",
     "error_over_range",
     "error_panels",
     "feature_map_sizes",
     "filter_fits",
     "filter_sheet",
+    "fitted_patches",
     "generalisation_curve",
     "learned_sigmas",
     "net_colours",
@@ -45,6 +50,7 @@ __all__ = [
     "scale_selection_map",
     "scale_selection_maps",
     "scales_over_training",
+    "score_over_parameters",
     "scores",
     "segmentation_sheet",
     "tolerance_panels",

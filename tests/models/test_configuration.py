@@ -532,3 +532,21 @@ def test_unknown_names_come_with_the_nearest_known_one():
     assert isinstance(error, KeyError)
     assert "did you mean 'green'? known are blue, green" in str(error)
     assert "did you mean" not in str(unknown("colour", "xyz", ["green"]))
+
+
+def test_receptive_fields_of_u_nets():
+    # Two layers a level, 2 x 2 maxima: 14 px for two levels of 3 x 3, 32 for three.
+    def plain(levels, size):
+        return NJetUNetConfig(widths=(4,) * levels, kernel_size=size).with_net(
+            "plain", "relu"
+        )
+
+    assert [plain(n, 3).receptive_field({}) for n in (1, 2, 3)] == [5, 14, 32]
+    assert plain(3, 4).receptive_field({}) == 32 + 2 * (1 + 2 + 4)
+    # N-jets end at ceil(2 sigma) px: 5 px for sigma 1, 11 for 2.3.
+    net = NJetUNetConfig(widths=(4, 4))
+    assert net.receptive_field({}) == 1 + 8 + 1 + 2 * 8
+    learned = {"down_1_1": np.array(2.3), "down_2_2": np.array([0.4, 1.0])}
+    assert net.receptive_field(learned) == 1 + (10 + 4) + 1 + 2 * (4 + 4)
+    assert net.with_net("dilated", "relu").receptive_field({}) == 1 + 8 + 1 + 2 * 8
+    assert net.with_net("deformable", "relu").receptive_field({}) is None

@@ -177,6 +177,34 @@ def _segmentation(
         write(run, f"{prefix}segmentation_size{size:g}.png", figure)
 
 
+def _receptive_fields(
+    run: RunFolder, result: dict[str, Any], rows: list[Any], prefix: str
+) -> None:
+    """A point for each network, its seeds and realisations together."""
+    from gdjax.plots.receptive_fields import FieldPoint, score_over_parameters
+
+    del rows
+    kind, colours, groups = _score(result), _colours(result), {}
+    for row in result["rows"]:
+        if row.get("receptive_field") is not None:
+            groups.setdefault(row["group"], []).append(row)
+    points = []
+    for name, same in groups.items():
+        found = [100 * float(np.mean(row[kind])) for row in same]
+        fields = [row["receptive_field"] for row in same]
+        learned = isinstance(same[0]["sigmas"], dict) and bool(same[0]["sigmas"])
+        point = FieldPoint(
+            name, same[0]["parameters"], float(np.mean(fields)),
+            float(np.mean(found)), float(np.std(found)), learned,
+        )  # fmt: skip
+        points.append(point)
+    if points:
+        title = {"mean_iou": "mean IoU", "accuracy": "test accuracy"}[kind]
+        own = {name: colours[same[0]["name"]] for name, same in groups.items()}
+        figure = score_over_parameters(points, title, colours=own)
+        write(run, f"{prefix}receptive_fields.png", figure)
+
+
 # What `NetworkConfig.figures` names.
 FIGURES: dict[str, Callable[[RunFolder, dict[str, Any], list[Any], str], None]] = {
     "generalisation": _generalisation,
@@ -186,4 +214,5 @@ FIGURES: dict[str, Callable[[RunFolder, dict[str, Any], list[Any], str], None]] 
     "internal_scales": _internal_scales,
     "feature_map_sizes": _feature_map_sizes,
     "segmentation": _segmentation,
+    "receptive_fields": _receptive_fields,
 }

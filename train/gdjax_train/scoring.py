@@ -66,6 +66,8 @@ class Row:
             "accuracy": [],
             "selected": [],
         }
+        if "receptive_fields" in network.model.figures:
+            values["receptive_field"] = network.model.receptive_field(learned)
         scales = facts(network.model, candidate.variables)
         if scales is not None:
             values["internal_scales"] = scales

@@ -1,0 +1,94 @@
+"""Filters of N-jets, and what they make of patches of images. [njet] Figs. 3-4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gdjax.plots.notebook import NotebookFigure
+
+
+def basis_normalisation(
+    filters: np.ndarray, orders: Sequence[Sequence[int]], sigma: float
+) -> Figure:
+    """Gaussian derivatives as they are, and below times sigma^order. [njet] Fig. 4.
+
+    Each row has one range of colours: without the factor, filters of higher order are
+    pale beside those of lower order, where sigma is above 1 px.
+
+    Args:
+      filters: [J, h, w], without the factor.
+      orders: (n_x, n_y) of each filter.
+      sigma: px.
+
+    Returns:
+      The figure; below each filter its largest absolute value.
+
+    Raises:
+      ValueError: if there are no filters, or not as many as orders.
+    """
+    filters = np.asarray(filters, float)
+    if filters.ndim != 3 or not len(filters) or len(filters) != len(orders):
+        raise ValueError(
+            f"`filters` of shape {filters.shape} must be [J, h, w], one for each of the"
+            f" {len(orders)} `orders`."
+        )
+    totals = np.array([sum(order) for order in orders])
+    rows = {
+        "as they are": filters,
+        r"times $\sigma^n$": filters * float(sigma) ** totals[:, None, None],
+    }
+    figure, grid = _panels(len(rows), len(filters))
+    figure.suptitle(rf"Gaussian derivatives, $\sigma$ = {sigma:g} px", fontsize=10)
+    for panels, (name, row) in zip(grid, rows.items(), strict=True):
+        largest = abs(row).max()
+        panels[0].set_ylabel(name, fontsize=9)
+        for axes, values, order in zip(panels, row, orders, strict=True):
+            axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
+            axes.set_xlabel(f"{abs(values).max():.2g}", fontsize=8)
+            axes.set_title("".join(map(str, order)), fontsize=8)
+    return figure
+
+
+def fitted_patches(patches: np.ndarray, approximations: np.ndarray) -> Figure:
+    """Patches, and below what N-jets make of them. [njet] Fig. 3.
+
+    Args:
+      patches: [N, h, w, C] with C = 1 or 3, in 0..1.
+      approximations: of the same shape; what leaves 0..1 is cut off.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: for other shapes.
+    """
+    patches, found = np.asarray(patches, float), np.asarray(approximations, float)
+    fits = patches.ndim == 4 and len(patches) > 0 and patches.shape[-1] in (1, 3)
+    if not fits or found.shape != patches.shape:
+        raise ValueError(
+            f"`patches` of shape {patches.shape} and `approximations` of {found.shape}"
+            " must both be [N, h, w, C], C = 1 or 3."
+        )
+    figure, grid = _panels(2, len(patches))
+    for panels, name, row in zip(
+        grid, ("patches", "N-jets"), (patches, found), strict=True
+    ):
+        panels[0].set_ylabel(name, fontsize=9)
+        for axes, values in zip(panels, np.clip(row, 0.0, 1.0), strict=True):
+            grey = values.shape[-1] == 1
+            axes.imshow(values[..., 0] if grey else values, cmap="gray", vmin=0, vmax=1)
+    return figure
+
+
+def _panels(rows: int, columns: int) -> tuple[Figure, Any]:
+    size = (1.0 * columns + 0.6, 1.2 * rows + 0.4)
+    figure = NotebookFigure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    return figure, grid
