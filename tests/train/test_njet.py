@@ -155,7 +155,9 @@ def test_segmentations_are_trained_and_evaluated(small, data, open_run):
     result = session.evaluate()
     assert len(result["rows"][0]["iou"][0]) == 3
     assert 0 <= result["rows"][0]["mean_iou"][0] <= 1
-    assert (session.run.path / "segmentation_size1.png").exists()
+    assert result["rows"][0]["receptive_field"] == 14
+    for name in ("segmentation_size1", "receptive_fields"):
+        assert (session.run.path / f"{name}.png").exists()
     assert any("validation_accuracy" in row for row in session.run.metrics())
     tables.print_scores(session.console, result)
     assert "mean IoU %" in text()
