@@ -24,11 +24,11 @@ from .resizing import draw_factors, resize, resize_mask
 
 # Keys of the changes that don't have one of the four of `augment`: `fold_in(key, n)`.
 # From 4 on, because JAX's `split(key, 4)` is `fold_in(key, n)` for n = 0..3.
-VERTICAL_FLIP, QUARTER_TURNS, SCALE, BRIGHTNESS_SHIFT = 4, 5, 6, 7
+VERTICAL_FLIP, QUARTER_TURNS, SCALE, BRIGHTNESS_SHIFT, CROP = 4, 5, 6, 7, 8
 
 
 def augment(key: jax.Array, batch: Batch, config: AugmentConfig) -> Batch:
-    """Flips, turns, scale, colours, crop and cutout, in this order, as configured.
+    """Flips, turns, scale, colours, crops and cutout, in this order, as configured.
 
     Args:
       key: every change has a key of its own, whatever others are configured.
@@ -36,14 +36,14 @@ def augment(key: jax.Array, batch: Batch, config: AugmentConfig) -> Batch:
       config: strengths (static); a change whose field is at its default is left out.
 
     Returns:
-      A batch of the same shapes and types, with `factor` where `scale` is configured;
-      for the default config, `batch` itself.
+      A batch of the same types, with `factor` where `scale` is configured, and of the
+      same shapes but where `crop` is; for the default config, `batch` itself.
 
     Raises:
       UserError: for a config with a field outside its range.
       ValueError: if the images are not float32, masks do not fit them, quarter turns
-        meet images that are not square, or saturation or hue change images without
-        three channels.
+        meet images that are not square, saturation or hue change images without
+        three channels, or a crop is larger than the images.
 
     [gaussderresnet] sec. 5.2 and 6.1; the further changes: gdjax. Choice: the paper
     does not give the order; the black of crop and cutout comes in last, so that it
@@ -72,6 +72,8 @@ def augment(key: jax.Array, batch: Batch, config: AugmentConfig) -> Batch:
     batch = batch._replace(image=image)
     if config.crop_padding:
         batch = random_crop(crop_key, batch, padding=config.crop_padding)
+    if config.crop:
+        batch = random_window(jax.random.fold_in(key, CROP), batch, side=config.crop)
     if config.cutout:
         image = cutout(cutout_key, jnp.asarray(batch.image), side=config.cutout)
         batch = batch._replace(image=image)
@@ -236,6 +238,50 @@ def crop(x: jax.Array, corners: jax.Array, *, padding: int, fill: int = 0) -> ja
         return jax.lax.dynamic_slice(image, start, x.shape[1:])
 
     return jax.vmap(one)(padded, corners)
+
+
+def random_window(key: jax.Array, batch: Batch, *, side: int) -> Batch:
+    """Cuts a square out of each image, at any place alike.
+
+    Args:
+      key: of the draws.
+      batch: of images [B, H, W, C].
+      side: of the square in px.
+
+    Returns:
+      The batch, its images [B, side, side, C]; masks are cut alike.
+
+    Raises:
+      ValueError: if an image is smaller.
+
+    [njet] experiment 2(B), as in DeepLabv2.
+    """
+    count, height, width = batch.image.shape[:3]
+    if side > min(height, width):
+        raise ValueError(
+            f"`crop={side}` is larger than the images, {height} x {width} px: give at"
+            f" most {min(height, width)}, or 0 for whole images"
+        )
+    rows, columns = jax.random.split(key)
+    corners = jnp.stack(
+        [
+            jax.random.randint(each, (count,), 0, length - side + 1, jnp.int32)
+            for each, length in ((rows, height), (columns, width))
+        ],
+        axis=-1,
+    )
+    return _moved(batch, functools.partial(window, corners=corners, side=side))
+
+
+def window(x: jax.Array, corners: jax.Array, *, side: int) -> jax.Array:
+    """Squares [B, side, side, ...] of x [B, H, W, ...], first pixels at `corners`."""
+
+    def one(image: jax.Array, corner: jax.Array) -> jax.Array:
+        rest = (jnp.zeros_like(corner[0]) for _ in x.shape[3:])
+        shape = (side, side, *x.shape[3:])
+        return jax.lax.dynamic_slice(image, (corner[0], corner[1], *rest), shape)
+
+    return jax.vmap(one)(x, corners)
 
 
 def cutout(key: jax.Array, x: jax.Array, *, side: int) -> jax.Array:

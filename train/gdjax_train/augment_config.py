@@ -26,6 +26,8 @@ class AugmentConfig:
       scale: least and largest factor by which an image is resized about its centre, on
         a canvas of the same size; uniform in its logarithm.
       brightness_shift: b; a grey level in -b..b is added to the image.
+      crop: side in px of a square that is cut out of the image at a random place, and
+        trained on in its stead; for networks that classify every pixel.
     """
 
     horizontal_flip: float = 0.0
@@ -39,6 +41,7 @@ class AugmentConfig:
     quarter_turns: bool = False
     scale: tuple[float, float] = (1.0, 1.0)
     brightness_shift: float = 0.0
+    crop: int = 0
 
 
 # Ranges of the numbers that need not be whole.
@@ -67,7 +70,7 @@ def validate_augment(config: AugmentConfig) -> None:
         value = getattr(config, name)
         if not (math.isfinite(value) and 0 <= value <= largest):
             raise _refusal(name, value, expected)
-    for name in ("crop_padding", "cutout"):
+    for name in ("crop_padding", "cutout", "crop"):
         value = getattr(config, name)
         if not (isinstance(value, int) and value >= 0):
             raise _refusal(name, value, "a whole number of px >= 0")

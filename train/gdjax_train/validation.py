@@ -88,6 +88,11 @@ def _validate_data(recipe: Recipe) -> None:
         raise UserError(
             "`data.scales` are those of images on a canvas: give --data.canvas, too"
         )
+    if recipe.augment.crop and not recipe.model.segments:
+        raise UserError(
+            f"`augment.crop={recipe.augment.crop}`: crops are for networks that "
+            "classify every pixel, so leave it out"
+        )
     if data.canvas is not None and recipe.model.segments:
         raise UserError(
             f"`data.canvas={data.canvas}`: the classes of pixels are not placed on a "
