@@ -28,6 +28,7 @@ from gdjax.data.loading import (
 from gdjax.data.masked_images import MaskedImage, MaskedImages
 from gdjax.data.mnist_scale import MnistScale, mnist_scale_factors
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
+from gdjax.data.pascal_voc import GdjaxPascalVoc
 from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
 from gdjax.data.preparing import BUILDERS, prepare
 from gdjax.data.rescaling import factor_tag, quarter_octaves, rescale
@@ -51,6 +52,7 @@ __all__ = [
     "GdjaxCifar10",
     "GdjaxCifar100",
     "GdjaxCityscapes",
+    "GdjaxPascalVoc",
     "GdjaxFashionMnist",
     "GdjaxMnist",
     "GdjaxPatchCamelyon",

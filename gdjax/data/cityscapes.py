@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from gdjax.data.builder import ScaleBuilder, ScaleConfig
 from gdjax.data.errors import DataError
-from gdjax.data.masked_images import MaskedImages
+from gdjax.data.masked_images import MaskedImages, digest_of_files
 from gdjax.data.originals import Originals
 from gdjax.data.segmentation_folders import EVALUATED, open_cityscapes
 from gdjax.data.sources import Download
@@ -126,7 +125,7 @@ class GdjaxCityscapes(ScaleBuilder):
         if folder is None:
             raise FileNotFoundError(f"Cityscapes is not downloaded: {_REMEDY}")
         images = {s: open_cityscapes(folder, split) for s, split in _PUBLISHED.items()}
-        sha256 = {subset: _digest(found) for subset, found in images.items()}
+        sha256 = {subset: digest_of_files(found) for subset, found in images.items()}
         return Originals(images, {}, f"folder {folder}", sha256)
 
     def part(self, originals: Originals, subset: str, factor: float) -> CropPart:
@@ -195,10 +194,3 @@ def _cut(planes: np.ndarray, side: int) -> np.ndarray:
     height, width, channels = planes.shape
     grid = planes.reshape(height // side, side, width // side, side, channels)
     return grid.swapaxes(1, 2).reshape(-1, side, side, channels)
-
-
-def _digest(images: MaskedImages) -> str:
-    """SHA-256 over names and sizes in bytes of the files."""
-    paths = (*images.images, *images.masks)
-    lines = [f"{path.name} {path.stat().st_size}\n" for path in paths]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import operator
 import os
 import re
@@ -127,6 +128,13 @@ class MaskedImages:
 
     def __iter__(self) -> Iterator[MaskedImage]:
         return (self[row] for row in range(len(self)))
+
+
+def digest_of_files(images: MaskedImages) -> str:
+    """SHA-256 over names and sizes in bytes of the files of images and masks."""
+    paths = (*images.images, *images.masks)
+    lines = [f"{path.name} {path.stat().st_size}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_image(path: Path) -> np.ndarray:

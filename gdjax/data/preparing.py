@@ -24,6 +24,7 @@ from gdjax.data.garments import GarmentsOnTextures
 from gdjax.data.mnist_scale import MnistScale
 from gdjax.data.multi_scale_fashion_mnist import MultiScaleFashionMnist
 from gdjax.data.originals import Originals
+from gdjax.data.pascal_voc import GdjaxPascalVoc
 from gdjax.data.patch_camelyon import GdjaxPatchCamelyon
 from gdjax.data.prepared_sets import (
     clear_lack_of_room,
@@ -51,6 +52,7 @@ BUILDERS: dict[str, type[ScaleBuilder]] = {
     "svhn": GdjaxSvhn,
     "patch_camelyon": GdjaxPatchCamelyon,
     "cityscapes": GdjaxCityscapes,
+    "pascal_voc": GdjaxPascalVoc,
     "garments_on_textures": GarmentsOnTextures,
     "textures": Textures,
 }

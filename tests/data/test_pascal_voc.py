@@ -9,7 +9,15 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from gdjax.data import DataError, open_pascal_voc, open_sbd, open_trainaug
+from gdjax.data import (
+    DataError,
+    class_names,
+    load,
+    load_at_factor,
+    open_pascal_voc,
+    open_sbd,
+    open_trainaug,
+)
 from gdjax.data.segmentation_folders import OBJECTS
 
 
@@ -301,3 +309,48 @@ def test_unknown_splits_are_answered_with_the_nearest(voc, sbd):
         open_pascal_voc(voc, "vall")
     with pytest.raises(ValueError, match="unknown split of SBD 'test'.*known: train"):
         open_sbd(sbd, "test")
+
+
+@pytest.fixture
+def both(voc, sbd, tmp_path, monkeypatch):
+    """One folder with both, as for --data-dir."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (folder / "VOCdevkit").symlink_to(voc.parent)
+    (folder / "benchmark_RELEASE").symlink_to(sbd.parent)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "train"), [("pascal_voc", [1, 0, 3, 4]), ("pascal_voc/voc", [1, 0])]
+)
+def test_the_set_has_photographs_on_canvases(both, name, train):
+    found = load(name, "train", data_dir=both)
+    assert found.image.shape == (len(train), 513, 513, 3)
+    assert found.label.shape == (len(train), 513, 513)
+    assert class_names(name) == OBJECTS
+    for i, image, mask in zip(train, found.image, found.label, strict=True):
+        height, width = size(i)
+        np.testing.assert_array_equal(mask[:height, :width], mask_of(i, i < 2))
+        assert abs(image[4, 6].astype(int) - [40, 60, 50 * i]).max() < 25
+        around = np.ones((513, 513), bool)
+        around[:height, :width] = False
+        assert (mask[around] == 255).all() and (image[around] == (124, 116, 104)).all()
+    (mask,) = load(name, "test", data_dir=both).label
+    np.testing.assert_array_equal(mask[: size(2)[0], : size(2)[1]], mask_of(2, True))
+
+
+def test_what_the_set_needs_is_said(both, voc):
+    with pytest.raises(ValueError, match="has only factor 1"):
+        load_at_factor("pascal_voc", 2.0, data_dir=both)
+    (both / "benchmark_RELEASE").unlink()
+    with pytest.raises(FileNotFoundError, match="not that of SBD"):
+        load("pascal_voc", "train", data_dir=both)
+    large = np.zeros((514, 30), np.uint8)
+    write_palette(voc / "SegmentationClass" / f"{NAMES[1]}.png", large)
+    Image.fromarray(np.stack([large] * 3, -1)).save(
+        voc / "JPEGImages" / f"{NAMES[1]}.jpg"
+    )
+    with pytest.raises(DataError, match="514x30 px, but photographs"):
+        load("pascal_voc/voc", "train", data_dir=both)
