@@ -59,6 +59,7 @@ COUNTS = {
     "rescaled_stl10": (7_845, 1_121, 4_034),
     "patch_camelyon": (262_144, 32_768, 32_768),
     "cityscapes/half": (2_975, 0, 500),
+    "pascal_voc": (10_582, 0, 1_449),
 }
 # Pixels and images of a batch that is timed, seconds that are timed at least.
 PIXELS, IMAGES, SECONDS = 30_000, 8, 1.0

@@ -22,6 +22,8 @@ TOY = recipes.find("scale_learning_ranges").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
 SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
 ROWS = {"dss": "s_convnet", "disco": "disco"}
+# Tested with rows of their own below, or in test_recipes_of_the_papers.py.
+ELSEWHERE = {*ROWS, "untied"}
 STEERABLE = {
     "fixed-scales",
     "range-form",
@@ -43,7 +45,7 @@ def network_of(*names, sigmas=(1.0,)):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES - STEERABLE - set(ROWS)),
+    sorted(set(ablations.ABLATIONS) - OTHERS - SCALE_SPACES - STEERABLE - ELSEWHERE),
 )
 def test_every_ablation_builds_and_is_named(name):
     trial = trial_of(name)

@@ -295,6 +295,25 @@ NJET: list[Row] = [
         for sigma in ("0.5", "1", "2")
     ),
 ]  # fmt: skip
+VOC = "njet_deeplab_voc"
+NJET += [
+    (
+        VOC,
+        net,
+        "[njet] 4.2, experiment 2(B), with what [Chen et al. 2017] 4.1 trains by",
+        MOMENTUM
+        | {BATCH: 10, RATE: 0.00025, "recipe.optimizer.power": 0.9, L2: 0.0005}
+        | {"recipe.optimizer.head_rate": 10, "recipe.model.backbone.frozen": True}
+        | {"recipe.augment.crop": 321, "recipe.augment.scale": (0.5, 1.5)}
+        | {"recipe.model.num_classes": 21, "recipe.model.tied": tied}
+        | ({"recipe.model.order": order} if order else {}),
+    )
+    for net, tied, order in (
+        ("plain+relu+untied", False, 0),
+        ("plain+relu", True, 0),
+        *((f"njet+relu+order{order}", True, order) for order in (1, 2, 3)),
+    )
+]
 DSS: list[Row] = [
     (
         "dss_pcam",
@@ -385,6 +404,7 @@ def test_values_of_the_papers(row):
         # 7,845 and 1,121: without the authors' cleaning, which left 8,000 of them.
         (STL, OWN, 8_966, 62_713),
         (f"{STL}_single", OWN, 5_000, 9_282),
+        (VOC, "plain+relu", 10_582, 20_102),
         (CIFAR, f"{OWN}+one-channel", 50_000, 35_100),
     ],
 )

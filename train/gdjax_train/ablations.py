@@ -296,6 +296,7 @@ ABLATIONS: dict[str, Ablation] = {
     "activate-branch": _model(
         "Residual blocks apply the nonlinearity before the addition.", activate="branch"
     ),
+    "untied": _model("Each branch of the head has weights of its own.", tied=False),
     "no-scale-dropout": _model("No dropout of levels or channels.", scale_dropout=0.0),
     "same-parameters": _baseline("parameters"),
     "same-channels": _baseline("channels"),

@@ -20,7 +20,7 @@ def make_schedule(
     steps: int,
     steps_per_epoch: int,
 ) -> optax.Schedule:
-    """Linear warm-up from a fraction of the rate, then half a cosine, or drops.
+    """Linear warm-up from a fraction of the rate, then half a cosine, drops or a power.
 
     Args:
       config: warm-up, drops and minimum.
@@ -55,6 +55,14 @@ def make_schedule(
         drops = {place - warmup: config.drop_factor for place in places}
         rising = optax.linear_schedule(start, learning_rate, warmup)
         falling = optax.piecewise_constant_schedule(learning_rate, drops)
+        return optax.join_schedules([rising, falling], [warmup])
+    if power := getattr(config, "power", 0.0):  # learned scales have none of their own
+        falling = optax.polynomial_schedule(
+            learning_rate, lowest, power, steps - warmup
+        )
+        if not warmup:
+            return falling
+        rising = optax.linear_schedule(start, learning_rate, warmup)
         return optax.join_schedules([rising, falling], [warmup])
     if not warmup:
         return optax.cosine_decay_schedule(
@@ -111,6 +119,8 @@ def make_optimizer(
             True: _descent(config, scale_schedule),
         }
         steps.append(optax.partition(rules, lambda params: _scales(params, scales)))
+    if config.head_rate != 1.0:
+        steps.append(optax.masked(optax.scale(config.head_rate), _head))
     return optax.chain(*steps) if len(steps) > 1 else steps[0]
 
 
@@ -122,6 +132,13 @@ def _descent(
     if config.name == "sgd":
         return optax.sgd(schedule, momentum=config.momentum)
     return optax.adamw(schedule, weight_decay=config.weight_decay, mask=decayed)
+
+
+def _head(params: Any) -> Any:
+    """Which parameters aren't the backbone's."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: getattr(path[0], "key", None) != "backbone", params
+    )
 
 
 def _scales(params: Any, patterns: tuple[str, ...]) -> Any:

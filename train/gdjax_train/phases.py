@@ -12,12 +12,31 @@ from gdjax.models.network_files import network_bytes
 
 from .batch import steps_per_epoch
 from .data import TrainingData, class_names, source
+from .errors import UserError
 from .optimizer import make_optimizer, make_schedule
 from .own_networks import OwnNetworkConfig
 from .resolution import Plans
 from .run_files import RunFolder
 from .step import State, abstract, initial_state
 from .trials import Phase, Trial, build
+
+
+def with_backbone(path: str, variables: Any) -> Any:
+    """Variables with the backbone's weights of a file.
+
+    Args:
+      path: as `Recipe.backbone_weights`.
+      variables: of the network, or their shapes.
+
+    Raises:
+      UserError: for a file that is missing, or another network's.
+    """
+    from gdjax.models.resnet_weights import load_resnet_weights
+
+    try:
+        return load_resnet_weights(path, variables)
+    except (OSError, ValueError) as error:
+        raise UserError(f"`backbone_weights={path}`: {error}") from error
 
 
 class PhaseTraining(NamedTuple):
@@ -102,7 +121,23 @@ class PhaseTraining(NamedTuple):
         return build(self.phase.model, self.trial.recipe.precision, plan)
 
     def fresh_state(self, variables: Any = None) -> State:
-        """The state before the first step."""
+        """The state before the first step.
+
+        Args:
+          variables: that it starts from; None: random ones, and of a file where the
+            recipe has one for the backbone.
+
+        Raises:
+          UserError: for such a file that is missing, or another network's.
+        """
+        path = self.trial.recipe.backbone_weights
+        if variables is None and path is not None:
+            state = self._state()
+            random = {"params": state.params, "batch_stats": state.batch_stats}
+            variables = with_backbone(path, random)
+        return self._state(variables)
+
+    def _state(self, variables: Any = None) -> State:
         return initial_state(
             self.model(self.plans().now()),
             self.optimizer,
@@ -114,7 +149,7 @@ class PhaseTraining(NamedTuple):
 
     def template(self) -> State:
         """Shapes and dtypes of the state, without computing anything."""
-        return abstract(self.fresh_state)
+        return abstract(self._state)
 
     def write_weights(self, name: str, variables: Any) -> None:
         """A file of weights that says what it is."""

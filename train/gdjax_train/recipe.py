@@ -102,8 +102,10 @@ class OptimizerConfig:
       drops: epochs after which the learning rate falls, in place of the cosine; empty:
         cosine.
       drop_factor: to which part it falls.
+      power: p of (1 - t / T)^p, by which it falls in place of the cosine; 0: cosine.
       momentum: of sgd.
       sigma_rate: learning rate of learned scales, relative to that of the weights.
+      head_rate: learning rate of all that isn't the network's backbone, relative to it.
       scales: a schedule of their own for learned scales.
       warmup_epochs: of linear warm-up; 0: none.
       warmup_fraction: of the learning rate, where the warm-up starts.
@@ -118,8 +120,10 @@ class OptimizerConfig:
     min_learning_rate: float = 5e-5
     drops: tuple[float, ...] = ()
     drop_factor: float = 0.1
+    power: float = 0.0
     momentum: float = 0.9
     sigma_rate: float = 1.0
+    head_rate: float = 1.0
     scales: ScaleSchedule = ScaleSchedule()
     warmup_epochs: float = 0.0
     warmup_fraction: float = 0.1
@@ -160,6 +164,8 @@ class Recipe:
       out: folder of the run; None: runs/<recipe>-<date-time>.
       data_dir: where the data sets are; None: the default of gdjax.data. Of a run on a
         `data.folder`, where that is, if it has moved.
+      backbone_weights: safetensors file, with torchvision's names, of the weights that
+        the network's backbone starts from (`load_resnet_weights`); None: random ones.
       nets: flavours, "discretisation+activation", each trained and compared; more
         names after another "+" are ablations of the recipe, such as "+separable"
         (`gdjax_train.ablations`). Networks of [njet] also know "njet", as published,
@@ -196,6 +202,7 @@ class Recipe:
     batch_size: int = 32
     out: str | None = None
     data_dir: str | None = None
+    backbone_weights: str | None = None
     nets: tuple[str, ...] = ("discrete+relu",)
     multi_epochs: int = 0
     multi_from: Literal["single", "scratch"] = "single"

@@ -17,6 +17,7 @@ from .batch import steps_per_epoch
 from .data import Source, class_names, factors, load_split, load_test, readable, source
 from .data_checks import check_fit
 from .errors import UserError
+from .phases import with_backbone
 from .recipe import Recipe
 from .trials import Trial, build, trials
 
@@ -63,7 +64,9 @@ def require(
         for phase in trial.phases:
             steps_per_epoch(found["train"], phase.batch_size)
         for each in (*trial.phases, *trial.networks()):
-            _require_network(each.model, recipe.precision, shapes[0])
+            made = _require_network(each.model, recipe.precision, shapes[0])
+            if recipe.backbone_weights is not None:
+                with_backbone(recipe.backbone_weights, made)
         _require_folder(recipe, trial, kinds)
 
 
@@ -77,8 +80,11 @@ def _require_folder(recipe: Recipe, trial: Trial, kinds: list[str]) -> None:
 @functools.cache
 def _require_network(
     model: NetworkConfig, precision: str, shape: tuple[int, ...]
-) -> None:
+) -> Any:
     """Refuse a network that can't take images [B, H, W, C]; nothing is computed.
+
+    Returns:
+      Shapes of its variables.
 
     Raises:
       UserError: with what it has against them.
@@ -87,7 +93,7 @@ def _require_network(
     try:
         plan = model.plan(None, side=max(shape[1:3]), previous=None)
         module = build(model, precision, plan)
-        jax.eval_shape(module.init, jax.random.key(0), blank)
+        return jax.eval_shape(module.init, jax.random.key(0), blank)
     except (MemoryError, TypeError, ValueError) as error:
         raise UserError(" ".join(str(error).split())) from error
 

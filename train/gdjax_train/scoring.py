@@ -230,8 +230,11 @@ def _score_pixels(
 def background_class(own: Source) -> int | None:
     """The class that means over object classes leave out; None: all are objects.
 
-    [njet] experiment 1.1(B) has a background, the streets of Cityscapes have none.
+    [njet] experiment 1.1(B) has a background, the streets of Cityscapes have none; that
+    of PASCAL VOC counts like its objects, in experiment 2(B), too.
     """
+    if not own.folder and own.name.partition("/")[0] == "pascal_voc":
+        return None
     return 0 if class_names(own)[:1] == ("background",) else None
 
 

@@ -102,9 +102,23 @@ def _validate_data(recipe: Recipe) -> None:
 
 def _validate_optimizer(recipe: Recipe) -> None:
     config = recipe.optimizer
+    for field, value, usual in (
+        ("optimizer.head_rate", config.head_rate, 1.0),
+        ("backbone_weights", recipe.backbone_weights, None),
+    ):
+        if value != usual and not hasattr(recipe.model, "backbone"):
+            raise UserError(
+                f"`{field}={value}`: the network has no backbone, so leave it out, or "
+                "take --model.family njet_deeplab"
+            )
     epochs = [count for count in (recipe.epochs, recipe.multi_epochs) if count]
     for where, schedule in (("", config), ("scales.", config.scales)):
         warmup, drops = schedule.warmup_epochs, schedule.drops
+        if drops and getattr(schedule, "power", 0.0):
+            raise UserError(
+                f"`optimizer.power={config.power}` and `optimizer.drops={drops}`: the "
+                "rate falls by one or the other, so leave one out"
+            )
         if not 0 <= warmup < min(epochs):
             raise UserError(
                 f"`optimizer.{where}warmup_epochs={warmup:g}` is not shorter than a "

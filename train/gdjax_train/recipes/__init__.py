@@ -18,6 +18,7 @@ from . import (
     mnist_scale,
     njet,
     njet_classifiers,
+    njet_deeplab,
     scale_learning,
     scale_learning_number,
     scale_learning_toy,
@@ -55,7 +56,7 @@ GROUPS = {
         scale_learning_toy,
         scale_learning_number,
     ),
-    "[njet] learned resolution": (njet, njet_classifiers),
+    "[njet] learned resolution": (njet, njet_classifiers, njet_deeplab),
 }
 
 

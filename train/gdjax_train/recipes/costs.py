@@ -51,7 +51,7 @@ ESTIMATES = {
     "gaussderresnet_cifar10_pretrained": ("170 days", "32 GB"),
     "gaussderresnet_stl10": ("110 days", "34 GB"),
     "gaussderresnet_stl10_pretrained": ("88 days", "34 GB"),
-    "gaussderresnet_stl10_single": ("16 days", "21 GB"),
+    "gaussderresnet_stl10_single": ("20 days", "21 GB"),
     "gaussderresnet_digits": ("1.4 min", "0.88 GB"),
     "dss_pcam": ("260 days", "59 GB"),
     "dss_textures": ("15 min", "1.4 GB"),
@@ -92,6 +92,7 @@ ESTIMATES = {
     "njet_cifar10_resnet32": ("10 days", "4.6 GB"),
     "njet_cifar10_resnet110": ("200 days", "7.7 GB"),
     "njet_cifar10_efficientnet": ("150 days", "9.4 GB"),
+    "njet_deeplab_voc": ("160 days", "13 GB"),
 }  # fmt: skip
 MNIST, FASHION = "MNIST", "Fashion-MNIST"
 # By the name of the data set up to "/".
@@ -111,6 +112,7 @@ DATA = {
     "rescaled_stl10": "STL-10, downloaded (2.6 GB), 2.5 GB prepared",
     "patch_camelyon": "PatchCamelyon, 7 GB, in --data-dir",
     "cityscapes": "Cityscapes, in --data-dir",
+    "pascal_voc": "PASCAL VOC 2012 and SBD, in --data-dir",
 }
 
 
