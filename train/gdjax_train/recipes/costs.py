@@ -49,7 +49,7 @@ ESTIMATES = {
     "gaussderresnet_fashion_mnist_pretrained": ("18 days", "23 GB"),
     "gaussderresnet_cifar10": ("260 days", "32 GB"),
     "gaussderresnet_cifar10_pretrained": ("170 days", "32 GB"),
-    "gaussderresnet_stl10": ("110 days", "34 GB"),
+    "gaussderresnet_stl10": ("220 days", "44 GB"),
     "gaussderresnet_stl10_pretrained": ("88 days", "34 GB"),
     "gaussderresnet_stl10_single": ("20 days", "21 GB"),
     "gaussderresnet_digits": ("1.4 min", "0.88 GB"),
