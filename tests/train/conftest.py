@@ -17,8 +17,10 @@ from rich.console import Console
 
 import gdjax.data
 from gdjax.models import GaussDerNetConfig
-from gdjax_train import data, evaluation, loop, phases, run_folder
+from gdjax_train import data, evaluation, loop, phases, recipes, run_folder
 from gdjax_train.recipe import DataConfig, Recipe
+from gdjax_train.trials import trials
+from gdjax_train.validation import validate
 
 
 FACTORS = (0.5, 1.0, 2.0)
@@ -230,3 +232,28 @@ def assert_uniform():
         assert abs((unit**2).mean() - 1 / 12) <= 5 * np.sqrt(1 / 180 / n)
 
     return check
+
+
+@pytest.fixture
+def resolved_values():
+    """(recipe, net, paths) -> {path: value} of the net's first trial.
+
+    The net is the recipe's first whose first half is that name, or else a name of its
+    own, with ablations, in a run of it alone.
+    """
+
+    def find(recipe, net, paths):
+        base = recipes.find(recipe).recipe
+        names = [name for name in base.nets if name.split("+")[0] == net]
+        base = dataclasses.replace(base, nets=(names[0] if names else net,))
+        validate(base)
+        return {path: _value(trials(base)[0], path) for path in paths}
+
+    return find
+
+
+def _value(found, path):
+    for name in path.split("."):
+        is_number = name.lstrip("-").isdigit()
+        found = found[int(name)] if is_number else getattr(found, name)
+    return found

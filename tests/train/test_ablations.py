@@ -22,7 +22,7 @@ TOY = recipes.find("scale_learning_ranges").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
 SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
 ROWS = {"dss": "s_convnet", "disco": "disco"}
-# Tested with rows of their own below, or in test_recipes_of_the_papers.py.
+# Tested with rows of their own below, or in test_recipes_of_njet.py.
 ELSEWHERE = {*ROWS, "untied"}
 STEERABLE = {
     "fixed-scales",

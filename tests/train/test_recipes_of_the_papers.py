@@ -1,13 +1,9 @@
 """What recipes and their ablations come to, beside what the papers say."""
 
-import dataclasses
-
 import pytest
 
 from gdjax_train import recipes
 from gdjax_train.batch import steps_per_epoch
-from gdjax_train.trials import trials
-from gdjax_train.validation import validate
 
 
 OWN = "discrete+relu"
@@ -233,87 +229,6 @@ ABLATIONS: list[Row] = [
         )
     ),
 ]  # fmt: skip
-NIN, CNN, RESNET, DEEP, EFFICIENT = (
-    f"njet_cifar10{name}"
-    for name in ("", "_allcnn", "_resnet32", "_resnet110", "_efficientnet")
-)
-L2 = "recipe.loss.l2"
-# Of the authors' code, SilviaLauraPintea/N-JetNet, pytorch_classification/dataset.py.
-CODE = {
-    "recipe.augment.crop_padding": 4,
-    "recipe.augment.horizontal_flip": 0.5,
-    "recipe.preprocessing.mean": (0.4914, 0.4822, 0.4465),
-    "recipe.preprocessing.std": (0.2023, 0.1994, 0.2010),
-}
-MOMENTUM = {"recipe.optimizer.name": "sgd", "recipe.optimizer.momentum": 0.9}
-NJET: list[Row] = [
-    *(
-        (
-            recipe,
-            net,
-            "[njet] 4.1, setup",
-            CODE | MOMENTUM | {RATE: rate, "recipe.model.order": 3},
-        )
-        for recipe, net, rate in (
-            (NIN, "njet+relu", 0.5), (NIN, "plain", 0.5),
-            (CNN, "njet+relu", 0.25), (CNN, "plain", 0.25),
-            (RESNET, "njet+relu", 0.1), (RESNET, "plain", 0.1),
-            (DEEP, "njet+relu", 0.001), (DEEP, "plain", 0.1),
-            (EFFICIENT, "njet+silu", 0.001), (EFFICIENT, "plain", 0.01),
-        )
-    ),
-    *(
-        (recipe, "njet", "[njet] 4.1, setup", {L2: l2})
-        for recipe, l2 in ((NIN, 0.01), (CNN, 0.001), (RESNET, 0.0001))
-    ),
-    (DEEP, "njet", "[njet] 4.1, setup", {BATCH: 16}),
-    (EFFICIENT, "njet", "[njet] 4.1, setup", {BATCH: 16}),
-    (EFFICIENT, "plain", "[njet] 4.1, setup", {BATCH: 32, L2: 0.0}),
-    (NIN, "plain", "[njet] 4.1, the authors' code", {BATCH: 128, L2: 0.0005}),
-    (
-        DEEP,
-        "plain",
-        "[njet] 4.1 after [He et al. 2016] 4.2",
-        {BATCH: 128, L2: 0.0001, "recipe.optimizer.warmup_epochs": 1}
-        | {"recipe.optimizer.warmup_fraction": 0.1},
-    ),
-    (
-        "njet_multi_scale_fashion_mnist",
-        "njet",
-        "[njet] 4.2, experiment 1.1(B)",
-        {EPOCHS: 50, BATCH: 1, RATE: 0.0001, "recipe.optimizer.name": "adam"}
-        | {"recipe.loss.class_weights": "inverse_frequency"}
-        | {"recipe.model.widths": (64, 128, 256)},
-    ),
-    *(
-        (
-            "njet_fixed_sigmas",
-            f"njet+relu+published+fixed-sigma+sigma{sigma}",
-            "[njet] 4.1, experiment 2.1(A)",
-            {"recipe.model.njet.sigma": float(sigma), "recipe.model.njet.extent": 2.0},
-        )
-        for sigma in ("0.5", "1", "2")
-    ),
-]  # fmt: skip
-VOC = "njet_deeplab_voc"
-NJET += [
-    (
-        VOC,
-        net,
-        "[njet] 4.2, experiment 2(B), with what [Chen et al. 2017] 4.1 trains by",
-        MOMENTUM
-        | {BATCH: 10, RATE: 0.00025, "recipe.optimizer.power": 0.9, L2: 0.0005}
-        | {"recipe.optimizer.head_rate": 10, "recipe.model.backbone.frozen": True}
-        | {"recipe.augment.crop": 321, "recipe.augment.scale": (0.5, 1.5)}
-        | {"recipe.model.num_classes": 21, "recipe.model.tied": tied}
-        | ({"recipe.model.order": order} if order else {}),
-    )
-    for net, tied, order in (
-        ("plain+relu+untied", False, 0),
-        ("plain+relu", True, 0),
-        *((f"njet+relu+order{order}", True, order) for order in (1, 2, 3)),
-    )
-]
 DSS: list[Row] = [
     (
         "dss_pcam",
@@ -366,23 +281,7 @@ SCALES: list[Row] = [
         },
     ),
 ]
-ROWS = GAUSSDERNET + GAUSSDERRESNET + ABLATIONS + NJET + DSS + SCALES
-
-
-def resolved(recipe, net):
-    """The first trial whose net begins so; of ablations, of a run of that net alone."""
-    base = recipes.find(recipe).recipe
-    names = [name for name in base.nets if name.split("+")[0] == net]
-    base = dataclasses.replace(base, nets=(names[0] if names else net,))
-    validate(base)
-    return trials(base)[0]
-
-
-def value(found, path):
-    for name in path.split("."):
-        is_number = name.lstrip("-").isdigit()
-        found = found[int(name)] if is_number else getattr(found, name)
-    return found
+ROWS = GAUSSDERNET + GAUSSDERRESNET + ABLATIONS + DSS + SCALES
 
 
 def titled(row):
@@ -390,10 +289,9 @@ def titled(row):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=titled)
-def test_values_of_the_papers(row):
+def test_values_of_the_papers(row, resolved_values):
     recipe, net, _, expected = row
-    trial = resolved(recipe, net)
-    assert {path: value(trial, path) for path in expected} == expected
+    assert resolved_values(recipe, net, expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -404,11 +302,11 @@ def test_values_of_the_papers(row):
         # 7,845 and 1,121: without the authors' cleaning, which left 8,000 of them.
         (STL, OWN, 8_966, 62_713),
         (f"{STL}_single", OWN, 5_000, 9_282),
-        (VOC, "plain+relu", 10_582, 20_102),
+        ("njet_deeplab_voc", "plain", 10_582, 20_102),
         (CIFAR, f"{OWN}+one-channel", 50_000, 35_100),
     ],
 )
-def test_steps_of_docstrings(recipe, net, images, steps):
-    (phase,) = resolved(recipe, net).phases
-    assert phase.epochs * steps_per_epoch(images, phase.batch_size) == steps
+def test_steps_of_docstrings(recipe, net, images, steps, resolved_values):
+    epochs, batch = resolved_values(recipe, net, (EPOCHS, BATCH)).values()
+    assert epochs * steps_per_epoch(images, batch) == steps
     assert f"{steps:,}" in recipes.find(recipe).description

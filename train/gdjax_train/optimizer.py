@@ -43,27 +43,20 @@ def make_schedule(
     start, lowest = config.warmup_fraction * learning_rate, config.min_learning_rate
     if config.drops:
         places = [round(epoch * steps_per_epoch) for epoch in config.drops]
-        if not warmup:
-            drops = dict.fromkeys(places, config.drop_factor)
-            return optax.piecewise_constant_schedule(learning_rate, drops)
-        if min(places) < warmup:
+        if warmup and min(places) < warmup:
             raise UserError(
                 f"`drops={config.drops}` begin within the warm-up of "
                 f"{config.warmup_epochs:g} epochs: give later ones"
             )
         # Joined schedules count from where they begin.
         drops = {place - warmup: config.drop_factor for place in places}
-        rising = optax.linear_schedule(start, learning_rate, warmup)
         falling = optax.piecewise_constant_schedule(learning_rate, drops)
-        return optax.join_schedules([rising, falling], [warmup])
+        return _after_warmup(falling, start, learning_rate, warmup)
     if power := getattr(config, "power", 0.0):  # learned scales have none of their own
         falling = optax.polynomial_schedule(
             learning_rate, lowest, power, steps - warmup
         )
-        if not warmup:
-            return falling
-        rising = optax.linear_schedule(start, learning_rate, warmup)
-        return optax.join_schedules([rising, falling], [warmup])
+        return _after_warmup(falling, start, learning_rate, warmup)
     if not warmup:
         return optax.cosine_decay_schedule(
             learning_rate, steps, alpha=lowest / learning_rate
@@ -75,6 +68,16 @@ def make_schedule(
         decay_steps=steps,
         end_value=lowest,
     )
+
+
+def _after_warmup(
+    falling: optax.Schedule, start: float, learning_rate: float, warmup: int
+) -> optax.Schedule:
+    """The schedule after so many steps of a linear rise; at once for none."""
+    if not warmup:
+        return falling
+    rising = optax.linear_schedule(start, learning_rate, warmup)
+    return optax.join_schedules([rising, falling], [warmup])
 
 
 def decayed(params: Any) -> Any:

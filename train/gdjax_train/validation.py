@@ -38,6 +38,7 @@ def validate(recipe: Recipe) -> None:
         _validate_phases(own)
         _validate_model(own)
         _validate_optimizer(own)
+        _validate_segmentation(own)
         if own.optimizer.scales != ScaleSchedule() and not own.model.scale_parameters:
             raise UserError("`optimizer.scales`: no net learns scales, so leave it out")
 
@@ -88,11 +89,6 @@ def _validate_data(recipe: Recipe) -> None:
         raise UserError(
             "`data.scales` are those of images on a canvas: give --data.canvas, too"
         )
-    if recipe.augment.crop and not recipe.model.segments:
-        raise UserError(
-            f"`augment.crop={recipe.augment.crop}`: crops are for networks that "
-            "classify every pixel, so leave it out"
-        )
     if data.canvas is not None and recipe.model.segments:
         raise UserError(
             f"`data.canvas={data.canvas}`: the classes of pixels are not placed on a "
@@ -100,10 +96,15 @@ def _validate_data(recipe: Recipe) -> None:
         )
 
 
-def _validate_optimizer(recipe: Recipe) -> None:
-    config = recipe.optimizer
+def _validate_segmentation(recipe: Recipe) -> None:
+    """What only networks that classify pixels, or have a backbone, can have."""
+    if recipe.augment.crop and not recipe.model.segments:
+        raise UserError(
+            f"`augment.crop={recipe.augment.crop}`: crops are for networks that "
+            "classify every pixel, so leave it out"
+        )
     for field, value, usual in (
-        ("optimizer.head_rate", config.head_rate, 1.0),
+        ("optimizer.head_rate", recipe.optimizer.head_rate, 1.0),
         ("backbone_weights", recipe.backbone_weights, None),
     ):
         if value != usual and not hasattr(recipe.model, "backbone"):
@@ -111,6 +112,10 @@ def _validate_optimizer(recipe: Recipe) -> None:
                 f"`{field}={value}`: the network has no backbone, so leave it out, or "
                 "take --model.family njet_deeplab"
             )
+
+
+def _validate_optimizer(recipe: Recipe) -> None:
+    config = recipe.optimizer
     epochs = [count for count in (recipe.epochs, recipe.multi_epochs) if count]
     for where, schedule in (("", config), ("scales.", config.scales)):
         warmup, drops = schedule.warmup_epochs, schedule.drops
