@@ -167,8 +167,10 @@ def table(result: dict[str, Any]) -> str:
         for c in result["cases"]
         if c["outcome"] != "survived"
     ]
-    facts = ", ".join(f"{n} {result[n]}" for n in ("commit", "jax", "device"))
-    return "\n".join([f"`{result['command']}`", "", facts, "", *rows, "", *bad, ""])
+    facts = ", ".join(f"{n} {result[n]}" for n in ("jax", "device"))
+    commits = dict.fromkeys(each["commit"] for each in result["cases"])
+    lines = [f"`{result['command']}`", "", f"{facts}; commits {', '.join(commits)}"]
+    return "\n".join([*lines, "", *rows, "", *bad, ""])
 
 
 def kinds(kills: int, signals: int) -> list[str]:
@@ -196,8 +198,8 @@ def main() -> None:
     before = chosen.out / "kill.json"
     if before.exists():
         stored = json.loads(before.read_text())
-        if all(stored[name] == result[name] for name in ("command", "commit")):
-            result = stored
+        if stored["command"] == result["command"]:
+            result["cases"] = stored["cases"]
     with tempfile.TemporaryDirectory() as root:
         place = Place(pathlib.Path(root))
         unbroken = place.root / "unbroken"
@@ -218,6 +220,7 @@ def main() -> None:
                 "seed": seed,
                 "outcome": outcome,
                 "note": note,
+                "commit": result["commit"],
             }
             result["cases"].append(case_)
             write(chosen.out, "kill", result, table(result))

@@ -1,9 +1,8 @@
 """Rescaled images that are smoothed and sharpened again, after the MNISTLargeScale set.
 
-Its authors write that bicubic interpolation is followed by smoothing and soft
-thresholding, against the traces of the pixel grid in large digits. The numbers are
-those by which the generator of STIR's digits (taltstidl/scale-equivariant-cnn, which
-cites arXiv:2004.01536) does the same.
+Bicubic interpolation, then smoothing and soft thresholding, against the traces of the
+pixel grid in large digits, with the numbers of the generator of STIR's digits
+(taltstidl/scale-equivariant-cnn, which cites the set's publication, arXiv:2004.01536).
 """
 
 from __future__ import annotations

@@ -144,3 +144,29 @@ def test_only_ctrl_c_is_translated(one_net, open_run):
         with resumable(session.run, one_net):
             raise ValueError("no")
     assert issubclass(interruption.Interrupted, KeyboardInterrupt)
+
+
+def test_ctrl_c_within_a_callback_is_heard_afterwards(monkeypatch, capsys):
+    import gc
+    import sys
+    import time
+    import types
+
+    from gdjax_train import scripts
+
+    def press_once(*_):
+        gc.callbacks.remove(press_once)
+        press()
+
+    def body(_):
+        gc.callbacks.append(press_once)
+        gc.collect()
+        time.sleep(5)
+        raise AssertionError("not heard")
+
+    module = types.ModuleType("script")
+    module.main = lambda: command_line.run_script("gdjax-x", body, [])
+    monkeypatch.setitem(sys.modules, "script", module)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    assert scripts._run("gdjax-x", "script", "main") == 130
+    assert "interrupted" in capsys.readouterr().err
