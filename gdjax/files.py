@@ -21,13 +21,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     down leaves a part of a file, or an empty one.
 
     Args:
-      path: of the file; one of that name stays as it was until the new one is whole.
+      path: of the file; one of that name stays as it was until the new one is whole. A
+        link goes on to point where it does.
       content: of the file.
 
     Raises:
-      OSError: if it can't be written; the error names the file.
+      OSError: if it can't be written, or is a device or folder; the error names it.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "this is no file, and is left as it is", str(path))
     # The end of a long name is enough: the longest names leave no room for more.
     temporary = path.with_name(f".{path.name[-100:]}.{os.getpid()}")
     try:

@@ -103,7 +103,10 @@ def _value(value: Any, hint: Any, where: str) -> Any:
     # JSON knows no difference between 1 and 1.0; dataclass equality does not mind, but
     # what was written should read back as the types that it declares.
     if type(value) is int and float in allowed and int not in allowed:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"`{where}` is beyond the range of floats") from None
     if set(allowed) <= SIMPLE and type(value) not in allowed:
         names = " or ".join(sorted(each.__name__ for each in allowed))
         raise ValueError(f"`{where}={value!r}`: expected {names}")

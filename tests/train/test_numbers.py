@@ -6,6 +6,7 @@ import re
 import pytest
 
 from gdjax_train.errors import UserError
+from gdjax_train.idle import check_idle
 from gdjax_train.number_checks import RANGES, check_numbers
 from gdjax_train.recipe import OptimizerConfig, Recipe, ScaleSchedule
 from gdjax_train.validation import validate
@@ -92,3 +93,38 @@ def test_poolings_without_a_meaning_are_refused(sigmas, poolings):
     recipe = changed(Recipe(), "model.sigmas", sigmas)
     with pytest.raises(UserError, match="`poolings="):
         validate(dataclasses.replace(recipe, poolings=poolings))
+
+
+IDLE = {
+    "multi_batch_size": 4,
+    "multi_learning_rate": 0.1,
+    "multi_from": "scratch",
+    "optimizer.sigma_rate": 5.0,
+    "optimizer.momentum": 0.5,
+    "optimizer.weight_decay": 0.1,
+    "optimizer.drop_factor": 0.5,
+    "optimizer.warmup_fraction": 0.5,
+    "data.enlarge": True,
+    "loss.class_weights": "inverse_frequency",
+    "model.scale_dropout": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_options_that_would_do_nothing_are_refused(name):
+    usual = Recipe()
+    with pytest.raises(UserError, match=f"`{name}=.*does nothing here"):
+        check_idle(changed(usual, name, IDLE[name]), usual)
+    # What a recipe has of itself is no mistake of the user's.
+    check_idle(changed(usual, name, IDLE[name]), changed(usual, name, IDLE[name]))
+
+
+def test_options_that_do_something_are_taken():
+    usual = Recipe()
+    sgd = OptimizerConfig(name="sgd", momentum=0.5, drops=(3.0,), drop_factor=0.5)
+    check_idle(dataclasses.replace(usual, optimizer=sgd), usual)
+    with pytest.raises(UserError, match="min_learning_rate=.*does nothing"):
+        recipe = changed(
+            usual, "optimizer", dataclasses.replace(sgd, min_learning_rate=1e-4)
+        )
+        check_idle(recipe, usual)

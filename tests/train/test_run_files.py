@@ -69,7 +69,13 @@ def test_a_damaged_file_is_named_with_a_remedy(name, kind, run):
 
 @pytest.mark.parametrize(
     "note",
-    [3, {"images": "many"}, {"images": 3, "shape": [1], "sha256": ""}, {"images": 3}],
+    [
+        3,
+        {"images": -1, "shape": [1, 1, 1], "sha256": ""},
+        {"images": "many"},
+        {"images": 3, "shape": [1], "sha256": ""},
+        {"images": 3},
+    ],
 )
 def test_notes_of_data_without_their_fields_are_refused(note, run):
     run.write_json("data.json", {"train": note})
@@ -201,6 +207,7 @@ def test_a_result_does_not_take_the_name_of_a_file_of_the_run(run, capsys):
         ({"sigmas": (float("nan"),)}, "`sigmas=nan`"),
         ({"test_images": 0}, "`test_images=0`"),
         ({"poolings": ("max", "max")}, "each once"),
+        ({"sigmas": (1.0, 1.0)}, "each once"),
         ({"poolings": ("mean",), "sigmas": (1.0,)}, "of which there is one"),
     ],
 )
@@ -209,6 +216,32 @@ def test_choices_without_a_meaning_are_refused(choices, words):
 
     with pytest.raises(UserError, match=words):
         check_choices(Choices(**choices), Recipe())
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"per_octave": 10**11}, "`per_octave=100000000000`"),
+        ({"up_to": 1e300}, "`up_to=1e[+]300`"),
+    ],
+)
+def test_channels_without_end_are_refused(request_, words):
+    with pytest.raises(UserError, match=words):
+        evaluate.dense_sigmas(evaluate.Request("run", **request_), (1.0, 2.0))
+
+
+def test_what_is_no_file_is_left_as_it_is(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    files.write_whole(link, b"new")
+    assert link.is_symlink() and target.read_bytes() == b"new"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(OSError, match="no file"):
+            files.write_whole(path, b"new")
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,9 @@ def test_blocks_of_runs_without_the_field_activate_the_sum():
         (("optimizer", "name"), "adamm", "did you mean 'adam'"),
         (("batch_size",), "many", "batch_size='many'.*int"),
         (("data",), 3, "`data` must have fields"),
+        (("nets",), [], "nets.* expected at least one"),
+        (("multi_learning_rate",), 10**400, "multi_learning_rate.* beyond the range"),
+        (("model", "sigmas"), [10**400], "model.sigmas.* beyond the range"),
     ],
 )
 def test_unknown_fields_and_values_are_refused(path, value, words):

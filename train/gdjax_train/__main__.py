@@ -50,10 +50,12 @@ def _main(arguments: list[str]) -> None:
 
     # Only now: a mistyped flag should not wait for all of it.
     from . import interruption, run_folder, versions
+    from .idle import check_idle
     from .requirements import require
     from .validation import validate
 
     validate(recipe)
+    check_idle(recipe, entry.recipe)
     run_folder.require_new(recipe.out)
     versions.devices()
     require(recipe, usual=entry.recipe)

@@ -44,6 +44,8 @@ class AugmentConfig:
     crop: int = 0
 
 
+# px, of what surrounds or covers an image.
+LARGEST = 2**14
 # Ranges of the numbers that need not be whole.
 _RANGES = {
     "horizontal_flip": (1.0, "a probability in 0..1"),
@@ -72,8 +74,8 @@ def validate_augment(config: AugmentConfig) -> None:
             raise _refusal(name, value, expected)
     for name in ("crop_padding", "cutout", "crop"):
         value = getattr(config, name)
-        if not (isinstance(value, int) and value >= 0):
-            raise _refusal(name, value, "a whole number of px >= 0")
+        if not (isinstance(value, int) and 0 <= value <= LARGEST):
+            raise _refusal(name, value, f"a whole number of px in 0..{LARGEST}")
     if not isinstance(config.quarter_turns, bool):
         raise _refusal("quarter_turns", config.quarter_turns, "True or False", "False")
     if not _is_range(config.scale):

@@ -65,8 +65,10 @@ def check_choices(choices: Choices, recipe: Recipe) -> None:
     if choices.test_images is not None and choices.test_images < 1:
         raise UserError(f"`test_images={choices.test_images}`: expected at least 1")
     poolings, sigmas = choices.poolings, choices.sigmas
-    if len(set(poolings)) != len(poolings):
-        raise UserError(f"`poolings={poolings}`: give each once")
+    for name in ("factors", "sigmas", "poolings"):
+        values = getattr(choices, name)
+        if len(set(values)) != len(values):
+            raise UserError(f"`{name}={values}`: give each once")
     if poolings and scale_channels and len(sigmas or recipe.model.sigmas) < 2:
         raise UserError(
             f"`poolings={poolings}` are over scale channels, of which there is one: "

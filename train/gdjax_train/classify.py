@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import pathlib
 import sys
@@ -62,8 +63,12 @@ def _main(arguments: list[str]) -> None:
     )
     if not request.images:
         raise UserError("`images` are none: give at least one file")
-    from . import alarms
+    from . import alarms, versions
     from .pictures import read_any
+
+    versions.devices()
+    if request.out is not None:
+        check_folder(request.out)
 
     # All of them, before anything is compiled; then one at a time: they may be many.
     for path in request.images:
@@ -73,6 +78,23 @@ def _main(arguments: list[str]) -> None:
         for path in request.images:
             picture = read_any(pathlib.Path(path), background=request.background)
             _predict(request, network, path, picture)
+
+
+def check_folder(out: str) -> None:
+    """Refuse a folder that can't be there, before anything is computed.
+
+    Raises:
+      UserError: naming it.
+    """
+    place = pathlib.Path(out).expanduser()
+    try:
+        if not out:
+            raise NotADirectoryError(errno.ENOTDIR, "it is empty")
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"`out={out}` can't be made: {error.strerror}; give another --out"
+        ) from error
 
 
 def find_network(path: str, name: str | None) -> Any:

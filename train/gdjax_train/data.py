@@ -20,6 +20,10 @@ from .scale_distribution import ScaleDistribution, draw_factors
 from .trials import Trial
 
 
+# Of images, and px of a side: more is a mistake.
+_MOST = 2**31
+
+
 class Source(NamedTuple):
     """Where a trial's images come from.
 
@@ -265,11 +269,12 @@ def _is_note(value: Any) -> bool:
         return False
     shape = value.get("shape")
     return (
-        isinstance(value.get("images"), int)
+        isinstance(images := value.get("images"), int)
+        and 0 < images < _MOST
         and isinstance(value.get("sha256"), str)
         and isinstance(shape, list)
         and len(shape) == 3
-        and all(isinstance(size, int) for size in shape)
+        and all(isinstance(size, int) and 0 < size < _MOST for size in shape)
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import gdjax
+from gdjax.scalespace.checks import LARGEST_SIGMA
 
 from . import require_packages
 from .command_line import as_typed, run_script
@@ -52,6 +53,10 @@ class Request:
     name: str = "evaluation"
 
 
+# Channels per octave; the tolerance of one is a twentieth of an octave and more.
+DENSEST = 64
+
+
 def dense_sigmas(request: Request, trained: tuple[float, ...]) -> tuple[float, ...]:
     """The scale channels to evaluate, px; () for the recipe's.
 
@@ -73,10 +78,10 @@ def dense_sigmas(request: Request, trained: tuple[float, ...]) -> tuple[float, .
         )
     per_octave = request.per_octave if request.per_octave is not None else 2
     first, last = min(trained), or_default(request.up_to, max(trained))
-    if per_octave < 1 or not first <= last < math.inf:
+    if not 1 <= per_octave <= DENSEST or not first <= last <= LARGEST_SIGMA:
         raise UserError(
-            f"`per_octave={per_octave}`, `up_to={last}`: give at least 1, and an end of"
-            f" at least {first:g} px"
+            f"`per_octave={per_octave}`, `up_to={last}`: give 1 to {DENSEST}, and an"
+            f" end of {first:g} to {LARGEST_SIGMA:g} px"
         )
     # Rounded: 2.83 is typed where 2 sqrt 2 is meant.
     count = round(per_octave * math.log2(last / first))

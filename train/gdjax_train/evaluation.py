@@ -236,6 +236,11 @@ def _rows(
                 bar.size = f"size factor {factor:.3g}"
                 with bar.during(f"reading images, {bar.size}"):
                     data = load_test(own, factor, data_dir=recipe.data_dir, limit=limit)
+                if (found := len(data.label)) < (choices.test_images or 0):
+                    raise UserError(
+                        f"`test_images={choices.test_images}`: there are {found:,}; "
+                        f"give 1 to {found}, or leave it out"
+                    )
                 score_all(
                     rows, own, data, recipe.eval_batch_size, shown=factor == 1, bar=bar
                 )

@@ -25,6 +25,8 @@ def with_whole_paths(recipe: Recipe) -> Recipe:
     for name, path in (*paths.items(), ("data.folder", recipe.data.folder)):
         if path == "":
             raise UserError(f"`{name}` is empty: give a path, or leave it out")
+        if path and "\0" in path:
+            raise UserError(f"`{name}={path!r}` is no path: it has a zero in it")
     paths = {n: path and os.path.expanduser(path) for n, path in paths.items()}
     recipe = dataclasses.replace(recipe, **paths)
     if recipe.data.folder is None:

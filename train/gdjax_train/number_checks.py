@@ -27,6 +27,7 @@ def _at_least(least: int, most: float = math.inf) -> Range:
 
 POSITIVE = Range("a positive number", lambda value: 0 < value < math.inf)
 NOT_NEGATIVE = Range("a number from 0 on", lambda value: 0 <= value < math.inf)
+SIZE = Range("a number from 1/64 to 64", lambda value: 1 / 64 <= value <= 64)
 PART = Range("a part, from 0 to 1", lambda value: 0 <= value <= 1)
 PART_BELOW_1 = Range("a part below 1", lambda value: 0 <= value < 1)
 # Seeds are those of a numpy.random.SeedSequence, and of 64-bit keys.
@@ -51,7 +52,7 @@ RANGES = {
     "data.train_images": _at_least(1),
     "data.validation_images": _at_least(0),
     "data.test_images": _at_least(1),
-    "data.train_sizes": POSITIVE,
+    "data.train_sizes": SIZE,
     "data.realisations": _at_least(0),
     "data.canvas": _at_least(1, 2**14),
     "optimizer.learning_rate": POSITIVE,

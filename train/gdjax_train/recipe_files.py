@@ -40,7 +40,10 @@ def from_dict(values: dict[str, Any], *, version: int = FORMAT) -> Recipe:
     check_format(version)
     own_networks.register_family()
     try:
-        return from_values(_moved(values) if version == 1 else values, Recipe)
+        recipe = from_values(_moved(values) if version == 1 else values, Recipe)
+        if not recipe.nets:
+            raise ValueError("`nets=[]`: expected at least one")
+        return recipe
     except ValueError as error:
         raise UserError(
             f"the recipe was written by another version of gdjax, or by hand: {error}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +21,10 @@ from .errors import UserError
 from .phases import with_backbone
 from .recipe import Recipe
 from .trials import Trial, build, trials
+
+
+# Bytes; a network takes many times as much.
+LARGEST_BATCH = 2**35
 
 
 def require(
@@ -63,6 +68,7 @@ def require(
                 _too_many(kind, limit, found[kind], known.get(kind), say)
         for phase in trial.phases:
             steps_per_epoch(found["train"], phase.batch_size)
+            _require_room(phase.batch_size, shapes[0])
         for each in (*trial.phases, *trial.networks()):
             made = _require_network(each.model, recipe.precision, shapes[0])
             if recipe.backbone_weights is not None:
@@ -75,6 +81,16 @@ def _require_folder(recipe: Recipe, trial: Trial, kinds: list[str]) -> None:
     if own["test"].folder:
         with readable(own["test"].name):
             folders.check(recipe, own, class_names(own["test"]))
+
+
+def _require_room(batch: int, shape: tuple[int, ...]) -> None:
+    """Refuse batches of images [B, H, W, C] that no memory holds."""
+    needed = 4 * batch * math.prod(shape[1:])
+    if needed > LARGEST_BATCH:
+        raise UserError(
+            f"a batch of {batch} images of {shape[1]} x {shape[2]} px takes "
+            f"{needed / 2**30:.0f} GiB: give a smaller --batch-size, or enlarge less"
+        )
 
 
 @functools.cache
@@ -94,7 +110,7 @@ def _require_network(
         plan = model.plan(None, side=max(shape[1:3]), previous=None)
         module = build(model, precision, plan)
         return jax.eval_shape(module.init, jax.random.key(0), blank)
-    except (MemoryError, TypeError, ValueError) as error:
+    except (MemoryError, OverflowError, TypeError, ValueError) as error:
         raise UserError(" ".join(str(error).split())) from error
 
 

@@ -31,6 +31,10 @@ def validate(recipe: Recipe) -> None:
             f"`seeds={recipe.seeds}`, `seed={recipe.seed}`: give each seed once, and "
             "not both of them"
         )
+    once = {"eval_factors": recipe.eval_factors, "train_sizes": recipe.data.train_sizes}
+    for name, values in once.items():
+        if len(set(values)) != len(values):
+            raise UserError(f"`{name}={values}`: give each once")
     nets = [resolved(recipe, net) for net in recipe.nets]
     for own in nets:
         check_numbers(own)  # with the numbers of its ablations
@@ -162,17 +166,18 @@ def _validate_model(recipe: Recipe) -> None:
             ("single_sigma", (model.single_sigma,)),
             ("sigmas", model.sigmas),
         ):
-            if not all(0 < sigma < float("inf") for sigma in sigmas):
+            positive = all(0 < sigma < float("inf") for sigma in sigmas)
+            if not positive or len(set(sigmas)) != len(sigmas):
                 raise UserError(
                     f"`model.{name}={vars(model)[name]}`: base scales must be positive "
-                    "numbers of px"
+                    "numbers of px, each once"
                 )
         models = [model.at_scales((model.single_sigma,))]
         models += [model.at_scales(model.sigmas)] if model.sigmas else []
     try:
         for each in models:
             each.check()
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise UserError(" ".join(str(error).split())) from error
 
 
