@@ -25,7 +25,7 @@ def test_one_strip_for_each_row_with_its_label():
         ([np.zeros((1, 2, 2, 1))], [], "1 rows and 0 labels"),
         ([np.zeros((1, 2, 2))], ["a"], r"rows\[0\]"),
         ([np.zeros((1, 2, 2, 2))], ["a"], r"\(1, 2, 2, 2\)"),
-        ([np.zeros((0, 2, 2, 1))], ["a"], "at least one image"),
+        ([np.zeros((0, 2, 2, 1))], ["a"], r"rows\[0\].* is empty"),
     ],
 )
 def test_wrong_rows_are_named(rows, labels, words):

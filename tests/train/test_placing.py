@@ -197,7 +197,11 @@ def test_the_dtype_is_that_of_the_images(dtype):
     found = place(images, factors)
     assert found.dtype == dtype
     precise = place(images.astype(jnp.float32), factors)
-    np.testing.assert_array_equal(found, precise.astype(dtype))
+    # Two programs may differ in the last bits of float32, and so by one step of a type.
+    step = float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        found.astype(jnp.float32), precise, rtol=step, atol=1e-6 + step**2
+    )
 
 
 @pytest.mark.parametrize(
