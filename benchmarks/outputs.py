@@ -31,6 +31,7 @@ def write(
       table: in Markdown.
       **figures: file name without ending -> function from `result` as read again.
     """
+    out.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(out)
     folder.write_json(f"{name}.json", result)
     folder.write_bytes(f"{name}.md", table.encode())

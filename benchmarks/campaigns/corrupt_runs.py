@@ -29,6 +29,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -258,6 +259,46 @@ def limited(root: pathlib.Path, size: int) -> tuple[str, str]:
     return ("clear" if done.returncode else "survived"), ""
 
 
+def started(out: pathlib.Path) -> subprocess.Popen[str]:
+    """A training in another process, which has begun to take steps."""
+    slow = ("--epochs", "20", "--checkpoint-every", "1")
+    line = [sys.executable, "-m", "gdjax_train", *FLAGS, *slow, "--out", str(out)]
+    process = subprocess.Popen(
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    log = out / "metrics.jsonl"
+    while process.poll() is None and not (log.exists() and log.stat().st_size):
+        time.sleep(0.01)
+    return process
+
+
+def shared(root: pathlib.Path) -> tuple[str, str]:
+    """A second process in the folder of a run."""
+    out = root / "shared"
+    process = started(out)
+    try:
+        resumed(out)
+        outcome = "wrong", "two processes trained there"
+    except UserError as error:
+        clear = "another process" in str(error) and damage.is_clear(str(error), out)
+        outcome = ("clear" if clear else "unclear"), str(error)[:300]
+    _, said = process.communicate()
+    return outcome if process.returncode == 0 else ("lost", said[-300:])
+
+
+def vanished(root: pathlib.Path) -> tuple[str, str]:
+    """The folder of a run goes elsewhere while it is trained."""
+    out = root / "vanished"
+    process = started(out)
+    out.rename(root / "elsewhere")
+    _, said = process.communicate()
+    said = said.strip()
+    clear = process.returncode == 2 and str(out) in said and "\n" not in said
+    if out.exists():
+        return "wrong", "there is a run's folder again, without the run"
+    return ("clear" if clear else "unclear"), said[-300:]
+
+
 def places(root: pathlib.Path) -> Iterator[tuple[str, tuple[str, str]]]:
     """Folders that can't be written, and one that two processes want."""
     closed = root / "closed"
@@ -309,6 +350,8 @@ def main() -> None:
             if not isinstance(found, str) or found not in damage.OUTCOMES:
                 found, note = judge(found, wanted[key], name)
             counts.add(f"{reader.kind}, {reader.read.__name__}", way, found, note)
+        counts.add("places", "two processes", *shared(root))
+        counts.add("places", "vanished", *vanished(root))
         for title, (outcome, note) in places(root):
             counts.add("places", title, outcome, note)
         if chosen.cases >= 300:

@@ -10,6 +10,7 @@ training waits for a copy of the state on the host; a thread hashes and writes i
 from __future__ import annotations
 
 import concurrent.futures
+import errno
 import hashlib
 import json
 import logging
@@ -111,6 +112,10 @@ class Checkpoints:
                 _sealed(digests(state), self._recipe, phase=self._phase, step=step)
             ),
         )
+        if not self._folder.is_dir():  # it would be made anew, without the rest
+            raise FileNotFoundError(
+                errno.ENOENT, "the folder has gone", str(self._folder)
+            )
         self._manager.save(step, args=arguments, force=True)
         checkpoint_files.note(self._folder, step)
 

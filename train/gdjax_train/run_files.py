@@ -40,6 +40,7 @@ class RunFolder:
         """An existing folder; see `run_folder.create` and `run_folder.open_run`."""
         self.path = path
         self.written: list[str] = []  # names of files, in order, of this session
+        self._identity = _identity(path)
 
     def checkpoints(self, trial: str, phase: str) -> pathlib.Path:
         """Folder of the checkpoints of a phase."""
@@ -97,8 +98,10 @@ class RunFolder:
           UserError: if the disk is full; the file stays as it was.
         """
         path = self.path / name
+        self._require_there()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # Never the run's own folder: if that has gone, this is no run any more.
+            path.parent.mkdir(exist_ok=True)
             write_whole(path, content)
         except OSError as error:
             raise self._unwritten(path, error) from error
@@ -111,11 +114,27 @@ class RunFolder:
           UserError: if the disk is full.
         """
         path = self.path / "metrics.jsonl"
+        self._require_there()
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
             raise self._unwritten(path, error) from error
+
+    def _require_there(self) -> None:
+        """Refuse to write into another folder that has come in the place of the run's.
+
+        Raises:
+          UserError: if the run's own has gone.
+        """
+        now = _identity(self.path)
+        if self._identity is None:  # it has just been made
+            self._identity = now
+        elif now != self._identity:
+            raise UserError(
+                f"the folder {self.path} has gone while it was in use: put it back, and"
+                f" go on with gdjax-train --resume {self.path}"
+            )
 
     def _unwritten(self, path: pathlib.Path, error: OSError) -> Exception:
         """What the user hears of a file that can't be written."""
@@ -166,6 +185,15 @@ class RunFolder:
         ]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         self.write_bytes("metrics.jsonl", text.encode())
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int] | None:
+    """What tells a folder from another one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def json_bytes(value: Any) -> bytes:
