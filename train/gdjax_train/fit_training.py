@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gdjax.layers.fields import checked_field
 from gdjax.models import Preprocessing
 from gdjax.models.any_module import AnyModule
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import check_order, shown
 
 from .augment_config import AugmentConfig
 from .batch import IGNORED, Batch, batch_indices, batches
@@ -47,6 +48,43 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return each.sum(axes) / jnp.maximum(counted.sum(axes), 1)
 
 
+def check_function(function: Any, *, name: str, form: str) -> None:
+    """Raises TypeError for what is neither None nor a function; says its form."""
+    if function is not None and not callable(function):
+        raise TypeError(
+            f"`{name}={shown(function)}` must be a function, {form}, or None."
+        )
+
+
+def check_preprocessing(preprocessing: Any) -> None:
+    """Raises TypeError for anything but a `Preprocessing`."""
+    if not isinstance(preprocessing, Preprocessing):
+        raise TypeError(
+            f"`preprocessing={shown(preprocessing)}` must be a"
+            " `gdjax.models.Preprocessing`; `Preprocessing()` leaves images as they"
+            " are."
+        )
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    parts = (getattr(optimizer, name, None) for name in ("init", "update"))
+    if isinstance(optimizer, type) or not all(map(callable, parts)):
+        raise TypeError(
+            f"`optimizer={shown(optimizer)}` must be an Optax transformation, such as"
+            " `optax.adam(1e-3)`."
+        )
+
+
+def _traced(name: str, function: Any, *arguments: Any) -> tuple[Any, Any]:
+    """`traced` of what a user gave, whose errors name it."""
+    try:
+        return traced(function, *arguments)
+    except Exception as error:  # whatever a function of anybody's raises
+        kind = type(error) if type(error) in (TypeError, ValueError) else ValueError
+        of = "" if kind is type(error) else f"{type(error).__name__}: "
+        raise kind(f"`{name}` can't be traced: {of}{error}") from error
+
+
 def _check_shape(name: str, found: Any, wanted: tuple[int, ...]) -> None:
     """Refuse a function of a user's whose result is no array of a shape."""
     shape = getattr(found, "shape", None)
@@ -76,9 +114,13 @@ class FitTraining:
         augment, names, known,
     ) -> FitTraining:  # fmt: skip
         """Checks the arguments, before anything is traced for long."""
-        check_order(epochs, name="epochs", lowest=1)
-        check_order(batch_size, name="batch_size", lowest=1)
-        check_order(seed, name="seed")
+        epochs = check_order(epochs, name="epochs", lowest=1)
+        batch_size = check_order(batch_size, name="batch_size", lowest=1)
+        seed = check_order(seed, name="seed")
+        check_function(loss, name="loss", form="(logits, labels) -> [B]")
+        check_function(augment, name="augment", form="(key, images) -> images")
+        check_preprocessing(preprocessing)
+        names = checked_field("class_names", names, tuple[str, ...] | None)
         if batch_size > len(data.label):
             raise ValueError(
                 f"`batch_size={batch_size}` does not fit {len(data.label)} training"
@@ -86,13 +128,9 @@ class FitTraining:
             )
         epoch = len(data.label) // batch_size
         rhythm = Rhythm(epochs * epoch, epoch, min(_REPORT, epoch), epoch)
-        if optimizer is not None and not callable(getattr(optimizer, "update", None)):
-            raise TypeError(
-                f"`optimizer={optimizer!r}` must be an Optax transformation, such as"
-                " `optax.adam(1e-3)`."
-            )
         if optimizer is None:
             optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, rhythm.steps))
+        _check_optimizer(optimizer)
         module = AnyModule.of(model)
         settings = {
             "format": FORMAT, "epochs": epochs, "batch_size": batch_size, "seed": seed,
@@ -119,7 +157,8 @@ class FitTraining:
         """Digests of what the model, optimizer, loss and augment do, and JAX's version.
 
         Raises:
-          TypeError, ValueError: for a loss or augment that gives something else.
+          TypeError, ValueError: for a loss, augment or optimizer that can't be traced,
+            or gives something else.
         """
         variables, model, _ = traced_network(self.model, self.shape)
         params, size = variables.get("params"), self.settings["batch_size"]
@@ -130,15 +169,17 @@ class FitTraining:
         wanted = (size, *self._logits()[1:])
         logits = jax.ShapeDtypeStruct(wanted, jnp.float32)
         work = {
-            "optimizer": traced(
-                lambda p: self.optimizer.update(p, self.optimizer.init(p), p), params
+            "optimizer": _traced(
+                "optimizer",
+                lambda p: self.optimizer.update(p, self.optimizer.init(p), p),
+                params,
             ),
-            "loss": traced(self.loss, logits, label),
+            "loss": _traced("loss", self.loss, logits, label),
         }
         _check_shape("loss", work["loss"][1], (size,))
         if callable(self.augment):
             key = jax.eval_shape(lambda: jax.random.key(0))
-            work["augment"] = traced(self.augment, key, image)
+            work["augment"] = _traced("augment", self.augment, key, image)
             _check_shape("augment", work["augment"][1], image.shape)
         found = {name: digest(jaxpr) for name, (jaxpr, _) in work.items()}
         return {"jax": jax.__version__, "model": digest(model), **found}

@@ -16,7 +16,7 @@ from gdjax.models.any_module import AnyModule
 from gdjax.models.preprocessing import as_floats, check_images
 
 from .batch import IGNORED
-from .own_data import OwnData, check_classes, check_data
+from .own_data import OwnData, check_classes, check_pair
 from .predict import in_batches
 from .step import compiler_options
 
@@ -75,7 +75,7 @@ class Fitted:
         Raises:
           TypeError, ValueError: for other images and labels.
         """
-        return self.evaluate_data(check_data((images, labels), "images, labels"))
+        return self.evaluate_data(check_pair(images, labels))
 
     def evaluate_data(self, data: OwnData) -> dict[str, float]:
         """Accuracy and mean loss of images that are read when they are needed."""

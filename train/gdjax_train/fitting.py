@@ -20,10 +20,11 @@ from gdjax.models import Preprocessing
 from . import alarms
 from .checkpoints import Checkpoints
 from .errors import UserError
-from .fit_training import FORMAT, FitTraining
+from .fit_training import FORMAT, FitTraining, check_function
 from .fitted import Fitted
 from .interruption import between_steps
-from .own_data import OwnData, check_data, check_same_classes
+from .own_data import OwnData, check_data, check_same_classes, classes_of
+from .paths import checked_path, make_folder
 from .progress import Progress, open_console, say
 from .run_files import RunFolder
 from .run_folder import kept_if_begun, locked
@@ -87,13 +88,15 @@ def fit(
     Raises:
       TypeError, ValueError: for arguments out of range, labels of classes that the
         model doesn't have, and images that it can't take.
-      UserError: if `out` holds another training, a checkpoint can't be written, or the
-        loss is not finite.
+      UserError: if `out` holds another training or can't be made, a checkpoint can't be
+        written, or the loss is not finite.
     """
+    path = None if out is None else checked_path(out, name="out")
+    check_function(on_row, name="on_row", form="(row) -> None")
     training = FitTraining.of(
         model, check_data(train), epochs=epochs, batch_size=batch_size, seed=seed,
         loss=loss, preprocessing=preprocessing, optimizer=optimizer, augment=augment,
-        names=class_names, known=getattr(train, "classes", ()),
+        names=class_names, known=classes_of(train),
     )  # fmt: skip
     checked = None if validation is None else check_data(validation, "validation")
     check_same_classes({"train": train, "validation": validation})
@@ -102,7 +105,7 @@ def fit(
     console = open_console() if progress else Console(quiet=True)
     say(console, f"gdjax {gdjax.__version__} on {devices()}")
     with (
-        _folder(out, training) as folder,
+        _folder(path, training) as folder,
         alarms.quiet(),
         contextlib.ExitStack() as stack,
     ):
@@ -207,28 +210,37 @@ class _History:
 
 @contextlib.contextmanager
 def _folder(
-    out: str | os.PathLike[str] | None, training: FitTraining
+    path: pathlib.Path | None, training: FitTraining
 ) -> Iterator[RunFolder | None]:
     """The folder of a training, new or its own, which nobody else uses meanwhile.
 
     Raises:
-      UserError: if it holds something else.
+      UserError: if it holds something else, or can't be made.
     """
-    if out is None:
+    if path is None:
         yield None
         return
-    path = pathlib.Path(out).expanduser()
     training.settings["data"] = training.data.digest()
-    run, new = RunFolder(path), not path.exists()
+    run, new = RunFolder(path), not os.path.lexists(path)
     if new:
-        path.mkdir(parents=True)
-    elif run.read_json(SETTINGS) is None and any(path.iterdir()):
+        make_folder(path, name="out")
+    elif not path.is_dir() or (run.read_json(SETTINGS) is None and _holds(path)):
         raise UserError(
-            f"`out={out}` exists and is no folder of `fit`: give a new one, or empty it"
+            f"`out={path}` exists and is no folder of `fit`: give a new one, or an"
+            " empty one"
         )
     with kept_if_begun(run) if new else contextlib.nullcontext(), locked(run):
-        _require_same(run, training.settings, out)
+        _require_same(run, training.settings, path)
         yield run
+
+
+def _holds(path: pathlib.Path) -> bool:
+    try:
+        return any(path.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"`out={path}` can't be read: {error.strerror}; give another `out`"
+        ) from error
 
 
 def _require_same(run: RunFolder, settings: dict[str, Any], out: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from gdjax.models.preprocessing import check_images
+from gdjax.scalespace.checks import LARGEST_INT
 
 from .batch import IGNORED
 
@@ -66,7 +67,7 @@ def check_data(data: Any, name: str = "train") -> OwnData:
                 " of examples."
             )
         images, labels = data
-    elif isinstance(data, Sequence) or hasattr(data, "__getitem__"):
+    elif _has_length(data) and hasattr(data, "__getitem__"):
         images, labels = _from_examples(data, name)
     else:
         raise TypeError(
@@ -75,6 +76,20 @@ def check_data(data: Any, name: str = "train") -> OwnData:
         )
     images = _checked_images(images, name)
     return OwnData(images, check_labels(labels, images.shape, name))
+
+
+def check_pair(images: Any, labels: Any) -> OwnData:
+    """`check_data` of the arguments `images` and `labels`."""
+    images = _checked_images(images, "images")
+    return OwnData(images, check_labels(labels, images.shape, "labels"))
+
+
+def _has_length(data: Any) -> bool:
+    try:
+        len(data)
+    except TypeError:  # arrays without axes have a `__len__`, too
+        return False
+    return True
 
 
 def _checked_images(images: Any, name: str) -> Any:
@@ -88,7 +103,8 @@ def _checked_images(images: Any, name: str) -> Any:
     try:
         return check_images(images)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"`{name}`: {error}") from None
+        where = "" if name == "images" else f"`{name}`: "
+        raise type(error)(f"{where}{error}") from None
 
 
 def check_labels(labels: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -97,7 +113,10 @@ def check_labels(labels: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     Raises:
       TypeError, ValueError: for other types, lengths and negative numbers.
     """
-    labels = np.asarray(labels)
+    try:
+        labels = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"`{name}`: labels are no array: {error}.") from None
     if labels.shape not in ((shape[0],), shape[:3]):
         raise ValueError(
             f"`{name}`: labels of shape {labels.shape} don't fit images of shape"
@@ -116,6 +135,11 @@ def check_labels(labels: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
             f" in masks, {IGNORED} is for pixels that don't count."
         )
     if labels.ndim == 1:
+        if labels.max() > LARGEST_INT:
+            raise ValueError(
+                f"`{name}`: the label {labels.max()} is more than {LARGEST_INT}: number"
+                " classes from 0 on."
+            )
         return labels.astype(np.int32)
     if labels.max() > 255:
         raise ValueError(f"`{name}`: masks have the label {labels.max()}, above 255.")
@@ -140,6 +164,19 @@ def check_classes(data: OwnData, classes: int, name: str) -> None:
         )
 
 
+def classes_of(data: Any) -> tuple[str, ...]:
+    """Names of the classes that data have with them, or ()."""
+    classes = getattr(data, "classes", ())
+    if isinstance(classes, np.ndarray):
+        classes = classes.tolist()
+    named = isinstance(classes, tuple | list)
+    return (
+        tuple(classes)
+        if named and all(isinstance(each, str) for each in classes)
+        else ()
+    )
+
+
 def check_same_classes(sets: Mapping[str, Any]) -> None:
     """Refuse sets whose classes have other names or another order.
 
@@ -150,9 +187,7 @@ def check_same_classes(sets: Mapping[str, Any]) -> None:
       ValueError: naming two of them.
     """
     named = {
-        name: tuple(classes)
-        for name, given in sets.items()
-        if (classes := getattr(given, "classes", ()))
+        name: classes for name, given in sets.items() if (classes := classes_of(given))
     }
     for name, classes in named.items():
         first, others = next(iter(named.items()))
@@ -204,11 +239,18 @@ def _from_examples(examples: Any, name: str) -> tuple[_Images, np.ndarray]:
             check_images(image[None])
         except (TypeError, ValueError) as error:
             raise type(error)(f"`{name}[{row}]`: {error}") from None
-        labels.append(np.asarray(label))
+        labels.append(_label(label, f"{name}[{row}]"))
     if len({label.shape for label in labels}) > 1:
         raise ValueError(f"`{name}`: labels are of several shapes: give one for each.")
     assert first is not None
     return _Images(examples, first), np.stack(labels)
+
+
+def _label(label: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(label)
+    except ValueError as error:
+        raise ValueError(f"`{name}`: its label is no array: {error}.") from None
 
 
 def _pair(example: Any) -> tuple[np.ndarray, Any]:
