@@ -50,6 +50,8 @@ def test_a_run_and_its_files_predict_pictures(
     np.testing.assert_array_equal(last, run.networks[names[1]].scores(examples.image))
     with pytest.raises(ValueError, match="`network='a'` is none of 'discrete"):
         run.predict(examples.image, network="a")
+    with pytest.raises(ValueError, match=r"`network=\[\]` is none of"):
+        run.network([])
 
     # On the command line.
     picture = examples.image[0, ..., 0]
@@ -206,7 +208,32 @@ def test_scale_channels_of_ones_own_images():
         ({"variables": {"params": {"other": np.zeros(3)}}}, "are not those of `model`"),
         ({"labels": np.array([0, 2])}, "has the label 2"),
         ({"labels": np.zeros((2, 8, 8), int)}, "`labels` are masks"),
-        ({"labels": np.array([0])}, "don't fit images"),
+        ({"labels": np.array([0])}, "`labels`.*don't fit images"),
+        # It was class 0 in 32 bits.
+        ({"labels": np.array([0, 2**32])}, "`labels`: the label 4294967296 is more"),
+        ({"labels": [[0], [0, 1]]}, "`labels`: labels are no array"),
+        ({"labels": None}, "`labels`"),
+        ({"variables": None}, '`variables` has no "params"'),
+        ({"variables": {"params": {"none": "a"}}}, "are not those of `model`"),
+        ({"factors": -1}, "`factors=-1`: give positive"),
+        ({"factors": [[1.0]]}, "give positive"),
+        ({"factors": 10**400}, "`factors=1.*beyond the range of floats"),
+        ({"factors": 1e-30}, "`factors=1e-30`.*leaves nothing.*1/8 to 8"),
+        ({"factors": [1, 1e9]}, r"`factors=\[1, 1000.*leaves nothing"),
+        ({"batch_size": 0}, "`batch_size=0`"),
+        ({"batch_size": -1}, "`batch_size=-1`"),
+        ({"background": "a"}, "`background='a'`"),
+        ({"factors": None}, "`factors=None`"),
+        ({"factors": "a"}, "`factors='a'`"),
+        ({"batch_size": None}, "`batch_size=None`"),
+        ({"batch_size": "a"}, "`batch_size='a'`"),
+        ({"batch_size": 2.5}, "`batch_size=2.5`"),
+        ({"preprocessing": None}, "`preprocessing=None` must be a"),
+        ({"preprocessing": "a"}, "`preprocessing='a'` must be a"),
+        ({"background": None}, "`background=None`"),
+        ({"name": 1}, "`name=1`"),
+        ({"model": None}, "`model` is a NoneType"),
+        ({"images": None}, "`images` have shape"),
     ],
 )
 def test_bad_input_of_sizes_is_refused(change, message):
@@ -215,5 +242,40 @@ def test_bad_input_of_sizes_is_refused(change, message):
         "images": np.zeros((2, 8, 8, 1), np.uint8), "labels": np.array([0, 1]),
         "factors": (1.0,),
     }  # fmt: skip
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         gdjax_train.evaluate_scales(**given | change)
+
+
+def test_variables_of_any_numbers():
+    """Of Python's, and in the byte order of another machine."""
+    x, y = np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 0])
+    for number in (0.0, np.zeros((), ">f4")):
+        found = gdjax_train.evaluate_scales(
+            Mass(), {"params": {"none": number}}, x, y, factors=1
+        )
+        assert found["rows"][0]["accuracy"] == [1.0]
+        assert found["rows"][0]["parameters"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        (None, TypeError, "`path=None` must be a path"),
+        ([], TypeError, r"`path=\[\]` must be a path"),
+        (b"a", TypeError, "`path=b'a'` must be a path"),
+        ("", UserError, "`path=''` is empty"),
+        ("a\0", UserError, "`path=.* null character"),
+        ("a" * 300, UserError, "`path=a+` doesn't exist"),
+    ],
+)
+def test_what_is_no_path_of_a_run(path, error, message):
+    with pytest.raises(error, match=message):
+        gdjax_train.load_run(path)
+
+
+def test_a_file_is_no_run(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="`path=.*is no folder"):
+        gdjax_train.load_run(tmp_path / "file")
+    with pytest.raises(UserError, match="`path=.*doesn't exist"):
+        gdjax_train.load_run(tmp_path / "file" / "run")

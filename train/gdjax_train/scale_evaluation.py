@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,15 +10,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdjax.layers.fields import checked_field
 from gdjax.models import Preprocessing
 from gdjax.models.any_module import AnyModule
 from gdjax.models.names import SCALE_POOLINGS
 from gdjax.models.preprocessing import as_floats, check_images
+from gdjax.scalespace.checks import check_order, real_array, shown
 
 from . import alarms
-from .own_data import OwnData, check_classes, check_data
+from .errors import UserError
+from .fit_training import check_preprocessing
+from .own_data import OwnData, check_classes, check_pair
 from .own_networks import traced_network
 from .predict import in_batches
+from .requirements import check_factors
 
 
 def evaluate_scales(
@@ -67,17 +71,22 @@ def evaluate_scales(
     from gdjax.metrics import scale_contributions
 
     module = AnyModule.of(model)
-    data = check_data((_bytes(images), labels), "images, labels")
+    check_preprocessing(preprocessing)
+    batch_size = check_order(batch_size, name="batch_size", lowest=1)
+    checked_field("background", background, Literal["black", "mirror"])
+    checked_field("name", name, str | None)
+    data = check_pair(_bytes(images), labels)
     if data.segmented:
         raise ValueError("`labels` are masks: give one class for each image.")
     sides = tuple(data.image.shape[1:3])
-    _check_variables(module, variables, preprocessing.shape(data.image.shape[1:]))
-    sizes = _checked_factors(factors)
-    sigmas = list(getattr(model, "sigmas", ()) or ())
+    variables = _checked_variables(
+        module, variables, preprocessing.shape(data.image.shape[1:])
+    )
+    sizes = _checked_factors(factors, sides)
     row: dict[str, Any] = {
         "name": type(module.module).__name__ if name is None else name,
-        "sigmas": [float(sigma) for sigma in sigmas],
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+        "sigmas": _sigmas(module),
+        "parameters": sum(map(np.size, jax.tree.leaves(variables["params"]))),
         "images": [],
         "accuracy": [],
         "selected": [],
@@ -107,24 +116,45 @@ def _check_logits(logits: np.ndarray, data: OwnData) -> None:
             f"`model` gives logits of shape {logits.shape}: give a network that has"
             " one class for each image."
         )
-    check_classes(data, logits.shape[-1], "images, labels")
+    check_classes(data, logits.shape[-1], "labels")
 
 
-def _check_variables(module: AnyModule, variables: Any, shape: tuple[int, ...]) -> None:
-    """Refuse variables that are not those of the module for images (H, W, C)."""
+def _checked_variables(
+    module: AnyModule, variables: Any, shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Variables of the module for images (H, W, C), in this machine's byte order."""
     if not isinstance(variables, Mapping) or "params" not in variables:
         raise ValueError(
             '`variables` has no "params": give all of {"params": ..., "batch_stats":'
             " ...}, such as `Fitted.variables`."
         )
+    variables = jax.tree.map(_native, dict(variables))
     wanted = jax.tree.map(np.shape, traced_network(module, shape)[0])
     for name, own in wanted.items():
-        if jax.tree.map(np.shape, variables.get(name, {})) != own:
+        if jax.tree.map(_shape, variables.get(name, {})) != own:
             raise ValueError(
                 f'`variables["{name}"]` are not those of `model` for images of shape'
                 f" {list(shape)}: give images of as many channels, and the variables"
                 " that were trained with it."
             )
+    return variables
+
+
+def _native(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray) and not leaf.dtype.isnative:
+        return leaf.astype(leaf.dtype.newbyteorder("="))
+    return leaf
+
+
+def _shape(leaf: Any) -> tuple[int, ...] | None:
+    """Of numbers that JAX has; None: of anything else."""
+    if not isinstance(leaf, np.ndarray | np.generic | jax.Array | int | float):
+        return None
+    try:
+        found = jax.eval_shape(lambda x: x, leaf)
+    except TypeError:
+        return None
+    return found.shape if jnp.issubdtype(found.dtype, jnp.number) else None
 
 
 def _bytes(images: Any) -> np.ndarray:
@@ -136,14 +166,30 @@ def _bytes(images: Any) -> np.ndarray:
     return np.rint(images * (255 / largest)).astype(np.uint8)
 
 
-def _checked_factors(factors: Sequence[float]) -> list[float]:
-    found = [float(factor) for factor in np.atleast_1d(np.asarray(factors, float))]
-    wrong = [factor for factor in found if not 0 < factor < math.inf]
-    if wrong or not found:
+def _checked_factors(factors: Any, sides: Sequence[int]) -> list[float]:
+    """Factors in ascending order, of images of sides (H, W) in px."""
+    given = list(factors) if isinstance(factors, tuple) else factors
+    found = np.atleast_1d(real_array(given, name="factors", unit="size factors"))
+    good = np.isfinite(found) & (found > 0)
+    if found.ndim != 1 or not found.size or not good.all():
         raise ValueError(
-            f"`factors={list(factors)}`: give positive numbers, at least one."
+            f"`factors={shown(given)}`: give positive numbers, at least one."
         )
-    return sorted(found)
+    try:
+        check_factors(found.tolist(), sides)
+    except UserError as error:
+        raise ValueError(f"`factors={shown(given)}`: {error}.") from None
+    return sorted(found.tolist())
+
+
+def _sigmas(module: AnyModule) -> list[float]:
+    """Base scales of scale channels; [] where `sigmas` of the module is none."""
+    sigmas = getattr(module.module, "sigmas", None)
+    try:
+        found = real_array(sigmas, name="sigmas", unit="px")
+    except (TypeError, ValueError):
+        return []
+    return found.tolist() if found.ndim == 1 else []
 
 
 def pooling_of(model: Any) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import typing
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 import gdjax
 from gdjax.models.any_module import AnyModule
 from gdjax.models.network_loading import Network
+from gdjax.scalespace.checks import shown
 
 from . import run_folder
 from .data import TrainingData, class_names, source
@@ -20,9 +20,13 @@ from .errors import UserError
 from .evaluation import Choices, find_candidates
 from .figures import Candidate
 from .own_networks import OwnNetworkConfig
+from .paths import checked_path
 from .recipe import Recipe
 from .trials import give_network
 from .versions import require_same_types
+
+
+WEIGHTS = "last", "best"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ class TrainedRun:
         """
         if name is None:
             return list(self.networks.values())[-1]
-        if name not in self.networks:
+        if not isinstance(name, str) or name not in self.networks:
             raise ValueError(
                 f"`network={name!r}` is none of {', '.join(map(repr, self.networks))}."
             )
@@ -93,19 +97,23 @@ def load_run(
       model: Linen module, of runs of `train_recipe` that were given one.
 
     Raises:
-      TypeError: for what is no module.
+      TypeError: for what is no path, or no module.
       UserError: if it is no folder of a run, is not trained to its end, or a file in it
         is damaged.
     """
-    if weights not in (None, *typing.get_args(Literal["last", "best"])):
-        raise UserError(f'`weights={weights!r}`: give "last" or "best"')
+    path = checked_path(path, name="path")
+    if not (weights is None or (isinstance(weights, str) and weights in WEIGHTS)):
+        raise UserError(f'`weights={shown(weights)}`: give "last" or "best"')
     if model is not None:
         give_network(model)
-    if (pathlib.Path(path) / "fit.json").is_file():
+    if os.path.isfile(path / "fit.json"):
         raise UserError(
             f"{path} is a folder of `fit`: call `fit` again as before, which returns"
             " what it trained, and keep that by `.save` for `gdjax.models.load_network`"
         )
+    if not os.path.isdir(path):  # also where no name can be so long
+        what = "is no folder" if os.path.lexists(path) else "doesn't exist"
+        raise UserError(f"`path={path}` {what}: give the folder of a run")
     run, _, recipe = run_folder.open_run(path)
     require_same_types(run)
     candidates = find_candidates(run, recipe, Choices(weights=weights))
