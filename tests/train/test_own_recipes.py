@@ -94,6 +94,34 @@ def test_bad_input_writes_nothing(change, error, message, given):
     assert not given["out"].exists()
 
 
+def test_no_family_is_left_of_what_is_no_configuration(given):
+    """Its networks were asked for their names by every later call."""
+    before = dict(FAMILIES)
+    for model in (None, "a", GaussDerNetConfig, NetworkConfig(), Linear()):
+        recipe = dataclasses.replace(given["recipe"], model=model)
+        with pytest.raises(TypeError, match="`model=.* must be the configuration"):
+            gdjax_train.train_recipe(**given | {"recipe": recipe})
+    assert before == FAMILIES
+    assert not given["out"].exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"recipe": None}, TypeError, "`recipe=None` must be a recipe"),
+        ({"out": None}, TypeError, "`out=None` must be a path"),
+        ({"out": []}, TypeError, r"`out=\[\]` must be a path"),
+        ({"out": ""}, UserError, "`out=''` is empty"),
+        ({"out": "a\0"}, UserError, "`out=.* null character"),
+        ({"train": np.array(2)}, TypeError, "`train` is a ndarray"),
+        ({"test": np.array(2)}, TypeError, "`test` is a ndarray"),
+    ],
+)
+def test_arguments_of_other_types_are_named(change, error, message, given):
+    with pytest.raises(error, match=message):
+        gdjax_train.train_recipe(**given | change)
+
+
 class Plain(nn.Module):
     """A network that gdjax never saw: logits alone, no argument `train`."""
 

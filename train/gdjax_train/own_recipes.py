@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,12 @@ from . import own_sets, recipe_files, run_folder
 from .data import load_split, source
 from .data_checks import seen_shape
 from .errors import UserError
-from .own_data import check_data, check_same_classes
+from .folders import with_whole_paths
+from .own_data import check_data, check_same_classes, classes_of
 from .own_networks import FAMILY, OwnNetworkConfig, logits_shape
+from .paths import checked_path
 from .recipe import Recipe
+from .recipe_types import checked_recipe
 from .requirements import require
 from .trained_run import TrainedRun, load_run
 from .trials import give_network, trials
@@ -63,23 +65,24 @@ def train_recipe(
 
     Raises:
       TypeError, ValueError: for images and labels that can't be read, or what is no
-        module, see `fit`.
+        module, see `fit`; for what is no recipe, or a field of it of another type.
       UserError: for a recipe that doesn't fit them, and what `gdjax-train` refuses.
 
     gdjax.
     """
     from .__main__ import train_and_evaluate
 
+    recipe, path = checked_recipe(recipe), checked_path(out, name="out")
+    recipe = with_whole_paths(dataclasses.replace(recipe, out=None))
     given = {"train": train, "validation": validation, "test": test}
     given = {kind: data for kind, data in given.items() if data is not None}
-    recipe, own = _with_own(dataclasses.replace(recipe, out=None), given)
+    recipe, own = _with_own(recipe, given)
     if model is not None:
         recipe, own = _with_module(recipe, model), {**own, "model": NOTE}
     validate(recipe)
     require(recipe, usual=recipe)
-    path = pathlib.Path(out).expanduser()
     command = "gdjax_train.train_recipe(...)"
-    if path.exists():
+    if os.path.lexists(path):
         run, _, before = run_folder.open_run(path)
         changed = recipe_files.differences(before, recipe)
         # The same function either way; older runs have the other default.
@@ -137,9 +140,7 @@ def _with_own(recipe: Recipe, given: dict[str, Any]) -> tuple[Recipe, dict[str, 
         raise UserError(f"images are of several shapes, {shapes}: give one")
     digest = hashlib.sha256("".join(d.digest() for d in sets.values()).encode())
     name = f"own-{digest.hexdigest()[:12]}"
-    own_sets.SETS[name] = own_sets.OwnSet(
-        sets, tuple(getattr(given["train"], "classes", ()))
-    )
+    own_sets.SETS[name] = own_sets.OwnSet(sets, classes_of(given["train"]))
     data = dataclasses.replace(
         recipe.data, name=name, folder=None, train_sizes=(), realisations=(),
         validation_images=recipe.data.validation_images if "validation" in sets else 0,
