@@ -8,7 +8,9 @@ import optax
 import pytest
 
 import gdjax_train
+from gdjax.models import Preprocessing
 from gdjax_train.errors import UserError
+from gdjax_train.fitted import Fitted
 from gdjax_train.own_data import classes_of
 
 
@@ -33,6 +35,11 @@ class Unsized:
         return X[row], Y[row]
 
 
+def updating(update):
+    """An optimizer that makes something of gradients."""
+    return optax.GradientTransformation(lambda p: (), lambda g, s, p: update(g))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -45,6 +52,12 @@ class Unsized:
         ({"preprocessing": None}, TypeError, "`preprocessing=None` must be a"),
         ({"optimizer": {}}, TypeError, "`optimizer={}` must be an Optax"),
         ({"optimizer": optax.adam}, TypeError, "`optimizer=<func.*must be an Optax"),
+        ({"optimizer": updating(lambda g: 3)}, ValueError, "`optimizer` gives no"),
+        ({"optimizer": updating(lambda g: (None, ()))}, ValueError, "`optimizer` gi"),
+        ({"optimizer": updating(lambda g: 1 / 0)}, ValueError, "`opt.*ZeroDivision"),
+        ({"loss": lambda x, y: x[:, 0] > 0}, TypeError, "`loss` gives bool"),
+        ({"augment": lambda k, x: x > 0}, TypeError, "`augment` gives bool"),
+        ({"on_row": lambda: 0}, TypeError, "`on_row` can't be called with a row"),
         ({"class_names": 1}, TypeError, "`class_names=1` must be a tuple of strings"),
         ({"class_names": "abc"}, TypeError, "`class_names='abc'` must be a tuple"),
         ({"train": np.array(2)}, TypeError, "`train` is a ndarray"),
@@ -91,6 +104,20 @@ def test_places_where_there_can_be_no_folder(out, message, tmp_path):
 def test_a_file_system_that_holds_no_folders():
     with pytest.raises(UserError, match="`out=/proc/gdjax` can't be made"):
         gdjax_train.fit(**GIVEN, out="/proc/gdjax")
+
+
+def test_labels_and_images_of_another_network_are_refused():
+    """Masks of as many columns as there are images would be compared with classes."""
+    image = np.zeros((4, 4, 4, 1), np.uint8)
+    scores = np.zeros((4, 3), np.float32)
+    found = Fitted(Plain(), {}, [], (4, 4, 1), Preprocessing(), (), lambda *a: a[0])
+    object.__setattr__(found, "_batches", lambda images: iter([(scores, 4)]))
+    with pytest.raises(ValueError, match=r"`labels` have shape \(4, 4, 4\).*\(4,\)"):
+        found.evaluate(image, np.zeros((4, 4, 4), int))
+    with pytest.raises(ValueError, match="`images` have 2 channels, the network has 1"):
+        found.evaluate(np.concatenate([image, image], -1), np.zeros(4, int))
+    with pytest.raises(ValueError, match="`labels`: labels of shape"):
+        found.evaluate(image, None)
 
 
 def test_names_of_classes_are_strings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from collections.abc import Callable
 from typing import Any
@@ -56,6 +57,23 @@ def check_function(function: Any, *, name: str, form: str) -> None:
         )
 
 
+def check_listener(function: Any, *, name: str) -> None:
+    """Raises TypeError for what is neither None nor a function of a row."""
+    check_function(function, name=name, form="(row) -> None")
+    if function is None:
+        return
+    try:
+        arguments = inspect.signature(function)
+    except ValueError:  # some built-in functions don't tell theirs
+        return
+    try:
+        arguments.bind({})
+    except TypeError as error:
+        raise TypeError(
+            f"`{name}` can't be called with a row, {name}(row): {error}."
+        ) from None
+
+
 def check_preprocessing(preprocessing: Any) -> None:
     """Raises TypeError for anything but a `Preprocessing`."""
     if not isinstance(preprocessing, Preprocessing):
@@ -72,6 +90,16 @@ def _check_optimizer(optimizer: Any) -> None:
         raise TypeError(
             f"`optimizer={shown(optimizer)}` must be an Optax transformation, such as"
             " `optax.adam(1e-3)`."
+        )
+
+
+def _check_updates(found: Any, params: Any) -> None:
+    """Refuse an optimizer whose update is no pair of changes and its state."""
+    pair = isinstance(found, tuple) and len(found) == 2
+    if not pair or jax.tree.map(jnp.shape, found[0]) != jax.tree.map(jnp.shape, params):
+        raise ValueError(
+            "`optimizer` gives no changes of the shapes of the parameters: its `update`"
+            " must return (updates, state)."
         )
 
 
@@ -92,6 +120,8 @@ def _check_shape(name: str, found: Any, wanted: tuple[int, ...]) -> None:
         given = type(found).__name__ if shape is None else f"shape {list(shape)}"
         meant = "one number for each image" if name == "loss" else "images as they came"
         raise ValueError(f"`{name}` gives {given}: return {meant}, {list(wanted)}.")
+    if not jnp.issubdtype(found.dtype, jnp.floating):  # it would have no gradient
+        raise TypeError(f"`{name}` gives {found.dtype}: return floats.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -176,6 +206,7 @@ class FitTraining:
             ),
             "loss": _traced("loss", self.loss, logits, label),
         }
+        _check_updates(work["optimizer"][1], params)
         _check_shape("loss", work["loss"][1], (size,))
         if callable(self.augment):
             key = jax.eval_shape(lambda: jax.random.key(0))

@@ -75,7 +75,11 @@ class Fitted:
         Raises:
           TypeError, ValueError: for other images and labels.
         """
-        return self.evaluate_data(check_pair(images, labels))
+        data = check_pair(images, labels)
+        found, own = data.image.shape[-1], self.image_shape[-1]
+        if found != own:
+            raise ValueError(f"`images` have {found} channels, the network has {own}.")
+        return self.evaluate_data(data)
 
     def evaluate_data(self, data: OwnData) -> dict[str, float]:
         """Accuracy and mean loss of images that are read when they are needed."""
@@ -83,6 +87,7 @@ class Fitted:
         for scores, rows in self._batches(data.image):
             labels = data.label[start : start + rows]
             if start == 0:
+                _check_axes(data, scores)
                 check_classes(data, scores.shape[-1], "labels")
             known = labels != IGNORED if data.segmented else np.ones(rows, bool)
             right += ((scores.argmax(-1) == labels) & known).sum()
@@ -115,6 +120,15 @@ class Fitted:
             found = np.asarray(scores, np.float32)[:left]
             left -= len(found)
             yield found, len(found)
+
+
+def _check_axes(data: OwnData, scores: np.ndarray) -> None:
+    wanted = (len(data.label), *scores.shape[1:-1])
+    if data.label.shape != wanted:
+        raise ValueError(
+            f"`labels` have shape {data.label.shape}, but the network gives classes of"
+            f" shape {wanted}: give as many labels."
+        )
 
 
 # One for each module, however many `Fitted` it has: one is made for every validation.

@@ -20,7 +20,7 @@ from gdjax.models import Preprocessing
 from . import alarms
 from .checkpoints import Checkpoints
 from .errors import UserError
-from .fit_training import FORMAT, FitTraining, check_function
+from .fit_training import FORMAT, FitTraining, check_listener
 from .fitted import Fitted
 from .interruption import between_steps
 from .own_data import OwnData, check_data, check_same_classes, classes_of
@@ -92,7 +92,7 @@ def fit(
         written, or the loss is not finite.
     """
     path = None if out is None else checked_path(out, name="out")
-    check_function(on_row, name="on_row", form="(row) -> None")
+    check_listener(on_row, name="on_row")
     training = FitTraining.of(
         model, check_data(train), epochs=epochs, batch_size=batch_size, seed=seed,
         loss=loss, preprocessing=preprocessing, optimizer=optimizer, augment=augment,
