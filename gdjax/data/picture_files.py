@@ -68,7 +68,10 @@ def opened(path: Path, wanted: Wanted) -> Iterator[Any]:
         file.
     """
     try:
-        with Image.open(path, formats=wanted.formats) as image:
+        # Not by its name: Pillow then maps uncompressed files into memory, and with
+        # the sides of the turned picture (TIFF), which scrambles its pixels.
+        file = Path(path).open("rb")
+        with file, Image.open(file, formats=wanted.formats) as image:
             _check(path, image, wanted)
             yield image
     except (DataError, FileNotFoundError, PermissionError, IsADirectoryError):
@@ -138,6 +141,14 @@ def sample_bits(image: Any) -> int:
     return 8
 
 
+def palette_size(image: Any) -> int:
+    """How many colours the palette of an open picture has; 0 without one."""
+    if image.palette is None:
+        return 0
+    order, content = image.palette.getdata()
+    return len(content) // len(order.partition(";")[0])
+
+
 def white_is_zero(image: Any) -> bool:
     """Whether a TIFF stores 0 for white; Pillow turns that round up to 8 bits."""
     return image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0
@@ -161,6 +172,8 @@ def _check(path: Path, image: Any, wanted: Wanted) -> None:
 def _misread(image: Any) -> str:
     """What Pillow would get wrong, and the remedy; "" if nothing."""
     bits = sample_bits(image)
+    if image.mode == "P" and image.palette is None:
+        return "has indices of colours, but no palette: get it anew"
     if image.format == "PNG" and bits == 16:
         if _bytes_at(image, 25, 1)[0] == _GREY_ALPHA:
             return "is 16-bit grey with an alpha channel: save it without that"

@@ -24,6 +24,7 @@ from gdjax.data.picture_files import (
     Wanted,
     opened,
     orientation,
+    palette_size,
     upright,
     upright_size,
 )
@@ -126,7 +127,7 @@ def read_picture(path: Path) -> np.ndarray:
         several pictures, or is of another mode; names the file.
     """
     with opened(path, _PICTURE) as image:
-        turned = upright(path, image)
+        turned = _upright(path, image)
         mode = _MODES[image.mode]
         if mode != "I;16" and turned.has_transparency_data:
             colour = turned.convert("RGBA" if mode == "RGB" else "LA")
@@ -158,4 +159,16 @@ def open_picture(path: Path) -> Iterator[Any]:
         another mode; names the file.
     """
     with opened(path, _PICTURE) as image:
-        yield upright(path, image)
+        yield _upright(path, image)
+
+
+def _upright(path: Path, image: Any) -> Any:
+    """`upright`, of which every pixel has a colour; of palettes, Pillow makes black."""
+    colours = palette_size(image) if image.mode in ("P", "PA") else 256
+    turned = upright(path, image)
+    if colours < 256 and (most := turned.getchannel(0).getextrema()[1]) >= colours:
+        raise DataError(
+            f"{path} has a pixel of the colour {most}, but {colours} colours in its"
+            " palette: get it anew"
+        )
+    return turned

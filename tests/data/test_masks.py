@@ -12,7 +12,12 @@ from PIL import Image
 from gdjax.data import DataError, from_folder
 from gdjax.data.class_masks import mask_header
 from gdjax.data.masked_images import MaskedImages, read_image, read_indices
-from gdjax.data.pictures import picture_orientation, read_class_mask, read_picture
+from gdjax.data.pictures import (
+    open_picture,
+    picture_orientation,
+    read_class_mask,
+    read_picture,
+)
 from gdjax.data.segmentation_folders import OBJECTS, read_voc_mask
 
 
@@ -179,6 +184,19 @@ def test_palettes_are_those_of_the_file(tmp_path, suffix):
     image.save(path)
     assert list(mask_header(path).palette[:4]) == colours
     assert read_class_mask(path).tolist() == [[0, 1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize("before", [[], [palette((9, 9, 9), (1, 2, 3))]])
+def test_pixels_without_a_colour_are_refused(tmp_path, before):
+    path = png(tmp_path / "a.png", [[0, 1, 2]], colour=INDEX, before=before)
+    for read in (read_picture, lambda path: open_picture(path).__enter__()):
+        with pytest.raises(DataError, match=f"{path} has .*palette"):
+            read(path)
+    if before:  # Classes need no colours.
+        assert read_indices(path).tolist() == [[0, 1, 2]]
+    else:
+        with pytest.raises(DataError, match=f"{path} has .*palette"):
+            read_indices(path)
 
 
 def test_colours_that_no_pixel_has_may_differ(tmp_path):

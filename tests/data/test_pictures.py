@@ -7,7 +7,12 @@ import pytest
 from PIL import Image
 
 from gdjax.data import DataError
-from gdjax.data.pictures import picture_kind, read_class_mask, read_picture
+from gdjax.data.pictures import (
+    open_picture,
+    picture_kind,
+    read_class_mask,
+    read_picture,
+)
 
 
 GREY = np.arange(48, dtype=np.uint8).reshape(8, 6) * 5
@@ -72,6 +77,33 @@ def test_pictures_are_turned_upright(tmp_path, suffix, orientation):
     upright = np.rot90(COLOUR, {3: 2, 6: 3, 8: 1}[orientation])
     path = save(COLOUR, tmp_path / f"a.{suffix}", **options)
     check(path, upright, atol=120 if suffix == "jpg" else 0)
+
+
+# By the standard: where row 0 and column 0 of the stored image are seen.
+UPRIGHT = {
+    1: lambda x: x, 2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1], 5: lambda x: x.T, 6: lambda x: x[::-1].T,
+    7: lambda x: x[::-1, ::-1].T, 8: lambda x: x[:, ::-1].T,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("mode", ["L", "P", "I;16", "I;16B"])
+def test_uncompressed_tiff_is_turned_upright(tmp_path, mode, orientation):
+    stored = np.arange(6).reshape(2, 3)
+    kind = {"I;16": "<u2", "I;16B": ">u2"}.get(mode, "u1")
+    image = Image.frombytes(mode, (3, 2), stored.astype(kind).tobytes())
+    if mode == "P":
+        image.putpalette([level for k in range(256) for level in (k, k, k)])
+    path = save(image, tmp_path / "a.tiff", tiffinfo={274: orientation})
+    expected = UPRIGHT[orientation](stored)
+    assert read_picture(path)[..., 0].tolist() == expected.tolist()
+    with open_picture(path) as image:
+        assert np.asarray(image).tolist() == expected.tolist()
+    if mode in ("L", "P"):
+        assert read_class_mask(path).tolist() == expected.tolist()
+    if (mode, orientation) == ("L", 6):
+        assert expected.tolist() == [[3, 0], [4, 1], [5, 2]]
 
 
 def test_opaque_alpha_is_dropped(tmp_path):
