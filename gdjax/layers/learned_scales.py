@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.layers.module import Module
-from gdjax.scalespace.checks import check_order, check_sigma
+from gdjax.scalespace.checks import LARGEST_SIGMA, check_order, check_sigma
 
 
 Learned = Literal["isr", "spacings", "direct"]
@@ -53,11 +53,16 @@ class LearnedScales(Module):
     def __post_init__(self):
         super().__post_init__()
         check_order(self.count, name="count", lowest=1)
-        check_sigma(self.sigma, name="sigma", positive=True)
+        check_sigma(self.sigma, name="sigma", positive=True, highest=LARGEST_SIGMA)
         if self.isr <= 1:
             raise ValueError(
                 f"`isr={self.isr}` must be greater than 1: the coarsest scale over the"
                 " finest."
+            )
+        if self.isr > LARGEST_SIGMA / self.sigma:
+            raise ValueError(
+                f"`isr={self.isr}` makes of `sigma={self.sigma}` more than"
+                f" {LARGEST_SIGMA:g} px: give less of one of them."
             )
         if self.learned == "direct" and not self.learn_sigma:
             raise ValueError(
@@ -118,10 +123,10 @@ def check_scales(scales: Any, *, increasing: bool = True) -> Any:
     """Scales [S] in px, traced or not.
 
     Raises:
-      TypeError, ValueError: unless there is one or more, all positive and finite, and
-        with `increasing` concrete ones each larger than the one before.
+      TypeError, ValueError: unless there is one or more, all positive and at most 1e5
+        px, and with `increasing` concrete ones each larger than the one before.
     """
-    scales = check_sigma(scales, name="scales", positive=True)
+    scales = check_sigma(scales, name="scales", positive=True, highest=LARGEST_SIGMA)
     if scales.ndim != 1 or not scales.size:
         raise ValueError(
             f"`scales` has the shape {scales.shape}: give one or more, [S], in px."

@@ -12,7 +12,10 @@ import numpy as np
 from gdjax.layers.fields import checked_field
 from gdjax.layers.module import Module
 from gdjax.scalespace.checks import (
+    LARGEST_SIGMA,
+    LEAST_SIGMA,
     check_image,
+    check_kernel_sigma,
     check_order,
     check_sigma,
     is_traced,
@@ -39,11 +42,11 @@ class LearnedSigma(Module):
 
     Attributes:
       initial: sigma at the start, px.
-      bounds: lowest and highest sigma, px; never reached, whatever q is.
+      bounds: lowest and highest sigma, 1e-4 to 1e5 px; never reached, whatever q is.
       shape: () for one sigma.
 
     Raises:
-      TypeError, ValueError: unless 0 < lowest < initial < highest.
+      TypeError, ValueError: unless 1e-4 <= lowest < initial < highest <= 1e5.
 
     Learning sigma: [njet] sec. 3.3; 2^p: its authors' code; the bounds: gdjax.
     """
@@ -79,7 +82,7 @@ def sigma_of(logit: Any, bounds: tuple[float, float]) -> jax.Array:
 
     Raises:
       TypeError, ValueError: unless `logit` has real numbers that aren't NaN, and the
-        bounds are 0 < lowest < highest.
+        bounds are 1e-4 <= lowest < highest <= 1e5.
     """
     if not is_traced(logit):
         values = real_array(logit, name="logit", unit="what training has made of it")
@@ -96,7 +99,9 @@ def sigma_of(logit: Any, bounds: tuple[float, float]) -> jax.Array:
 
 
 def check_bounds(initial: Any, bounds: Any, *, name: str = "sigma") -> None:
-    """Raises TypeError or ValueError unless 0 < bounds[0] < initial < bounds[1].
+    """Raises TypeError or ValueError unless bounds[0] < initial < bounds[1].
+
+    What is learned can't be looked at: no kernel is beyond what the bounds allow.
 
     Args:
       initial: sigma, or several; None: none is looked at.
@@ -104,9 +109,10 @@ def check_bounds(initial: Any, bounds: Any, *, name: str = "sigma") -> None:
       name: of the first.
     """
     low, high = checked_field("bounds", bounds, tuple[float, float])
-    if not 0 < low < high:
+    if not LEAST_SIGMA <= low < high <= LARGEST_SIGMA:
         raise ValueError(
-            f"`bounds={bounds!r}` must be the lowest and the highest sigma in px, > 0."
+            f"`bounds={bounds!r}` must be the lowest and the highest sigma in px, from"
+            f" {LEAST_SIGMA:g} to {LARGEST_SIGMA:g}."
         )
     if initial is None:
         return
@@ -186,7 +192,8 @@ class NJetConv(Module):
         if self.learn_sigma:
             check_bounds(self.sigma, self.bounds)
         else:
-            check_sigma(self.sigma, positive=not self.discretisation.impulse_limit)
+            limit = self.discretisation.impulse_limit
+            check_kernel_sigma(self.sigma, impulse_limit=limit)
         if self.extent is not None:
             check_sigma(self.extent, name="extent", positive=True)
         self.filter()
@@ -236,8 +243,10 @@ class NJetConv(Module):
         }[self.sharing]  # fmt: skip
         if given is None and self.learn_sigma:
             return LearnedSigma(self.sigma, self.bounds, count, name="sigma")()
-        positive = not self.discretisation.impulse_limit
-        sigma = check_sigma(self.sigma if given is None else given, positive=positive)
+        sigma = check_kernel_sigma(
+            self.sigma if given is None else given,
+            impulse_limit=self.discretisation.impulse_limit,
+        )
         if sigma.shape not in ((), count):
             raise ValueError(
                 f'`sigma` has shape {sigma.shape}; with `sharing="{self.sharing}"` it'

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 
 from gdjax.layers.gaussian_derivative import GaussianDerivative
@@ -32,6 +33,7 @@ class GaussDerNet(ScaleChannelNet):
 
     widths: tuple[int, ...] = (12, 16, 24, 32, 64)
 
+    @nn.nowrap
     def levels(self, sigma: Any) -> list[Any]:
         """sigma_k of all layers of the channel with base scale `sigma`, in px."""
         depth = len(self.widths) + 1

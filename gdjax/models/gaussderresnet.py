@@ -62,6 +62,7 @@ class GaussDerResNet(ScaleChannelNet):
                 " None for a network without depthwise-separable blocks."
             )
 
+    @nn.nowrap
     def levels(self, sigma: Any) -> list[Any]:
         """sigma_k of all layers of the channel with base scale `sigma`, in px."""
         blocks = len(self.widths) - 1

@@ -23,7 +23,14 @@ from gdjax.models.scale_groups import (
     one_group,
     read_out,
 )
-from gdjax.scalespace.checks import check_image, check_order, check_rate, check_sigma
+from gdjax.scalespace.checks import (
+    LARGEST_SIGMA,
+    check_image,
+    check_kernel_sigma,
+    check_order,
+    check_rate,
+    check_sigma,
+)
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.grids import (
@@ -35,7 +42,7 @@ from gdjax.scalespace.grids import (
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.low_rank import worth_low_rank
 from gdjax.scalespace.matrices import Filter
-from gdjax.scalespace.scales import geometric_scales
+from gdjax.scalespace.scales import check_levels, geometric_scales
 from gdjax.scalespace.stacked import gathered, local, stack
 from gdjax.scalespace.windows import (
     Windows,
@@ -64,7 +71,8 @@ class ScaleChannelNet(Module):
     Attributes:
       widths: output channels; the subclass says of what.
       num_classes: K, outputs of the last layer (no normalisation after it).
-      sigmas: base scales sigma_0 of the scale channels, in px.
+      sigmas: base scales sigma_0 of the scale channels, in px, at most 1e5; so are
+        those of all layers, on the channel's grid.
       ratio: r between adjacent scale levels.
       order: highest derivative order.
       discretisation: the kernels.
@@ -137,8 +145,8 @@ class ScaleChannelNet(Module):
             self.sigmas = (alone,)
         super().__post_init__()
         check_order(self.order, lowest=1)
-        positive = not self.filter().discretisation.impulse_limit
-        check_sigma(self.sigmas, name="sigmas", positive=positive)
+        limit = self.filter().discretisation.impulse_limit
+        check_kernel_sigma(self.sigmas, name="sigmas", impulse_limit=limit)
         self._check_axes()
         if not self.sigmas:
             raise ValueError("`sigmas` is empty; give one base scale per channel.")
@@ -152,7 +160,12 @@ class ScaleChannelNet(Module):
                 " of a grid, such as 1.4: give both, or neither."
             )
         if self.pyramid is not None:
-            check_sigma(self.pyramid, name="pyramid", positive=True)
+            check_sigma(
+                self.pyramid, name="pyramid", positive=True, highest=LARGEST_SIGMA
+            )
+        for sigma in self.sigmas:
+            levels = self.levels(sigma * 2.0 ** -self._octaves(sigma))
+            check_levels(levels, sigmas=self.sigmas, ratio=self.ratio)
 
     @nn.nowrap  # it runs before the module has a scope
     def _check_axes(self) -> None:
@@ -166,6 +179,7 @@ class ScaleChannelNet(Module):
                 " `mapped=True`, the default."
             )
 
+    @nn.nowrap
     def levels(self, sigma: Any) -> list[Any]:
         """sigma_k of all layers of the channel with base scale `sigma`, in px."""
         raise NotImplementedError
@@ -234,10 +248,14 @@ class ScaleChannelNet(Module):
 
     def grids(self, sigma: float, spatial: tuple[int, ...]) -> tuple[Grid, ...]:
         """Of the axes of images, for the channel with base scale `sigma`, px."""
-        octaves = 0
-        if self.pyramid is not None:
-            octaves = octaves_of(sigma, self.pyramid, enlarge=self.enlarge)
+        octaves = self._octaves(sigma)
         return tuple(Grid(n, octaves, self.padding) for n in spatial)
+
+    @nn.nowrap
+    def _octaves(self, sigma: float) -> int:
+        if self.pyramid is None:
+            return 0
+        return octaves_of(sigma, self.pyramid, enlarge=self.enlarge)
 
     @nn.compact
     def __call__(

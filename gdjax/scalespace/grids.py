@@ -75,6 +75,8 @@ def octaves_of(sigma: float, finest: float, *, enlarge: int = 0) -> int:
       The largest j >= -enlarge with sigma / 2^j >= finest, -enlarge where there is
       none; a base scale that misses `finest` by rounding counts as reaching it.
     """
+    if sigma == 0:
+        return -enlarge
     return max(-enlarge, math.floor(math.log2(sigma / finest) + 1e-6))
 
 

@@ -1,9 +1,17 @@
 """Grids of scale levels."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from gdjax.scalespace.checks import check_order, check_scalar, check_sigma, is_traced
+from gdjax.scalespace.checks import (
+    LARGEST_SIGMA,
+    check_order,
+    check_scalar,
+    check_sigma,
+    is_traced,
+    shown,
+)
 
 
 def geometric_scales(sigma_0: float, ratio: float, count: int) -> tuple[float, ...]:
@@ -36,6 +44,16 @@ def geometric_scales(sigma_0: float, ratio: float, count: int) -> tuple[float, .
             f"`count={count}` levels of `ratio={ratio}` are beyond the range of floats."
         )
     return tuple(finest * factor**k for k in range(count))
+
+
+def check_levels(levels: Sequence[float], *, sigmas: Any, ratio: float) -> None:
+    """Raises ValueError for levels without kernels, in px of their grid (gdjax)."""
+    coarsest = max(levels, default=0.0)
+    if coarsest > LARGEST_SIGMA:
+        raise ValueError(
+            f"`sigmas={shown(sigmas)}` make {coarsest:g} px of a layer, with"
+            f" `ratio={ratio:g}`: at most {LARGEST_SIGMA:g} px."
+        )
 
 
 def _number(value: Any, name: str) -> float:

@@ -218,6 +218,8 @@ def test_gain_scales_the_initial_weights():
         ({"sigma": float("nan")}, "`sigma=nan` must be a finite"),
         ({"bounds": (2.0,)}, "`bounds=.*must be a tuple of 2"),
         ({"bounds": (0.0, 4.0)}, "`bounds=.*must be the lowest and the highest"),
+        ({"bounds": (0.25, 1e300)}, "`bounds=.*from 0.0001 to 100000"),
+        ({"sigma": 1e19, "learn_sigma": False}, "`sigma=1e.19` must be at most 100000"),
         ({"groups": 3}, "`groups=3` must divide `features=4`"),
         ({"sharing": "filter"}, "`sharing='filter'` must be"),
         ({"extent": 0.0}, "`extent=0.0`"),
@@ -229,6 +231,17 @@ def test_gain_scales_the_initial_weights():
 def test_bad_fields_are_named(fields, message):
     with pytest.raises(ValueError, match=message):
         NJetConv(4, **fields)
+
+
+def test_sigmas_without_a_kernel_are_refused_at_the_call():
+    with pytest.raises(ValueError, match="`sigma=1e.19` must be at most 100000 px"):
+        NJetConv(2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)), sigma=1e19)
+
+
+@pytest.mark.parametrize("bounds", [(0.25, 1e300), (1e-300, 1.0)])
+def test_bounds_are_those_of_kernels(bounds):
+    with pytest.raises(ValueError, match="`bounds=.*from 0.0001 to 100000"):
+        gdjax.layers.sigma_of(0.0, bounds)
 
 
 def test_a_gain_that_is_no_number():

@@ -32,6 +32,27 @@ def blobs(size, seed=0):
     return image
 
 
+@pytest.mark.parametrize("family", [GaussDerNet, GaussDerResNet])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sigmas": (1.0, 1e30)}, "`sigmas=.*must be at most 100000 px"),
+        ({"sigmas": (1.0, 1e30), "pyramid": 1.4}, "`sigmas=.*must be at most 100000"),
+        ({"sigmas": (1.0, 9e4), "ratio": 1.25}, "`sigmas=.*make .* px of a layer"),
+        ({"pyramid": 1e30}, "`pyramid=1e.30` must be at most 100000 px"),
+    ],
+)
+def test_scales_without_kernels_are_refused_at_once(family, fields, message):
+    with pytest.raises(ValueError, match=message):
+        family(widths=(2, 2), **fields)
+
+
+def test_grids_make_large_scales_small():
+    net = GaussDerNet(widths=(2, 2), sigmas=(0.0, 1e5), pyramid=1.4, enlarge=1)
+    grids = [net.grids(sigma, (8, 8))[0].octaves for sigma in net.sigmas]
+    assert grids == [-1, 16]  # 1e5 / 2^16 is 1.5 px
+
+
 @pytest.mark.parametrize(("family", "size"), [(GaussDerNet, 48), (GaussDerResNet, 49)])
 def test_coarse_channels_answer_as_on_the_full_grid(family, size):
     x, net = blobs(size), family(**FIELDS, sigmas=(1.0, 2.0))
@@ -151,6 +172,6 @@ def test_impossible_pyramids_raise():
         GaussDerNet(enlarge=1)
     with pytest.raises(ValueError, match="`enlarge=-1`"):
         GaussDerNet(pyramid=1.0, enlarge=-1)
-    net = GaussDerNet(pyramid=2.0**20, enlarge=20, spatial_selection=spatial_max)
-    with pytest.raises(ValueError, match="`enlarge=20` takes .* GiB for one map"):
+    net = GaussDerNet(pyramid=2.0**14, enlarge=14, spatial_selection=spatial_max)
+    with pytest.raises(ValueError, match="`enlarge=14` takes .* GiB for one map"):
         jax.eval_shape(net.init, jax.random.key(0), blobs(24))
