@@ -55,7 +55,7 @@ def plain_convolution(
         raise ValueError(f"`groups={groups}` must divide `features={features}`.")
     checked_field("use_bias", use_bias, bool)
     checked_field("dtype", dtype, Any)
-    check_ndim(ndim)
+    ndim = check_ndim(ndim)
     return Conv(
         features,
         (size,) * ndim,

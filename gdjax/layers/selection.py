@@ -13,7 +13,7 @@ from gdjax.scalespace.arrays import (
     check_mask,
     check_shape,
 )
-from gdjax.scalespace.checks import check_image, check_rate, is_traced
+from gdjax.scalespace.checks import check_image, check_ndim, check_rate, is_traced
 from gdjax.scalespace.windows import centre_window
 
 
@@ -23,7 +23,7 @@ def centre_pixel(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     The mean over the two middle pixels of every axis of even size.
     [gaussdernet] sec. 4.
     """
-    x = check_image(x, ndim=ndim)
+    x, ndim = check_image(x, ndim=ndim), check_ndim(ndim)
     for axis in range(-ndim - 1, -1):
         window = centre_window(x.shape[axis])
         x = jax.lax.slice_in_dim(x, window.start, window.stop, axis=axis % x.ndim)
@@ -32,13 +32,13 @@ def centre_pixel(x: jax.Array, *, ndim: int = 2) -> jax.Array:
 
 def spatial_max(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     """Maximum over space, [..., C]. [gaussderresnet] sec. 3."""
-    x = check_image(x, ndim=ndim)
+    x, ndim = check_image(x, ndim=ndim), check_ndim(ndim)
     return x.max(axis=tuple(range(-ndim - 1, -1)))
 
 
 def spatial_mean(x: jax.Array, *, ndim: int = 2) -> jax.Array:
     """Mean over space, [..., C]. gdjax."""
-    x = check_image(x, ndim=ndim)
+    x, ndim = check_image(x, ndim=ndim), check_ndim(ndim)
     return x.mean(axis=tuple(range(-ndim - 1, -1)))
 
 

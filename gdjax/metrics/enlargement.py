@@ -6,7 +6,13 @@ import numpy as np
 
 from gdjax.metrics.scale_density import check_number
 from gdjax.scalespace.arrays import check_axis, check_numbers
-from gdjax.scalespace.checks import check_ndim, check_order, floating_array, real_array
+from gdjax.scalespace.checks import (
+    check_flag,
+    check_ndim,
+    check_order,
+    floating_array,
+    real_array,
+)
 
 
 # Numbers of the largest matrix that resamples an axis: 2 GiB of float64.
@@ -32,13 +38,15 @@ def fourier_resample(
       float64, `size` along `axis`.
 
     Raises:
-      TypeError: if `size` or `axis` is no int, or `x` has no real numbers.
+      TypeError: if `size` or `axis` is no int, `centred` no bool, or `x` has no real
+        numbers.
       ValueError: if `size` is below 1 or more than memory holds, or `x` is empty, not
         finite or lacks the axis.
 
     gdjax.
     """
     size = check_order(size, name="size", lowest=1, highest=LONGEST)
+    centred = check_flag(centred, name="centred")
     x = check_numbers(x, name="x", unit="samples")
     if x.ndim == 0:
         raise ValueError("`x` is a number; give an array with the axis.")
@@ -75,7 +83,8 @@ def enlarge(
         read out the centre), or pixel 0.
 
     Raises:
-      TypeError: if `factor` is not a number, or the image has others than real ones.
+      TypeError: if `factor` is not a number, `ndim` no int or `centred` no bool, or the
+        image has others than real numbers.
       ValueError: if `factor` is not positive and finite, so small that nothing is
         left, or larger than memory; if rounding would change the axes by different
         factors; if the image is empty, not finite or lacks axes, or `ndim` is not 1, 2
@@ -83,6 +92,7 @@ def enlarge(
 
     gdjax.
     """
+    centred = check_flag(centred, name="centred")
     image = check_numbers(image, name="image", unit="grey levels")
     old = spatial_shape(image, ndim)
     factor = check_number(factor, "factor", unit="ratio of sizes")
@@ -117,7 +127,7 @@ def spatial_shape(image: Any, ndim: int, *, name: str = "image") -> tuple[int, .
 
     gdjax.
     """
-    check_ndim(ndim)
+    ndim = check_ndim(ndim)
     shape = real_shape(image, name=name)
     if len(shape) < ndim:
         raise ValueError(

@@ -138,7 +138,10 @@ def scale_selection_histogram(
     [gaussdernet] Fig. 8.
     """
     check_order(num_scales, name="num_scales", lowest=1, highest=LARGEST_COUNT)
-    if not isinstance(selected, Sequence | np.ndarray) or not len(selected):
+    listed = isinstance(selected, Sequence) or (
+        isinstance(selected, np.ndarray) and selected.ndim
+    )
+    if not listed or not len(selected):
         raise ValueError(
             f"`selected={shown(selected)}` must be a list with the channels of each"
             " size factor, at least one."

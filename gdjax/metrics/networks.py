@@ -16,7 +16,7 @@ from gdjax.metrics.covariance import worst_of
 from gdjax.metrics.enlargement import enlarge, floating_image, relative_l2
 from gdjax.metrics.scale_density import check_number, check_positive
 from gdjax.scalespace.arrays import check_callable
-from gdjax.scalespace.checks import real_array
+from gdjax.scalespace.checks import check_ndim, real_array
 
 
 def scale_channel_error(
@@ -81,8 +81,9 @@ def scale_channel_error(
         )
     if not isinstance(variables, Mapping):
         raise TypeError('`variables` must be {"params": ..., ...}, as for `net.apply`.')
-    image = floating_image(image, net.ndim, others="DHW"[-net.ndim :] + "C")
-    large = enlarge(image, factor, ndim=net.ndim, centred=True)
+    ndim = check_ndim(net.ndim)
+    image = floating_image(image, ndim, others="DHW"[-ndim:] + "C")
+    large = enlarge(image, factor, ndim=ndim, centred=True)
     ratio = large.shape[0] / image.shape[0]
     at_large = net.clone(sigmas=tuple(ratio * sigma for sigma in net.sigmas))
     found = _per_scale(at_large, variables, large.astype(image.dtype))
@@ -178,7 +179,8 @@ def assert_scale_invariant(
 
 def batch_of(images: Any, ndim: int) -> np.ndarray:
     """Returns `images` as an array if it is [B, (D,) (H,) W, C] of floats. gdjax."""
-    others = "B" + "DHW"[-ndim:] + "C" if ndim in (1, 2, 3) else None
+    ndim = check_ndim(ndim)
+    others = "B" + "DHW"[-ndim:] + "C"
     return floating_image(images, ndim, others=others, name="images")
 
 

@@ -56,6 +56,17 @@ def check_number(
     return float(array)
 
 
+def _width(value: Any, name: str) -> float:
+    """A width in octaves: of scales that floats hold, and that can be told from 0."""
+    width = check_number(value, name, unit="width in octaves")
+    if not LEAST_WIDTH <= width <= MOST_OCTAVES:
+        raise ValueError(
+            f"`{name}={width:g}` must be a width in octaves, {LEAST_WIDTH:g} to"
+            f" {MOST_OCTAVES}."
+        )
+    return width
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScaleDensity:
     """A density over log2 of the scale, from a table.
@@ -69,7 +80,8 @@ class ScaleDensity:
         it, such as the size of the training images.
       values: [G], per octave (a density per unit of scale times the scale), >= 0, of
         any total: densities are normalised.
-      extension: standard deviation of the half log-normals in octaves, > 0, or None.
+      extension: standard deviation of the half log-normals in octaves, 1e-6 to 1000, or
+        None.
 
     Raises:
       TypeError: if a field isn't numbers.
@@ -102,7 +114,15 @@ class ScaleDensity:
                 f" the {len(scales)} `scales`: >= 0, and not 0 everywhere."
             )
         if self.extension is not None:
-            width = check_number(self.extension, "extension", unit="width in octaves")
+            width = _width(self.extension, "extension")
+            with np.errstate(over="ignore"):
+                more = np.exp2(_REACH * width)
+                reach = scales[[0, -1]] * [1 / more, more]
+            if not (reach[0] > 0 and reach[1] < math.inf):
+                raise ValueError(
+                    f"`extension={width:g}` reaches to scales that are beyond the range"
+                    " of floats: give a width in octaves, log2 of the scale."
+                )
             object.__setattr__(self, "extension", width)
         object.__setattr__(self, "scales", scales)
         object.__setattr__(self, "values", values)
@@ -111,17 +131,17 @@ class ScaleDensity:
         """The same density with half log-normals at its borders.
 
         Args:
-          width: their standard deviation in octaves, > 0.
+          width: their standard deviation in octaves, 1e-6 to 1000.
 
         Returns:
           A density; one that was extended before has the new width instead.
 
         Raises:
-          TypeError, ValueError: if the width isn't a positive number.
+          TypeError, ValueError: if the width isn't a number in this range.
 
         [scale_learning] sec. 3.2.
         """
-        width = check_number(width, "width", unit="width in octaves")
+        width = _width(width, "width")
         return dataclasses.replace(self, extension=width)
 
     @property
@@ -225,15 +245,15 @@ def density_of_samples(samples: Any, *, bandwidth: float | None = None) -> Scale
 
     Args:
       samples: scales of any shape, > 0, at least two different ones.
-      bandwidth: standard deviation of the kernel in octaves, > 0; by default 0.9 times
-        the smaller of standard deviation and interquartile range / 1.34, both in
-        octaves, times n^(-1/5) (Silverman's).
+      bandwidth: standard deviation of the kernel in octaves, 1e-6 to 1000; by default
+        0.9 times the smaller of standard deviation and interquartile range / 1.34, both
+        in octaves, times n^(-1/5) (Silverman's).
 
     Returns:
       The density, not extended.
 
     Raises:
-      TypeError, ValueError: if samples or bandwidth are no positive numbers, or all
+      TypeError, ValueError: if samples or bandwidth are no such numbers, or all
         samples are the same.
 
     gdjax.
@@ -251,12 +271,12 @@ def density_of_samples(samples: Any, *, bandwidth: float | None = None) -> Scale
         spread = min(octaves.std(), (high - low) / 1.34) or octaves.std()
         width = 0.9 * spread * octaves.size**-0.2
     else:
-        unit = "width in octaves"
-        width = check_number(bandwidth, "bandwidth", unit=unit)
+        width = _width(bandwidth, "bandwidth")
     counts, edges = np.histogram(octaves, _BINS)
+    # Mirrored, ten times the range is as flat as any more.
+    bins = min(width / (edges[1] - edges[0]), 10.0 * _BINS)
     smooth = scipy.ndimage.gaussian_filter1d(
-        counts.astype(np.float64), width / (edges[1] - edges[0]), mode="reflect",
-        truncate=_REACH,
+        counts.astype(np.float64), bins, mode="reflect", truncate=_REACH
     )  # fmt: skip
     places = np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])
     return ScaleDensity(2.0**places, np.pad(smooth, 1, mode="edge"))

@@ -118,6 +118,7 @@ def inverse_frequency_weights(
     [njet] sec. 4.2.
     """
     labels = check_integers(labels, name="labels")
+    _check_counts(num_classes, ignore_index)
     counts = confusion_matrix(
         labels,
         np.where(labels == ignore_index, 0, labels),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gdjax.metrics.scale_density import ScaleDensity, check_positive, on_grid
-from gdjax.scalespace.checks import check_order
+from gdjax.scalespace.checks import check_order, shown
 
 
 # Lower bounds of the fit; the first one for data that begin at scale 1.
@@ -98,7 +98,7 @@ def fit_tolerance(
     if start is None:
         begin = np.maximum(_start(octaves, logs, count), lowest)
     else:
-        begin = _parameters(start, len(data), count)
+        begin = _parameters(_three(start), len(data), count)
     begin = np.where(np.isnan(fixed), begin, fixed)
     _check_start(begin, np.where(np.isnan(fixed), lowest, -np.inf), octaves)
     found = _minimise(octaves, logs, count, fixed, begin, lowest)
@@ -106,6 +106,20 @@ def fit_tolerance(
     kl = _divergences(octaves, logs, found, count)
     scales = references[:, None] * isrs[:, None] ** positions(count)
     return ToleranceFit(references, isrs, float(found[-1]), scales, kl)
+
+
+def _three(start: Any) -> Sequence[Any]:
+    """`start`, of three parts; TypeError or ValueError for anything else."""
+    if isinstance(start, np.ndarray) and start.ndim:
+        start = list(start)
+    if not isinstance(start, list | tuple):
+        raise TypeError(f"`start={shown(start)}` must be (reference, isr, tau).")
+    if len(start) != 3:
+        raise ValueError(
+            f"`start={shown(start)}` has {len(start)} parts; give (reference, isr,"
+            " tau)."
+        )
+    return start
 
 
 def _extended(distributions: Any) -> list[ScaleDensity]:

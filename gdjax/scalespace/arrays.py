@@ -78,10 +78,7 @@ def check_numbers(
 
 def check_integers(value: Any, *, name: str) -> np.ndarray:
     """Returns integers as NumPy's; TypeError for other types, ValueError if ragged."""
-    try:
-        found = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"`{name}` is no array: {error}.") from error
+    found = _array(value, name)
     if found.dtype.kind not in "iu":
         raise TypeError(
             f"`{name}` has dtype {found.dtype}, {shown(value)}; give integers."
@@ -90,13 +87,23 @@ def check_integers(value: Any, *, name: str) -> np.ndarray:
 
 
 def check_mask(mask: Any, *, name: str) -> Any:
-    """Returns an array of bools as it is; TypeError for other types."""
+    """Returns an array of bools as it is.
+
+    Raises TypeError for other types, ValueError for rows of different lengths.
+    """
     if not isinstance(mask, jax.Array | np.ndarray):
-        mask = np.asarray(mask) if isinstance(mask, list | tuple) else mask
+        mask = _array(mask, name) if isinstance(mask, list | tuple) else mask
     if getattr(mask, "dtype", None) != np.bool_:
         kind = getattr(mask, "dtype", type(mask).__name__)
         raise TypeError(f"`{name}` is {kind}; give an array of bools.")
     return mask
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is no array: {error}.") from error
 
 
 def check_callable(function: Any, *, name: str) -> None:

@@ -118,6 +118,7 @@ class Discretisation(abc.ABC):
         Returns:
           An int on the host, or an int array for a traced `sigma`.
         """
+        ndim = check_order(ndim, name="ndim", lowest=1)
         if not self.shared_smoothing:
             eps = eps / 2**order
         if is_traced(sigma):

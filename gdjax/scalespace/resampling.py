@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdjax.scalespace.arrays import check_integers
-from gdjax.scalespace.checks import check_image, check_order, check_scalar, check_sigma
+from gdjax.scalespace.checks import (
+    check_image,
+    check_ndim,
+    check_order,
+    check_scalar,
+    check_sigma,
+)
 
 
 def subsample(x: jax.Array, octaves: int, *, ndim: int = 2) -> jax.Array:
@@ -131,7 +137,7 @@ def subsample_to(
       ValueError: if `x` is empty or lacks axes, or a side is below 1 px or larger than
         that of `x`.
     """
-    x = check_image(x, ndim=ndim)
+    x, ndim = check_image(x, ndim=ndim), check_ndim(ndim)
     sides = tuple(check_integers(size, name="size").ravel().tolist())
     sides = sides * ndim if np.ndim(size) == 0 else sides
     now = x.shape[-ndim - 1 : -1]

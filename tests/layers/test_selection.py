@@ -49,6 +49,13 @@ def test_maximum_and_mean_over_space(ndim):
     np.testing.assert_allclose(spatial_mean(x, ndim=ndim), x.mean(axes), atol=1e-6)
 
 
+@pytest.mark.parametrize("ndim", [np.uint8(1), np.uint8(2), np.int8(2)])
+def test_numbers_of_axes_are_those_of_any_ints(ndim):
+    x = noise(2, 3, 4, 2)
+    for pool in (centre_pixel, spatial_max, spatial_mean):
+        np.testing.assert_array_equal(pool(x, ndim=ndim), pool(x, ndim=int(ndim)))
+
+
 @pytest.mark.parametrize(("pool", "expected"), POOLINGS)
 def test_pooling_over_the_kept_channels(pool, expected):
     per_scale = noise(4, 5, 3) - 10  # below 0: a zero would win the maximum
@@ -216,3 +223,9 @@ def test_masks_that_are_known_serve_within_programs():
 def test_masks_that_keep_nothing_are_refused():
     with pytest.raises(ValueError, match="`keep` leaves out all"):
         mean_over_scales(jnp.ones((1, 2, 3)), np.zeros((1, 2), bool))
+
+
+@pytest.mark.parametrize(("pool", "_"), POOLINGS)
+def test_ragged_masks_are_named(pool, _):
+    with pytest.raises(ValueError, match="`keep` is no array"):
+        pool(jnp.ones((2, 2, 3)), [[True, False], [True]])

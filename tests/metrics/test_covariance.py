@@ -143,6 +143,14 @@ def test_images_are_not_enlarged_by_impossible_factors(factor):
         enlarge(band_limited(8), factor)
 
 
+@pytest.mark.parametrize("centred", [jax.numpy.ones(2), "no", None])
+def test_whether_the_middle_stays_is_a_bool(centred):
+    with pytest.raises(TypeError, match="`centred=.*must be True or False"):
+        enlarge(band_limited(8), 2, centred=centred)
+    with pytest.raises(TypeError, match="`centred=.*must be True or False"):
+        fourier_resample(np.ones(4), 8, axis=0, centred=centred)
+
+
 @pytest.mark.parametrize("size", [0, -3])
 def test_axes_are_not_resampled_to_impossible_sizes(size):
     with pytest.raises(ValueError, match=f"`size={size}` must be >= 1"):
@@ -237,3 +245,5 @@ def test_scale_selection_histogram_counts_fractions():
     for bad in ([3], [-1], []):
         with pytest.raises(ValueError, match=r"selected\[0\]"):
             scale_selection_histogram([np.array(bad, int)], num_scales=3)
+    with pytest.raises(ValueError, match="`selected=array.*must be a list"):
+        scale_selection_histogram(np.array(2.0), num_scales=3)

@@ -286,6 +286,8 @@ def test_what_is_no_network_of_scale_channels_is_refused():
     ((8, 8, 1), {}, ValueError, r"`images` has shape .* \[B, H, W, C\]"),
     ((2, 8, 8, 1), {"ndim": 3}, ValueError, r"\[B, D, H, W, C\] .* `ndim=3`"),
     ((2, 8, 8, 1), {"ndim": 4}, ValueError, "`ndim=4`"),
+    ((2, 8, 8, 1), {"ndim": np.float16(2)}, TypeError, "`ndim=.*must be an int"),
+    ((2, 8, 8, 1), {"ndim": 2j}, TypeError, "`ndim=2j` must be an int"),
     ((0, 8, 8, 1), {}, ValueError, "`images` is empty"),
     ((2, 8, 9, 1), {"factors": (1.2,)}, ValueError, "`factor=1.2` takes 8 x 9 px"),
     ((2, 8, 8, 1), {"factors": ()}, ValueError, "`factors=.*` is empty"),
@@ -297,6 +299,15 @@ def test_impossible_arguments_of_invariance_raise(shape, options, error, match):
     arguments = {"predict": total, "factors": (2,), **options}
     with pytest.raises(error, match=match):
         scale_invariance_error(images=np.zeros(shape), **arguments)
+
+
+def test_numbers_of_axes_are_those_of_any_ints():
+    images = np.random.default_rng(0).random((2, 4, 4, 1))
+    found, expected = (
+        scale_invariance_error(total, images, factors=(2,), ndim=ndim)
+        for ndim in (np.uint8(2), 2)
+    )
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_images_of_integers_are_refused():

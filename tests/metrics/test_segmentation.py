@@ -71,3 +71,9 @@ def test_weights_give_every_class_the_same_say():
 def test_bad_masks_are_named(labels, predictions, error, message):
     with pytest.raises(error, match=message):
         confusion_matrix(labels, predictions, num_classes=4)
+
+
+@pytest.mark.parametrize("ignore", [[], (1, 2), None])
+def test_one_label_is_ignored(ignore):
+    with pytest.raises(TypeError, match="`ignore_index=.*must be an int"):
+        inverse_frequency_weights(np.array([0, 1]), num_classes=2, ignore_index=ignore)

@@ -51,6 +51,12 @@ def reference_divergence(density, reference, isr, tau, *, count, grid, points):
     return stats.entropy(mixture, data)
 
 
+def test_wide_kernels_are_flat():
+    found = density_of_samples([1.0, 1.001, 1.002], bandwidth=1000.0).values
+    # Cut at 6 standard deviations, which holds 1 - 2e-9 of the kernel.
+    np.testing.assert_allclose(found, found.mean(), rtol=1e-8)
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_the_joint_fit_has_the_figures_of_the_paper(start):
     fit = fit_tolerance(PAPER, 3, grid=GRID, start=start, points=1000)
@@ -288,6 +294,15 @@ DATA = log_uniform(1, 8)
             ValueError,
             "larger `grid`",
         ),
+        (lambda: fit_tolerance(DATA, 3, start=1), TypeError, "`start=1` must be"),
+        (lambda: fit_tolerance(DATA, 3, start=[]), ValueError, r"`start=\[\]` has 0"),
+        (lambda: fit_tolerance(DATA, 3, start="abc"), TypeError, "`start='abc'`"),
+        *(
+            (lambda w=w: density_of_samples([1, 2], bandwidth=w), ValueError, "`bandw")
+            for w in (1e30, 1e-300)
+        ),
+        (lambda: DATA.extended(width=1e30), ValueError, "`width=1e.30`"),
+        (lambda: DATA.extended(width=900), ValueError, "`extension=900` reaches"),
     ],
 )
 def test_errors_name_the_argument_and_the_remedy(call, error, message):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdjax.scalespace.resampling import coarse_size, subsample
+from gdjax.scalespace.resampling import coarse_size, subsample, subsample_to
 
 
 @pytest.mark.parametrize(("size", "octaves"), [(72, 1), (73, 2), (10, 2)])
@@ -46,3 +46,10 @@ def test_axes_are_independent_and_channels_apart(ndim):
     np.testing.assert_allclose(y[1, ..., 2:], one, atol=1e-6)
     np.testing.assert_allclose(subsample(x * 0 + 2, 1, ndim=ndim), 2, atol=1e-5)
     assert subsample(x, 0, ndim=ndim) is x
+
+
+@pytest.mark.parametrize("ndim", [np.uint8(2), np.int64(2)])
+def test_numbers_of_axes_are_those_of_any_ints(ndim):
+    x = np.random.default_rng(0).random((1, 6, 6, 1), np.float32)
+    found, expected = subsample_to(x, 4, ndim=ndim), subsample_to(x, 4)
+    np.testing.assert_array_equal(found, expected)
