@@ -69,8 +69,10 @@ def save_network(
         `Preprocessing`; others are any plain values.
 
     Raises:
-      TypeError, ValueError: for what is no module, for variables without "params", and
-        for facts that don't fit the network or that JSON has not.
+      TypeError, ValueError: for what is no module; for variables without parameters, of
+        types that files have not, or other than those of the network, where it can be
+        described and `image_shape` is given; for facts that don't fit the network or
+        that JSON has not.
       OSError: if the file can't be written; one of that name stays as it was.
     """
     path = checked_path(path)
@@ -109,14 +111,11 @@ def network_bytes(
     if dtype is not None:
         check_dtype(dtype)
     facts = checked_facts(facts, config)
+    arrays = named_arrays(variables)
+    if config is not None and "image_shape" in facts:
+        _check_arrays(arrays, config, facts)
     if "preprocessing" in facts:
         facts["preprocessing"] = to_values(facts["preprocessing"])
-    flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep="/")
-    # Not `ascontiguousarray`, which makes vectors of single numbers.
-    arrays = {name: np.array(array, order="C") for name, array in flat.items()}
-    for name, array in arrays.items():
-        if array.dtype.kind not in "fiubV":  # V: JAX's own floats
-            raise ValueError(f"`variables`: {name} is {array.dtype}; give numbers.")
     described = {
         "format": FORMAT,
         "sha256": digest(arrays),
@@ -131,6 +130,100 @@ def network_bytes(
     except ValueError as error:
         raise ValueError(f"fields and facts must be finite: {error}") from error
     return safetensors.numpy.save(arrays, {KEY: text})
+
+
+def named_arrays(variables: Any) -> dict[str, np.ndarray]:
+    """Arrays by names such as "params/layer_1/kernel", as files have them.
+
+    Raises:
+      TypeError: for names that are no strings, or types that files or JAX have not.
+      ValueError: for names with "/", arrays of no numbers, or no parameters.
+    """
+    _check_names(variables, "`variables`")
+    flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep="/")
+    found = {str(name): _stored(array, str(name)) for name, array in flat.items()}
+    if not any(name.startswith("params/") for name in found):
+        raise ValueError('`variables` has no arrays in "params": give those of `init`.')
+    return found
+
+
+def _check_names(variables: Any, where: str) -> None:
+    for name, value in variables.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{where} has the name {shown(name)}: give strings.")
+        if "/" in name:
+            raise ValueError(
+                f'{where} has the name {name!r}: files have "/" between the names of'
+                " modules; give mappings within each other."
+            )
+        if isinstance(value, Mapping):
+            _check_names(value, f"{where}: {name}")
+
+
+def _stored(array: Any, name: str) -> np.ndarray:
+    """In C order and this machine's byte order."""
+    try:
+        # Not `ascontiguousarray`, which makes vectors of single numbers.
+        found = np.array(array, order="C")
+    except ValueError as error:
+        raise ValueError(f"`variables`: {name} is no array: {error}.") from error
+    floats = jnp.issubdtype(found.dtype, jnp.floating)
+    if floats and found.dtype.itemsize not in (2, 4, 8):
+        raise TypeError(
+            f"`variables`: {name} is {found.dtype}, which files of networks have not;"
+            " convert it first: `x.astype(np.float32)`."
+        )
+    if not floats and found.dtype.kind not in "iub":
+        raise ValueError(f"`variables`: {name} is {found.dtype}; give numbers.")
+    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder())
+
+
+def _check_arrays(
+    arrays: dict[str, np.ndarray], config: NetworkConfig, facts: dict[str, Any]
+) -> None:
+    """Raises ValueError for other arrays than those of the network."""
+    shape = facts["image_shape"]
+    preprocessing = facts.get("preprocessing", Preprocessing())
+    try:
+        wanted = expected_kinds(config.build(), preprocessing.shape(shape))
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(
+            f"`image_shape={shape}` is none of the network's: {error}"
+        ) from error
+    other = first_other(kinds(arrays), wanted)
+    if other:
+        raise ValueError(
+            f"`variables` are not those of the network for `image_shape={shape}`:"
+            f" {other}."
+        )
+
+
+def expected_kinds(module: nn.Module, shape: tuple[int, ...]) -> dict[str, str]:
+    """`kinds` of the arrays of a module, for preprocessed images of that shape."""
+    blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    own = AnyModule.of(module)
+    found = jax.eval_shape(lambda x: own.init(jax.random.key(0), x), blank)
+    return kinds(flax.traverse_util.flatten_dict(found, sep="/"))
+
+
+def kinds(arrays: Mapping[Any, Any]) -> dict[str, str]:
+    """Shapes of arrays, and what they hold where that isn't floats, by name."""
+    found = {}
+    for name, array in arrays.items():
+        floats = jnp.issubdtype(array.dtype, jnp.floating)
+        found[name] = f"{tuple(array.shape)}{'' if floats else f' {array.dtype}'}"
+    return found
+
+
+def first_other(found: dict[str, str], wanted: dict[str, str]) -> str:
+    """What the first array is that differs from what is wanted; "" if none does."""
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            return (
+                f"{name} is {found.get(name, 'missing')}, expected"
+                f" {wanted.get(name, 'none')}"
+            )
+    return ""
 
 
 def _described(module: nn.Module) -> tuple[NetworkConfig | None, str | None]:

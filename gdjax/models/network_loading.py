@@ -23,6 +23,9 @@ from gdjax.models.network_files import (
     checked_facts,
     checked_path,
     digest,
+    expected_kinds,
+    first_other,
+    kinds,
 )
 from gdjax.models.preprocessing import Preprocessing, as_floats, check_images
 from gdjax.models.values import from_values
@@ -122,13 +125,12 @@ def load_network(
             f" {' '.join(str(error).split())}; it was written by gdjax"
             f" {described['version']}"
         ) from error
-    found = _kinds(variables)
-    for name in sorted({*wanted, *found}) if wanted else ():
-        if wanted.get(name) != found.get(name):
-            raise ValueError(
-                f"{path} has not the arrays of the network that it describes: {name} is"
-                f" {found.get(name, 'missing')}, expected {wanted.get(name, 'none')}"
-            )
+    found = kinds(flax.traverse_util.flatten_dict(variables, sep="/"))
+    other = first_other(found, wanted) if wanted else ""
+    if other:
+        raise ValueError(
+            f"{path} has not the arrays of the network that it describes: {other}"
+        )
     return network
 
 
@@ -183,19 +185,7 @@ def _wanted(network: Network) -> dict[str, str]:
     if network.image_shape is None:
         return {}
     shape = network.preprocessing.shape(network.image_shape)
-    blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    module = AnyModule.of(network.module)
-    return _kinds(jax.eval_shape(lambda x: module.init(jax.random.key(0), x), blank))
-
-
-def _kinds(variables: Any) -> dict[str, str]:
-    """Shapes of arrays, and what they hold where that isn't floats, by name."""
-    flat = flax.traverse_util.flatten_dict(variables, sep="/")
-    found = {}
-    for name, array in flat.items():
-        floats = jnp.issubdtype(array.dtype, jnp.floating)
-        found[name] = f"{tuple(array.shape)}{'' if floats else f' {array.dtype}'}"
-    return found
+    return expected_kinds(network.module, shape)
 
 
 def read_network(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:

@@ -87,8 +87,9 @@ def test_what_cannot_be_predicted_is_one_line(arguments, message, tmp_path, caps
     Image.fromarray(np.zeros((6, 6), np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "b").mkdir()
     net = GaussDerNet(widths=(2,), num_classes=2, order=1)
-    save_network(tmp_path / "net", net, {"params": {}})
-    save_network(tmp_path / "own", nn.Dense(3), {"params": {}})
+    arrays = {"params": {"bias": np.zeros(3)}}
+    save_network(tmp_path / "net", net, arrays)
+    save_network(tmp_path / "own", nn.Dense(3), arrays)
     filled = [each.format(tmp=tmp_path) for each in arguments]
     assert classify.main(filled) == 2
     said = capsys.readouterr().err
