@@ -3,7 +3,6 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -43,9 +42,9 @@ def test_networks_in_the_other_byte_order_come_back(variables, tmp_path):
     [
         ({}, ValueError, '`variables` has no arrays in "params"'),
         ({"a": {}}, ValueError, '`variables` has no arrays in "params"'),
-        ({"a": np.zeros(2, ml_dtypes.float8_e5m2)}, TypeError, "params/a is float8"),
-        ({"a": np.zeros(2, ml_dtypes.float8_e4m3fn)}, TypeError, "params/a is float8"),
-        ({"a": np.zeros(2, ml_dtypes.int4)}, ValueError, "params/a is int4; give"),
+        ({"a": np.zeros(2, jnp.float8_e5m2)}, TypeError, "params/a is float8"),
+        ({"a": np.zeros(2, jnp.float8_e4m3fn)}, TypeError, "params/a is float8"),
+        ({"a": np.zeros(2, jnp.int4)}, ValueError, "params/a is int4; give"),
         ({"a": np.zeros(2, complex)}, ValueError, "params/a is complex128; give"),
         ({"a": [[1], [1, 2]]}, ValueError, "params/a is no array"),
         ({0: np.zeros(2)}, TypeError, "`variables`: params has the name 0: give str"),
