@@ -112,7 +112,7 @@ def network_bytes(
         check_dtype(dtype)
     facts = checked_facts(facts, config)
     arrays = named_arrays(variables)
-    if config is not None and "image_shape" in facts:
+    if isinstance(config, NetworkConfig) and "image_shape" in facts:
         _check_arrays(arrays, config, facts)
     if "preprocessing" in facts:
         facts["preprocessing"] = to_values(facts["preprocessing"])
