@@ -54,7 +54,7 @@ def test_scores_over_parameters_and_receptive_fields():
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["one: 64 px", "two: 16 px"]
     for wrong in ([], [FieldPoint("x", 0, 3.0, 1.0)], [FieldPoint("x", 1, 0.0, 1.0)]):
-        with pytest.raises(ValueError, match="`points` needs"):
+        with pytest.raises(ValueError, match="`points"):
             score_over_parameters(wrong, "mean IoU")
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdjax.plots.checks import check_list, check_positive
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_integers, check_numbers
+from gdjax.scalespace.checks import HIGHEST_ORDER
 
 
 def basis_normalisation(
@@ -28,15 +31,21 @@ def basis_normalisation(
       The figure; below each filter its largest absolute value.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no filters, or not as many as orders.
     """
-    filters = np.asarray(filters, float)
-    if filters.ndim != 3 or not len(filters) or len(filters) != len(orders):
+    filters = check_numbers(filters, name="filters", unit="grey levels")
+    orders = check_list(orders, name="orders", of="(n_x, n_y)")
+    orders = [check_integers(order, name="orders").reshape(-1) for order in orders]
+    (sigma,) = check_positive([sigma], name="sigma", unit="px")
+    if filters.ndim != 3 or not filters.size or len(filters) != len(orders):
         raise ValueError(
             f"`filters` of shape {filters.shape} must be [J, h, w], one for each of the"
             f" {len(orders)} `orders`."
         )
-    totals = np.array([sum(order) for order in orders])
+    totals = np.array([order.sum() for order in orders])
+    if not (0 <= totals).all() or (totals > HIGHEST_ORDER).any():
+        raise ValueError(f"`orders` must be at least 0 and at most {HIGHEST_ORDER}.")
     rows = {
         "as they are": filters,
         r"times $\sigma^n$": filters * float(sigma) ** totals[:, None, None],
@@ -49,7 +58,7 @@ def basis_normalisation(
         for axes, values, order in zip(panels, row, orders, strict=True):
             axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
             axes.set_xlabel(f"{abs(values).max():.2g}", fontsize=8)
-            axes.set_title("".join(map(str, order)), fontsize=8)
+            axes.set_title("".join(map(str, order.tolist())), fontsize=8)
     return figure
 
 
@@ -64,9 +73,11 @@ def fitted_patches(patches: np.ndarray, approximations: np.ndarray) -> Figure:
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: for other shapes.
     """
-    patches, found = np.asarray(patches, float), np.asarray(approximations, float)
+    patches = check_numbers(patches, name="patches", unit="grey levels")
+    found = check_numbers(approximations, name="approximations", unit="grey levels")
     fits = patches.ndim == 4 and len(patches) > 0 and patches.shape[-1] in (1, 3)
     if not fits or found.shape != patches.shape:
         raise ValueError(

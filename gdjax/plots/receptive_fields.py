@@ -7,8 +7,15 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from gdjax.plots.checks import (
+    check_colours,
+    check_list,
+    check_positive,
+    check_text,
+)
 from gdjax.plots.colours import net_colours
 from gdjax.plots.notebook import NotebookFigure
+from gdjax.scalespace.arrays import check_numbers
 
 
 class FieldPoint(NamedTuple):
@@ -48,15 +55,21 @@ def score_over_parameters(
       The figure.
 
     Raises:
+      TypeError: for what is of another type.
       ValueError: if there are no networks, or one without parameters or a receptive
         field.
     """
-    if not points or any(p.parameters < 1 or p.receptive_field <= 0 for p in points):
-        raise ValueError(
-            "`points` needs at least one network, each with parameters and a receptive"
-            " field."
-        )
-    colours = colours or net_colours({"name": point.name} for point in points)
+    points = check_list(points, name="points", of="`FieldPoint`s")
+    check_text(title, name="title")
+    if not points or not all(isinstance(point, FieldPoint) for point in points):
+        raise ValueError("`points` needs at least one `FieldPoint`.")
+    check_positive([p.parameters for p in points], name="points", unit="parameters")
+    fields = [point.receptive_field for point in points]
+    check_positive(fields, name="points", unit="receptive fields in px")
+    scores = [(point.score, point.std) for point in points]
+    check_numbers(scores, name="points", unit="scores in %")
+    own = net_colours({"name": point.name} for point in points)
+    colours = {**own, **(check_colours(colours) or {})}
     figure = NotebookFigure(figsize=(8.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     widest = max(point.receptive_field for point in points)

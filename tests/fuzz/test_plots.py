@@ -14,11 +14,15 @@ from gdjax.metrics import log_uniform
 ANYTHING = st.one_of(scalars(), small_arrays(), odd_objects())
 IMAGES, LABELS = np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 4), np.uint8)
 ROWS = [{"name": "a", "accuracy": [0.5, 0.9]}]
+KINDS = {"FieldPoint", "RangePoint", "ScaleLine"}
 LINE = plots.ScaleLine("a", [0, 1], [3.0, 2.0], [1.0, 1.0])
 GOOD = {
     "activation_maps": {
         "images": IMAGES, "maps": [np.zeros((1, 4, 4))], "sigmas": [1.0],
         "labels": ["a"], "selected": [0], "title": "a",
+    },
+    "basis_normalisation": {
+        "filters": np.ones((2, 3, 3)), "orders": [(0, 0), (1, 0)], "sigma": 2.0,
     },
     "contact_sheet": {"rows": [IMAGES], "labels": ["a"]},
     "error_over_range": {
@@ -28,6 +32,7 @@ GOOD = {
     "feature_map_sizes": {"rows": [("a", [(8, 8), (4, 4)])], "colours": None},
     "filter_fits": {"patch": np.eye(3), "fits": [("a", np.eye(3), [0.1])]},
     "filter_sheet": {"filters": {"conv": [np.eye(3)]}, "title": None},
+    "fitted_patches": {"patches": IMAGES, "approximations": IMAGES},
     "generalisation_curve": {
         "factors": [1.0, 2.0], "rows": ROWS, "title": None, "score": "accuracy",
     },
@@ -44,6 +49,10 @@ GOOD = {
         "panels": [("a", np.eye(2), [1.0, 2.0])], "factors": [1.0, 2.0],
     },
     "scales_over_training": {"panels": {"wide": [LINE]}, "best": {"wide": 3.0}},
+    "score_over_parameters": {
+        "points": [plots.FieldPoint("a", 10, 3.0, 97.0)], "title": "accuracy",
+        "colours": None,
+    },
     "scores": {"rows": [("a", 97.0)], "title": "accuracy", "colours": None},
     "segmentation_sheet": {
         "images": IMAGES, "labels": LABELS, "predictions": [("a", LABELS)],
@@ -54,7 +63,7 @@ GOOD = {
 
 
 def test_every_figure_is_tried():
-    assert set(plots.__all__) - set(GOOD) == {"RangePoint", "ScaleLine"}
+    assert set(plots.__all__) - set(GOOD) == KINDS
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -68,10 +77,16 @@ def test_figures(name, data):
     assert found is None or isinstance(found, Figure | dict)
 
 
-@pytest.mark.parametrize("name", GOOD)
+LISTS = {
+    name: [key for key, value in given.items() if isinstance(value, list | dict)]
+    for name, given in GOOD.items()
+}
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if LISTS[name]])
 @hypothesis.given(ANYTHING)
 @hypothesis.settings(max_examples=max(4, hypothesis.settings().max_examples // 4))
 def test_figures_of_lists_that_hold_garbage(name, value):
-    first = next(k for k, v in GOOD[name].items() if isinstance(v, list | dict))
+    first = LISTS[name][0]
     held = {"a": value} if isinstance(GOOD[name][first], dict) else [value]
     obeys(getattr(plots, name), **GOOD[name] | {first: held}, finite=False)

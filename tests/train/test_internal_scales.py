@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gdjax.models.sesn import SESNToyConfig
 from gdjax_train import predict, scale_figures, scale_table, tables
-from gdjax_train.internal_scales import error_of, mean_drawn, mean_facts, ranged
+from gdjax_train.internal_scales import error_of, mean_facts, mean_of, ranged
 from gdjax_train.recipe import DataConfig, OptimizerConfig, Recipe, ScaleSchedule
 from gdjax_train.scale_distribution import ScaleDistribution
 from gdjax_train.trials import trials
@@ -125,7 +125,7 @@ def test_means_of_scales_and_of_errors():
     assert found["px"] == pytest.approx([2, 1 * (2 + 6**0.5), 10])
     assert found["spacings_std"] == pytest.approx([(6**0.5 - 2) / 2] * 2)
     assert found["learned"] and found["start"]["isr"] == 3
-    drawn = mean_drawn(rows)
+    drawn = mean_of(rows, "drawn")
     assert drawn["accuracy"] == pytest.approx(0.85)
     assert drawn["std"] == pytest.approx(0.05) and drawn["images"] == 10
     assert error_of({"drawn": drawn}) == pytest.approx((15, 5))

@@ -38,7 +38,8 @@ def standardised(
     [scale_learning] App. A.1: "After initialisation the dataset is normalised". Choice:
     by the distribution of factors, not by those that were drawn.
     """
-    share = mean_square(scales) * (side / canvas) ** 2
+    # More than the canvas is cut off.
+    share = min(1.0, mean_square(scales) * (side / canvas) ** 2)
     square = share * (mean**2 + std**2)
     mean = share * mean
     return Preprocessing(
