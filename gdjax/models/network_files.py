@@ -94,9 +94,14 @@ def network_bytes(
     variables: Any,
     *,
     dtype: Any = None,
+    checked: bool = True,
     **facts: Any,
 ) -> bytes:
-    """What `save_network` writes, see there."""
+    """What `save_network` writes, see there.
+
+    With `checked`, the arrays are compared with those that the configuration makes,
+    for which the network is traced.
+    """
     if not isinstance(variables, Mapping) or "params" not in variables:
         names = ", ".join(map(str, variables)) if isinstance(variables, Mapping) else ""
         raise ValueError(
@@ -112,7 +117,7 @@ def network_bytes(
         check_dtype(dtype)
     facts = checked_facts(facts, config)
     arrays = named_arrays(variables)
-    if isinstance(config, NetworkConfig) and "image_shape" in facts:
+    if checked and isinstance(config, NetworkConfig) and "image_shape" in facts:
         _check_arrays(arrays, config, facts)
     if "preprocessing" in facts:
         facts["preprocessing"] = to_values(facts["preprocessing"])

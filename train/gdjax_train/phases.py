@@ -161,6 +161,7 @@ class PhaseTraining(NamedTuple):
             config.given.module if own else config,
             variables,
             dtype=None if precision == "float32" else precision,
+            checked=False,  # they are those of its own training
             class_names=names if len(names) == self.phase.model.num_classes else (),
             image_shape=self.image_shape,
             preprocessing=self.trial.recipe.preprocessing,
