@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,9 +188,9 @@ def test_names_splits_and_the_small_config(root, monkeypatch):
 def test_photographs_are_read_one_by_one(root, monkeypatch):
     opened, open_image = [], Image.open
 
-    def logged(path, *args, **options):
-        opened.append(path)
-        return open_image(path, *args, **options)
+    def logged(file, *args, **options):
+        opened.append(Path(file.name))
+        return open_image(file, *args, **options)
 
     monkeypatch.setattr(Image, "open", logged)
     builder = GdjaxCityscapes(config="half")
