@@ -301,3 +301,18 @@ def test_damage_is_seen_before_a_checkpoint_is_read(way, tmp_path, monkeypatch):
     with Checkpoints(tmp_path / "a", say=said.append) as checkpoints:
         assert checkpoints.restore(state)[0] == 1
     assert "is not what was written" in said[0] and len(said) == 1
+
+
+def test_damaged_metadata_are_no_matter_for_orbax(tmp_path):
+    import numpy as np
+
+    from gdjax_train.checkpoints import Checkpoints
+
+    said, state = [], {"w": np.ones(3, np.float32)}
+    with Checkpoints(tmp_path / "a", say=said.append) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, state, wait=True)
+    (tmp_path / "a" / "2" / "_CHECKPOINT_METADATA").write_text("[1, null]")
+    with Checkpoints(tmp_path / "a", say=said.append) as checkpoints:
+        assert checkpoints.restore(state)[0] == 1
+    assert "_CHECKPOINT_METADATA is not what was written" in said[0]

@@ -220,3 +220,14 @@ def test_recipes_that_are_none_are_refused(old, values, capsys):
     (old / "recipe.json").write_text(json.dumps(stored | {"recipe": values}))
     assert command.main(["--resume", str(old)]) == 2
     assert "another version of gdjax, or by hand" in capsys.readouterr().err
+
+
+def test_damaged_weights_are_written_anew(stand_in, one_net, open_run):
+    session, text = open_run(one_net)
+    session.train()
+    path = session.run.weights("discrete-relu", "single")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    session.train()
+    assert path.read_bytes() == whole
+    assert "written anew from the last checkpoint" in text()

@@ -63,8 +63,13 @@ class Checkpoints:
         self._args = ocp.args
         self._folder = folder
         self._say, self._recipe, self._phase = say, recipe, phase
+        self._manager: Any = None
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is no folder: take it away and continue")
+        # Before Orbax looks at them.
+        for step in whole_steps(folder):
+            if (wrong := checkpoint_files.changed(folder, step)) is not None:
+                self._put_aside(step, ValueError(f"{wrong} is not what was written"))
         self._writer = concurrent.futures.ThreadPoolExecutor(max_workers=1)
         self._writing: concurrent.futures.Future[None] | None = None
         self._manager = ocp.CheckpointManager(
@@ -201,7 +206,8 @@ class Checkpoints:
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
-        self._manager.reload()
+        if self._manager is not None:
+            self._manager.reload()
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         self._say(
             f"checkpoint {source} is damaged ({reason}); moved to {target}, "

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+
+from gdjax.models.network_loading import read_arrays
 
 from . import predict
 from .batch import Batch, batch_indices, batches
@@ -48,8 +51,18 @@ def train(run: RunFolder, recipe: Recipe, console: Console) -> None:
                 training = PhaseTraining.of(run, data, trial, phase)
             finished[phase.name] = _train_phase(training, data, console, start)
             path = run.weights(trial.slug, phase.name)
-            if not path.exists():
+            if not path.exists() or _is_damaged(path, console):
                 training.write_weights(path.name, finished[phase.name])
+
+
+def _is_damaged(path: pathlib.Path, console: Console) -> bool:
+    """Whether weights are not what was written; said, since they are written anew."""
+    try:
+        read_arrays(path)
+    except ValueError as error:
+        say(console, f"{error}: it is written anew from the last checkpoint")
+        return True
+    return False
 
 
 def _train_phase(
