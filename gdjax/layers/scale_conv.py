@@ -8,7 +8,12 @@ import jax.numpy as jnp
 
 from gdjax.layers.learned_scales import check_scales
 from gdjax.layers.module import Module
-from gdjax.scalespace.checks import check_image, check_order, check_sigma
+from gdjax.scalespace.checks import (
+    check_image,
+    check_order,
+    check_sigma,
+    is_traced,
+)
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.hermite import (
     Basis,
@@ -34,11 +39,11 @@ class ScaleConv(Module):
       T -> H:  y(s, t) = b + sum_c kappa_c(s) * f_c
       H -> H:  y(s, t) = b + sum_c sum_i kappa_ci(s) * f_c(s + i, .),  i < scale_dim
 
-    kappa is a learned sum of the filters of a basis; it runs as N-jets mixed
-    (`mix_hermite`), so that no filter is stored and learned scales compile nothing
-    anew. Parameters `kernel` [F, scale_dim C_in, C_out], `bias` [C_out], both shared by
-    all scales. A layer of 1 x 1 px is `nn.Dense`; the maximum over scales
-    `max_over_scales(y, axis=0)`.
+    kappa is a learned sum of the filters of a basis; it runs as N-jets mixed, or by
+    frequencies where that takes fewer products (`mix_hermite`), so that no filter is
+    stored and learned scales compile nothing anew. Parameters `kernel`
+    [F, scale_dim C_in, C_out], `bias` [C_out], both shared by all scales. A layer of
+    1 x 1 px is `nn.Dense`; the maximum over scales `max_over_scales(y, axis=0)`.
 
     Attributes:
       features: C_out.
@@ -117,22 +122,19 @@ class ScaleConv(Module):
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # Weights may be of half precision, scales and kernels are not.
-        scales = jnp.asarray(scales, jnp.promote_types(kernel.dtype, jnp.float32))
+        if is_traced(scales):
+            scales = scales.astype(jnp.promote_types(kernel.dtype, jnp.float32))
+        finest = jnp.asarray(scales).min()
         norms = hermite_norms(
-            scales.min(), basis=self.basis, filter_=filter_,
+            finest, basis=self.basis, filter_=filter_,
             width=max(NORM_WIDTH, *x.shape[-3:-1]),
         )  # fmt: skip
-
-        def at_scale(images: jax.Array, sigma: jax.Array) -> jax.Array:
-            return mix_hermite(
-                images, kernel, sigma, norms=norms, basis=self.basis, filter_=filter_,
-                dtype=self.dtype, bias=bias,
-            )  # fmt: skip
-
-        if self.lift:
-            return jax.vmap(at_scale, in_axes=(None, 0))(x, scales)
-        x, scales = self._neighbours(x, scales)
-        return jax.vmap(at_scale)(x, scales)
+        if not self.lift:
+            x, scales = self._neighbours(x, scales)
+        return mix_hermite(
+            x, kernel, scales, norms=norms, basis=self.basis, filter_=filter_,
+            dtype=self.dtype, bias=bias, lift=self.lift,
+        )  # fmt: skip
 
     def _scales(self, scales: Any, x: jax.Array) -> Any:
         scales = self.scales if scales is None else scales

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdjax.scalespace.checks import (
     HIGHEST_ORDER,
@@ -23,9 +24,16 @@ from gdjax.scalespace.checks import (
     check_order,
     check_sigma,
     hold_ints,
+    is_traced,
 )
 from gdjax.scalespace.combine import mix_njet
 from gdjax.scalespace.derivatives import Orders
+from gdjax.scalespace.frequencies import (
+    circles,
+    jet_transfers,
+    mix_by_frequencies,
+    worth_frequencies,
+)
 from gdjax.scalespace.kernels import SampledGaussianDerivatives
 from gdjax.scalespace.matrices import Filter, truncated_taps
 
@@ -250,36 +258,81 @@ def hermite_norms(
 def mix_hermite(
     x: jax.Array,
     kernel: jax.Array,
-    sigma: Any,
+    scales: Any,
     *,
     norms: jax.Array,
     basis: Basis,
     filter_: Filter,
     dtype: Any = None,
     bias: jax.Array | None = None,
+    lift: bool = False,
 ) -> jax.Array:
-    """Correlations with the filters of a basis at one scale, mixed.
+    """Correlations with the filters of a basis at every scale, mixed.
 
-      y_o = b_o + sum_c sum_f w[f, c, o] / norms[f] (psi_f(sigma) * x_c)
+      y_o(s) = b_o + sum_c sum_f w[f, c, o] / norms[f] (psi_f(s) * x_c(s))
 
     Args:
-      x: [..., H, W, C_in].
+      x: [S, ..., H, W, C_in]; with `lift` [..., H, W, C_in], the same at all scales.
       kernel: [F, C_in, C_out].
-      sigma: px, a scalar; traced and differentiable.
+      scales: sigma in px, [S]; traced and differentiable.
       norms: [F], `hermite_norms` of the finest scale.
       basis: the functions.
       filter_: kernels, border rule and where they end.
       dtype: of the result; default that of `x`.
       bias: [C_out].
+      lift: whether `x` has no axis of scales.
 
     Returns:
-      [..., H, W, C_out].
+      [S, ..., H, W, C_out].
 
-    [scale_learning] (4); through the N-jet: gdjax.
+    [scale_learning] (4); through the N-jet, or by frequencies: gdjax.
     """
-    sigma = filter_.check_sigma(sigma)
     weights = kernel * (2 * math.pi / norms)[:, None, None]
-    start, total = 0, None
+    dtype = jnp.dtype(x.dtype if dtype is None else dtype)
+    reach = _known_reach(scales, filter_)
+    one = x if lift else x[0]
+    if worth_frequencies(one, kernel.shape, filter_, reach):
+        around = circles(x.shape[-3:-1], filter_.padding, reach)
+        y = _by_frequencies(x, weights, scales, basis, filter_, around, bias, lift)
+        return y.astype(dtype)
+    # Scales are traced within `jax.vmap`, so that all of them are one operation.
+    scales = jnp.asarray(scales, jnp.promote_types(kernel.dtype, jnp.float32))
+    mix = functools.partial(
+        _mix_at_scale, weights=weights, basis=basis, filter_=filter_, dtype=dtype,
+        bias=bias,
+    )  # fmt: skip
+    return jax.vmap(mix, in_axes=(None if lift else 0, 0))(x, scales)
+
+
+def _known_reach(scales: Any, filter_: Filter) -> int | None:
+    """How far in px filters look at most, if that is known."""
+    if is_traced(scales) or not filter_.is_cut:
+        return None
+    return filter_.reach(float(np.max(scales)))
+
+
+def _by_frequencies(x, weights, scales, basis: Basis, filter_: Filter, around, bias,
+                    lift: bool) -> jax.Array:  # fmt: skip
+    orders = tuple(a for _, every in basis.parts() for a in every)
+
+    def transfers(sigma: Any) -> Any:
+        found = []
+        for divisor, every in basis.parts():
+            own = sigma / divisor
+            found += jet_transfers(own, _wider(filter_, divisor), every, around)
+        return (jnp if is_traced(sigma) else np).stack(found, -1)
+
+    if is_traced(scales):
+        found = jax.vmap(transfers)(scales)
+    else:
+        found = np.stack([transfers(np.float64(s)) for s in scales])
+    if lift:
+        x = jnp.broadcast_to(x, (len(scales), *x.shape))
+    return mix_by_frequencies(x, weights, found, orders, around, bias=bias)
+
+
+def _mix_at_scale(x, sigma, *, weights, basis: Basis, filter_: Filter, dtype, bias):
+    sigma, start, total = filter_.check_sigma(sigma), 0, None
     for divisor, orders in basis.parts():
         stop = start + len(orders)
         y = mix_njet(

@@ -12,6 +12,7 @@ from gdjax.scalespace import (
     HermiteA,
     HermiteB,
     SampledGaussianDerivatives,
+    hermite,
     hermite_basis_a,
     hermite_basis_b,
 )
@@ -75,22 +76,31 @@ def test_counts_and_order_of_the_functions():
     assert HermiteB().parts()[-1][1] == ((0, 0), (1, 0), (2, 0), (3, 0))
 
 
+@pytest.mark.parametrize("frequencies", [False, True], ids=["jets", "frequencies"])
 @pytest.mark.parametrize("basis", [HermiteA(3), HermiteB(2, 1.5, 14)], ids=["A", "B"])
-def test_mixed_jets_are_correlations_with_the_dense_filters(basis, x64):
+def test_mixed_jets_are_correlations_with_the_dense_filters(
+    basis, frequencies, x64, monkeypatch
+):
+    monkeypatch.setattr(hermite, "worth_frequencies", lambda *_: frequencies)
     generator = np.random.default_rng(0)
     x = jnp.asarray(generator.standard_normal((2, 17, 15, 2)))
     kernel = jnp.asarray(generator.standard_normal((basis.functions, 2, 3)))
     filter_ = Filter(SampledGaussianDerivatives(), "zero", None, 2, 6, 3.0)
     norms = hermite_norms(SCALES[0], basis=basis, filter_=filter_, width=16)
     dense = twin(basis.parts(), SCALES, 21, 3.0)
-    for k, sigma in enumerate(SCALES):
-        mixed = mix_hermite(x, kernel, sigma, norms=norms, basis=basis, filter_=filter_)
+    fields = {"norms": norms, "basis": basis, "filter_": filter_, "lift": True}
+    known = mix_hermite(x, kernel, SCALES, **fields)
+    traced = jax.jit(lambda scales: mix_hermite(x, kernel, scales, **fields))(
+        jnp.asarray(SCALES)
+    )
+    for k, mixed in enumerate(known):
         filters = np.einsum("fyx,fco->yxco", dense[:, k], kernel)
         wanted = jax.lax.conv_general_dilated(
             x, jnp.asarray(filters), (1, 1), "SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )  # fmt: skip
         np.testing.assert_allclose(mixed, wanted, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(traced[k], wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("padding", ["zero", "symmetric"])
@@ -108,7 +118,8 @@ def test_high_orders_of_discrete_gaussians_in_float32(x64, padding):
     def each(x, sigma):
         norms = hermite_norms(sigma, basis=basis, filter_=filter_, width=24)
         weights = jnp.asarray(kernel, x.dtype)
-        return mix_hermite(x, weights, sigma, norms=norms, basis=basis, filter_=filter_)
+        fields = {"norms": norms, "basis": basis, "filter_": filter_, "lift": True}
+        return mix_hermite(x, weights, sigma[None], **fields)[0]
 
     wanted, found = (each(image.astype(t), np.asarray(6.0, t)) for t in ("f8", "f4"))
     error = abs(wanted - found).max((0, 1)) / abs(wanted).max((0, 1))
