@@ -202,3 +202,31 @@ def test_speed_is_written_part_by_part(benchmarks, tmp_path):
     assert "| PyTorch twin | 7000.0 | 3.50 |  |" in lines
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["speed.json", "speed.md", "speed.png"]
+
+
+def test_scores_of_trained_networks_at_another_size(benchmarks):
+    """Scores that move by a channel for each sqrt 2: matched ones are equal."""
+    import trained_invariance
+
+    sigmas = tuple(2 ** (k / 2) for k in range(5))
+    for octaves, steps in ((0.25, None), (0.5, 1), (-1, -2)):
+        assert trained_invariance.steps_between(2**octaves, sigmas) == steps
+    every = np.random.default_rng(0).uniform(size=(50, 9, 4))
+    wanted = every[:, 2:7]
+    for steps in (-2, 1):
+        found = every[:, 2 - steps : 7 - steps]
+        row = trained_invariance.compare(found, wanted, steps)
+        assert row["channels"] == row["matched"] == 0 and row["matched_kept"] == 100
+        assert row["pooled"] > 0 and row["pooled_kept"] < 100
+    # By one channel, what is in the interior of both is in both.
+    assert row["interior_kept"] == 100
+    assert "matched" not in trained_invariance.compare(every[:, :5], wanted, None)
+
+
+def test_images_are_moved_unless_something_leaves(benchmarks):
+    import trained_invariance
+
+    images = np.zeros((1, 6, 6, 1))
+    images[0, 3, 2] = 1
+    assert trained_invariance.moved(images, 3)[0, 0, 5, 0] == 1
+    assert trained_invariance.moved(images, 4) is None

@@ -86,7 +86,7 @@ def test_values_in_float32():
     found = by_frequencies(x, kernel, np.full(1, 2.0), filter_, 5, None)
     with jax.enable_x64():
         exact = (jnp.asarray(np.asarray(a), jnp.float64) for a in (x, kernel))
-        wanted = by_frequencies(*exact, np.full(1, 2.0), filter_, 5, None)
+        wanted = np.asarray(by_frequencies(*exact, np.full(1, 2.0), filter_, 5, None))
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, wanted, atol=2e-6 * abs(wanted).max())
 
