@@ -108,7 +108,8 @@ def test_names_that_end_in_a_number():
 
 
 def test_training_by_numbers():
-    own = trial_of("batch-24", "l2-0.5", "warmup-1.5")
+    own = trial_of("batch-24", "l2-0.5", "warmup-1.5", "channel-loss-0.25")
+    assert own.recipe.loss.channels == 0.25
     assert [phase.batch_size for phase in own.phases] == [24, 24]
     assert (own.recipe.loss.l2, own.recipe.optimizer.warmup_epochs) == (0.5, 1.5)
 

@@ -1,3 +1,5 @@
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -5,6 +7,8 @@ import numpy as np
 import optax
 import pytest
 
+from gdjax.models import GaussDerNet
+from gdjax.models.preprocessing import as_floats
 from gdjax_train import step as steps
 from gdjax_train.augment_config import AugmentConfig
 from gdjax_train.batch import Batch
@@ -223,6 +227,36 @@ class Pixelwise(nn.Module):
     @nn.compact
     def __call__(self, x, train=False):
         return nn.Dense(3)(x), {}
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_loss_of_every_channel_is_added(weight, random_examples):
+    """The loss and its gradient, beside a loop over channels."""
+    model = GaussDerNet(widths=(3,), sigmas=(0.5, 1.0), scale_dropout=0.0)
+    x, labels = random_examples(8, 0)
+    batch, loss = Batch(x, labels), make_loss(LossConfig("binary"))
+    optimizer = optax.sgd(0.1)
+    make = functools.partial(
+        initial_state, model, optimizer, jax.random.key(0), image_shape=x.shape[1:]
+    )
+    start = make()
+
+    def wanted(params):
+        variables = {"params": params, "batch_stats": start.batch_stats}
+        (logits, aux), _ = model.apply(
+            variables, as_floats(x), train=True, mutable=["batch_stats"]
+        )
+        each = [loss(aux["per_scale"][:, s], batch) for s in range(2)]
+        return loss(logits, batch) + weight * sum(each) / 2
+
+    value, gradient = jax.jit(jax.value_and_grad(wanted))(start.params)
+    step = compile_step(model, optimizer, loss, channels=weight)
+    state, metrics = step(make(), batch)
+    np.testing.assert_allclose(metrics["loss"], value, rtol=1e-5)
+    moved = jax.tree.map(lambda p, g: p - 0.1 * g, start.params, gradient)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.params, moved
+    )
 
 
 def test_masks_are_moved_with_the_images_of_a_step():

@@ -322,6 +322,11 @@ NUMBERED: dict[str, Callable[[float], Ablation]] = {
     "up-to-": up_to,
     "batch-": _batch,
     "l2-": lambda l2: _part("loss", f"An L2 of {l2:g} on the weights.", l2=l2),
+    "channel-loss-": lambda channels: _part(
+        "loss",
+        f"{channels:g} times the loss of each scale channel by itself is added.",
+        channels=channels,
+    ),
     "warmup-": lambda epochs: _part(
         "optimizer", f"{epochs:g} epochs of linear warm-up.", warmup_epochs=epochs
     ),

@@ -54,6 +54,10 @@ EFFECTS = {
     "data.enlarge": Effect(
         lambda r: bool(r.data.train_sizes), "there are no --data.train-sizes"
     ),
+    "loss.channels": Effect(
+        lambda r: r.model.scale_channels and _several_channels(r),
+        "no training has several scale channels: --multi-epochs",
+    ),
     "loss.class_weights": Effect(
         lambda r: r.model.segments, "it is for segmentations"
     ),

@@ -169,6 +169,7 @@ class _Step:
                     preprocessing=recipe.preprocessing,
                     ema_decay=recipe.optimizer.ema_decay,
                     l2=recipe.loss.l2,
+                    channels=recipe.loss.channels,
                     canvas=recipe.data.canvas,
                 )
                 with self._bar.compiling():

@@ -76,6 +76,7 @@ RANGES = {
     "optimizer.scales.warmup_fraction": PART,
     "loss.label_smoothing": PART_BELOW_1,
     "loss.l2": NOT_NEGATIVE,
+    "loss.channels": NOT_NEGATIVE,
 }
 
 

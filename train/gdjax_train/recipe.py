@@ -143,12 +143,16 @@ class LossConfig:
         how often their class occurs in the training images.
       l2: times half the sum of squares of the weights of convolutions, N-Jet or plain
         (not of 1 x 1 ones), is added to the loss.
+      channels: times the mean loss of the scale channels, each by itself, is added to
+        that of the pooled scores. What a channel makes of objects too large or too
+        small for it is then a matter of the loss even where another one decides. gdjax.
     """
 
     kind: Literal["softmax", "binary"] = "softmax"
     label_smoothing: float = 0.0
     class_weights: Literal["equal", "inverse_frequency"] = "equal"
     l2: float = 0.0
+    channels: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

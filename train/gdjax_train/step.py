@@ -99,6 +99,7 @@ def train_step(
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
+    channels: float = 0.0,
     canvas: int | None = None,
 ) -> tuple[State, Metrics]:
     """One step of gradient descent.
@@ -114,6 +115,7 @@ def train_step(
       preprocessing: of the changed images.
       ema_decay: of the running mean of the parameters.
       l2: of the penalty on the weights of convolutions.
+      channels: weight of the mean loss of the scale channels, each by itself.
       canvas: on which the images are placed by their factors before they are changed,
         side in px; None: they aren't.
 
@@ -133,7 +135,7 @@ def train_step(
     images = preprocessing(jnp.asarray(batch.image))
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-        (logits, _), updated = model.apply(
+        (logits, aux), updated = model.apply(
             {"params": params, "batch_stats": state.batch_stats},
             images,
             train=True,
@@ -141,6 +143,9 @@ def train_step(
             rngs={"dropout": dropout},
         )
         value = loss(logits, batch)
+        if channels:
+            each = jax.vmap(lambda own: loss(own, batch), in_axes=1)
+            value = value + channels * each(aux["per_scale"]).mean()
         if l2:
             value = value + penalty(params, l2)
         return value, (logits, updated)
@@ -201,13 +206,14 @@ def compile_step(
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ema_decay: float | None = None,
     l2: float = 0.0,
+    channels: float = 0.0,
     canvas: int | None = None,
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
     """`train_step` of a phase, jitted; the state that goes in is used up (donated)."""
     step = functools.partial(
         train_step, model=model, optimizer=optimizer, loss=loss, augment=augment,
         preprocessing=preprocessing, ema_decay=ema_decay, l2=l2,
-        canvas=canvas,
+        channels=channels, canvas=canvas,
     )  # fmt: skip
     return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 

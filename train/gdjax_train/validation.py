@@ -182,6 +182,11 @@ def _validate_model(recipe: Recipe) -> None:
 
 
 def _validate_phases(recipe: Recipe) -> None:
+    if recipe.loss.channels and not recipe.model.scale_channels:
+        raise UserError(
+            f"`loss.channels={recipe.loss.channels:g}`: the network has no scale"
+            " channels, so give --loss.channels 0"
+        )
     if not recipe.model.scale_channels and recipe.multi_epochs:
         raise UserError(
             f"`multi_epochs={recipe.multi_epochs}`: the network has no scale channels, "
