@@ -28,10 +28,10 @@ from gdjax.scalespace.windows import full_window
 # Pixels at a time: with 32 to 95 channels, 16 to 32 images of 14 to 28 px were fastest.
 PIXELS = 32 * 28 * 28
 # Measured on a CPU, with 1 to 64 channels on 14 to 168 px: fewer terms are as fast as
-# jets; a product of filtering takes as long as three of mixing; and to make and to keep
+# jets; a product of filtering takes as long as seven of mixing; and to make and to keep
 # the matrix of a frequency as long as 600 products with it, whatever the batch.
 LEAST_TERMS = 16
-FILTERING = 3
+FILTERING = 7
 MATRIX = 600
 
 
@@ -111,8 +111,10 @@ def worth_frequencies(
         return False
     y, around_x = circles(sides, filter_.padding, reach)
     pixels, frequencies = sides[0] * sides[1], y.count * around_x.count
-    mixing, filtering = inputs * outputs, inputs * sides[1]
-    jets = terms * pixels * (mixing + FILTERING * filtering)
+    mixing = inputs * outputs
+    # Of maps of all terms, or of the orders along each axis: see `separable`.
+    maps = min(terms * inputs, round(terms**0.5) * (inputs + outputs))
+    jets = pixels * (terms * mixing + FILTERING * maps * sides[1])
     transform = 2 * y.count * pixels + 4 * frequencies * sides[1]
     products = frequencies * mixing * (4 + MATRIX / count)
     return products + (inputs + outputs) * transform < jets
@@ -173,28 +175,22 @@ def mix_by_frequencies(
     return jnp.stack(found).reshape(*x.shape[:-1], -1)
 
 
-# 1 and i as matrices of (real, imaginary).
-_REAL, _IMAGINARY = np.eye(2), np.array([[0.0, -1.0], [1.0, 0.0]])
-
-
 def _transfer_matrices(
     kernel: jax.Array, transfers: Any, orders: Orders
-) -> list[jax.Array]:
-    """What maps channels at every frequency, S of [frequencies, 2 C_out, 2 C_in].
+) -> list[tuple[jax.Array, jax.Array]]:
+    """What maps channels at every frequency: of each scale the real and imaginary part.
 
-    Complex numbers as (real, imaginary), which are [[R, -I], [I, R]].
+    [frequencies, C_out, C_in].
     """
     terms, inputs, outputs = kernel.shape
-    # Of every term at once, so that these matrices are written once: they are large.
-    number = np.array([_IMAGINARY if sum(a) % 2 else _REAL for a in orders])
-    rows = jnp.einsum("jqp,jco->jqopc", jnp.asarray(number, kernel.dtype), kernel)
-    rows = rows.reshape(terms, -1)
-    return [
-        matmul(jnp.asarray(each, kernel.dtype), rows).reshape(
-            -1, 2 * outputs, 2 * inputs
-        )
-        for each in transfers
-    ]
+    rows = kernel.swapaxes(1, 2).reshape(terms, -1)
+    odd = np.array([sum(a) % 2 for a in orders], bool)
+
+    def summed(transfers: Any, chosen: np.ndarray) -> jax.Array:
+        part = jnp.asarray(transfers[:, chosen], kernel.dtype)
+        return matmul(part, rows[chosen]).reshape(-1, outputs, inputs)
+
+    return [(summed(each, ~odd), summed(each, odd)) for each in transfers]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,21 +200,28 @@ class _Correlation:
     y: Circle
     x: Circle
 
-    def __call__(self, images: jax.Array, weights: jax.Array, bias: Any) -> jax.Array:
+    def __call__(self, images: jax.Array, weights: Any, bias: Any) -> jax.Array:
         (y, x), (count, *_, channels) = (self.y, self.x), images.shape
-        to_y, to_x, from_x, from_y = _transforms(y, x)
+        real, imag = weights
         to_y, to_x, from_x, from_y = (
-            jnp.asarray(m, weights.dtype) for m in (to_y, to_x, from_x, from_y)
+            jnp.asarray(m, real.dtype) for m in _transforms(y, x)
         )
         # Images last: products of frequencies then have them in one row.
         z = images.transpose(1, 2, 3, 0).reshape(y.size, -1)
         z = matmul(to_y, z).reshape(y.count, 2 * x.size, -1)
-        z = matmul(to_x, z).reshape(y.count * x.count, 2 * channels, count)
-        z = matmul(weights, z).reshape(y.count, 2 * x.count, -1)
-        z = matmul(from_x, z).reshape(2 * y.count, -1)
+        z = _each(to_x, z).reshape(y.count * x.count, 2, channels, count)
+        a, b = z[:, 0], z[:, 1]
+        parts = matmul(real, a) - matmul(imag, b), matmul(real, b) + matmul(imag, a)
+        z = jnp.stack(parts, 1).reshape(y.count, 2 * x.count, -1)
+        z = _each(from_x, z).reshape(2 * y.count, -1)
         z = matmul(from_y, z).reshape(y.size, x.size, -1, count)
         z = z.transpose(3, 0, 1, 2)
         return functools.reduce(jnp.add, bias, z).astype(images.dtype)
+
+
+def _each(matrix: jax.Array, z: jax.Array) -> jax.Array:
+    """[m, n] times each of [K, n, R]; as one product of all, XLA transposes on CPUs."""
+    return matmul(jnp.broadcast_to(matrix, (len(z), *matrix.shape)), z)
 
 
 @functools.lru_cache(maxsize=64)
