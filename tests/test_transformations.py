@@ -206,6 +206,10 @@ LAYERS = {
     "ScaleConv": scale_conv(
         ScaleConv(2, basis=HermiteB(1, functions=4), scale_dim=2, extent=2.0)
     ),
+    # So many images and terms that frequencies are taken (see test_frequencies).
+    "ScaleConv, frequencies": scale_conv(ScaleConv(2, basis=HermiteA(3)))._replace(
+        shape=(32, 3, 6, 6, 2)
+    ),
     "DenseScaleConv": Case(
         lambda v, x: jnp.moveaxis(DENSE.apply(v, jnp.moveaxis(x, 1, 0)), 0, 1),
         lambda key, x: DENSE.init(key, jnp.moveaxis(x, 1, 0)),

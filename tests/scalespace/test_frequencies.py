@@ -96,6 +96,7 @@ def test_values_in_float32():
     [
         (28, (49, 32, 63), "zero", "f4", True),
         (56, (49, 1, 32), "zero", "f4", True),
+        (6, (16, 2, 2), "zero", "f4", True),
         (28, (9, 32, 63), "zero", "f4", False),  # few terms
         (28, (49, 32, 63), "edge", "f4", False),  # no circle
         (28, (49, 32, 63), "zero", "bfloat16", False),
