@@ -1,4 +1,4 @@
-"""A training step of SESN through N-jets beside that with dense filters.
+"""A training step of SESN beside that with dense filters.
 
     python benchmarks/steerable_speed.py --out benchmarks/results/steerable_speed
 
@@ -84,7 +84,7 @@ class DenseSESN(SESN):
 def largest_difference(nets: dict[str, Any], side: int) -> float:
     """Of the logits of two networks with the same weights, over the largest logit."""
     x = jax.random.uniform(jax.random.key(2), (2, side, side, 1))
-    variables = jax.jit(nets["N-jets"].init)(jax.random.key(0), x)
+    variables = jax.jit(nets["ScaleConv"].init)(jax.random.key(0), x)
     one, other = (jax.jit(net.apply)(variables, x)[0] for net in nets.values())
     return float(abs(one - other).max() / abs(one).max())
 
@@ -95,7 +95,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.small:
         fields |= SMALL
     size = 2 * int(2 * SESN.sigma * fields["extent"]) + 1
-    nets = {"N-jets": SESN(**fields), "dense": DenseSESN(**fields, size=size)}
+    nets = {"ScaleConv": SESN(**fields), "dense": DenseSESN(**fields, size=size)}
     shape = (options.batch, options.side, options.side, 1)
     timed, compile_s = {}, {}
     for name, net in nets.items():
@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "batch": options.batch, "side": options.side, "filters": size,
         "step_s": step_s, "compile_s": compile_s,
-        "ratio": step_s["dense"] / step_s["N-jets"],
+        "ratio": step_s["dense"] / step_s["ScaleConv"],
         "difference": largest_difference(nets, options.side),
         **versions("float32"),
     }  # fmt: skip
@@ -130,7 +130,7 @@ def markdown(result: dict[str, Any]) -> str:
     for name, seconds in result["step_s"].items():
         rate, compiled = result["batch"] / seconds, result["compile_s"][name]
         lines.append(f"| {name} | {1e3 * seconds:.0f} | {rate:.1f} | {compiled:.0f} |")
-    return "\n".join([*lines, "", f"N-jets are {result['ratio']:.1f} times as fast."])
+    return "\n".join([*lines, "", f"ScaleConv is {result['ratio']:.1f} times as fast."])
 
 
 def main() -> None:
