@@ -146,18 +146,19 @@ def test_dense_filters_are_the_same_network(benchmarks):
     import steerable_speed as speed
 
     nets = {
-        "N-jets": speed.SESN(**speed.SMALL, learned="isr"),
+        "ScaleConv": speed.SESN(**speed.SMALL, learned="isr"),
         "dense": speed.DenseSESN(**speed.SMALL, learned="isr", size=13),
     }
     assert speed.largest_difference(nets, 16) < 1e-5
     result = {
         "batch": 2, "side": 16, "filters": 13, "ratio": 4.0, "difference": 1e-7,
-        "step_s": {"N-jets": 0.5, "dense": 2.0}, "compile_s": dict.fromkeys(nets, 3.0),
+        "step_s": {"ScaleConv": 0.5, "dense": 2.0},
+        "compile_s": dict.fromkeys(nets, 3.0),
         "device": "cpu", "jax": "0", "precision": "float32", "commit": "c",
     }  # fmt: skip
     lines = speed.markdown(result).splitlines()
-    assert "| N-jets | 500 | 4.0 | 3 |" in lines
-    assert lines[-1] == "N-jets are 4.0 times as fast."
+    assert "| ScaleConv | 500 | 4.0 | 3 |" in lines
+    assert lines[-1] == "ScaleConv is 4.0 times as fast."
 
 
 def test_njet_tables_and_plots_are_made_from_what_was_measured(benchmarks):
