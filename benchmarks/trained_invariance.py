@@ -71,8 +71,7 @@ def compare(found: np.ndarray, wanted: np.ndarray, steps: int | None) -> Row:
     """One size factor beside factor 1, both [N, S, K]; see the top of the file."""
     last = found.shape[1] - 1
     both = [x.max(1) for x in (found, wanted)]
-    inside = np.isin(deciding(found), (0, last)) | np.isin(deciding(wanted), (0, last))
-    inside = ~inside
+    inside = ~np.isin([deciding(found), deciding(wanted)], (0, last)).any(0)
     row: Row = {
         "pooled": relative(*both), "pooled_kept": kept(*both),
         "interior_share": 100 * float(inside.mean()),
