@@ -188,6 +188,21 @@ def test_the_multi_phase_starts_from_the_single_weights(stand_in, one_net, open_
     assert np.abs(other["kernel"] - read[0]["kernel"]).max() > 0.1
 
 
+def test_channels_of_the_training_need_not_be_the_evaluated_ones(
+    stand_in, one_net, open_run
+):
+    recipe = dataclasses.replace(one_net, multi_sigmas=(0.5, 1.0, 4.0))
+    session, _ = open_run(recipe)
+    session.train()
+    described, own = read_arrays(session.run.weights(TRIALS[0], "multi"))
+    assert tuple(described["network"]["sigmas"]) == one_net.model.sigmas
+    session, _ = open_run(one_net, "usual")
+    session.train()
+    _, usual = read_arrays(session.run.weights(TRIALS[0], "multi"))
+    kernels = [each["params"]["Dense_0"]["kernel"] for each in (own, usual)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 1e-4
+
+
 def test_each_phase_is_compiled_once(stand_in, one_net, open_run, monkeypatch):
     traces = []
     original = steps.train_step

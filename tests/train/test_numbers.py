@@ -99,6 +99,7 @@ IDLE = {
     "multi_batch_size": 4,
     "multi_learning_rate": 0.1,
     "multi_from": "scratch",
+    "multi_sigmas": (1.0, 2.0),
     "optimizer.sigma_rate": 5.0,
     "optimizer.momentum": 0.5,
     "optimizer.weight_decay": 0.1,

@@ -88,6 +88,7 @@ def test_mistyped_nets_get_a_hint(text, hint):
         ({"model": GaussDerNetConfig(discretisation="spectral")}, "named by --nets"),
         ({"model": GaussDerNetConfig(sigmas=(0.0, 1.0))}, "positive"),
         ({"model": GaussDerNetConfig(single_sigma=-1.0)}, "model.single_sigma=-1.0"),
+        ({"multi_sigmas": (1.0, 1.0)}, "multi_sigmas=.1.0, 1.0.*each once"),
         ({"seeds": (1, 1)}, "each seed once"),
         ({"seeds": (0, -1)}, "seeds=-1"),
         ({"data": DataConfig(test_images=0)}, "data.test_images=0"),
@@ -138,6 +139,10 @@ def test_training_sizes_scale_the_single_channel_and_name_the_trials():
     assert sigmas == [(1.0,), (2.0,), (4.0,)]
     assert all(trial.phases[1].start == "single" for trial in found)
     assert all(len(trial.phases[1].model.sigmas) == 8 for trial in found)
+    wider = trials(dataclasses.replace(recipe, multi_sigmas=(0.5, 1.0)))
+    sigmas = [trial.phases[1].model.sigmas for trial in wider]
+    assert sigmas == [(0.5, 1.0), (1.0, 2.0), (2.0, 4.0)]
+    assert all(trial.phases[1].saved == trial.networks()[1].model for trial in wider)
 
 
 def test_from_scratch_without_a_single_phase():

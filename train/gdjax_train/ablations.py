@@ -103,6 +103,7 @@ def one_channel(recipe: Recipe) -> Recipe:
         epochs=recipe.epochs + recipe.multi_epochs,
         multi_epochs=0,
         multi_from="single",
+        multi_sigmas=(),
         multi_batch_size=None,
         multi_learning_rate=None,
         model=model,

@@ -33,6 +33,7 @@ EFFECTS = {
     "multi_batch_size": _SECOND,
     "multi_learning_rate": _SECOND,
     "multi_from": _SECOND,
+    "multi_sigmas": _SECOND,
     "optimizer.sigma_rate": Effect(
         lambda r: bool(r.model.scale_parameters), "no net learns scales"
     ),

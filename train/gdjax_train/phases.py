@@ -155,7 +155,7 @@ class PhaseTraining(NamedTuple):
         """A file of weights that says what it is."""
         names = class_names(source(self.trial, "train"))
         precision = self.trial.recipe.precision
-        config = self.phase.model.planned(self.plans().now())
+        config = self.phase.saved.planned(self.plans().now())
         own = isinstance(config, OwnNetworkConfig)
         content = network_bytes(
             config.given.module if own else config,

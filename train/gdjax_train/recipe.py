@@ -178,6 +178,11 @@ class Recipe:
         are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from
         scratch.
+      multi_sigmas: base scales of the channels that the second phase trains in, px at
+        training size 1, and times the training size at others; empty: those that are
+        evaluated, `model.sigmas`. With finer and coarser ones than these, a net that
+        sees objects of one size learns what channels should say that are too fine or
+        too coarse for objects of others.
       multi_batch_size: images per step of the second phase; None: as in the first.
       multi_learning_rate: learning rate of the second phase; None: as in the first.
       precision: type of activations; parameters, smoothing and loss stay float32.
@@ -210,6 +215,7 @@ class Recipe:
     nets: tuple[str, ...] = ("discrete+relu",)
     multi_epochs: int = 0
     multi_from: Literal["single", "scratch"] = "single"
+    multi_sigmas: tuple[float, ...] = ()
     multi_batch_size: int | None = None
     multi_learning_rate: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -79,12 +79,15 @@ class Trial:
         if recipe.epochs:
             model = self._single()
             found.append(
-                Phase("single", model, recipe.epochs, recipe.batch_size, rate, None)
+                Phase(
+                    "single", model, model, recipe.epochs, recipe.batch_size, rate, None
+                )
             )
         if recipe.multi_epochs:
             found.append(
                 Phase(
                     "multi",
+                    recipe.model.at_scales(self._trained_sigmas()),
                     recipe.model.at_scales(recipe.model.sigmas),
                     recipe.multi_epochs,
                     or_default(recipe.multi_batch_size, recipe.batch_size),
@@ -118,6 +121,10 @@ class Trial:
             found.append(TrainedNetwork(label, weights, model))
         return tuple(found)
 
+    def _trained_sigmas(self) -> tuple[float, ...]:
+        own = tuple(sigma * self.size for sigma in self.recipe.multi_sigmas)
+        return own or self.recipe.model.sigmas
+
     def _single(self) -> NetworkConfig:
         model = self.recipe.model
         if not model.scale_channels:
@@ -137,6 +144,7 @@ class Phase:
     Attributes:
       name: "single" or "multi".
       model: what is trained.
+      saved: what its weights are kept as: it has the channels that are evaluated.
       epochs: at least 1.
       batch_size: images per step.
       learning_rate: at the top of the schedule.
@@ -145,6 +153,7 @@ class Phase:
 
     name: Literal["single", "multi"]
     model: NetworkConfig
+    saved: NetworkConfig
     epochs: int
     batch_size: int
     learning_rate: float

@@ -163,14 +163,16 @@ def _validate_model(recipe: Recipe) -> None:
     models = [model]
     if model.scale_channels:
         for name, sigmas in (
-            ("single_sigma", (model.single_sigma,)),
-            ("sigmas", model.sigmas),
+            ("model.single_sigma", (model.single_sigma,)),
+            ("model.sigmas", model.sigmas),
+            ("multi_sigmas", recipe.multi_sigmas),
         ):
             positive = all(0 < sigma < float("inf") for sigma in sigmas)
             if not positive or len(set(sigmas)) != len(sigmas):
+                given = sigmas if name.endswith("s") else sigmas[0]
                 raise UserError(
-                    f"`model.{name}={vars(model)[name]}`: base scales must be positive "
-                    "numbers of px, each once"
+                    f"`{name}={given}`: base scales must be positive numbers of px, "
+                    "each once"
                 )
         models = [model.at_scales((model.single_sigma,))]
         models += [model.at_scales(model.sigmas)] if model.sigmas else []
@@ -191,6 +193,11 @@ def _validate_phases(recipe: Recipe) -> None:
         raise UserError(
             f"`multi_epochs={recipe.multi_epochs}`: the network has no scale channels, "
             "so give --multi-epochs 0"
+        )
+    if not recipe.model.scale_channels and recipe.multi_sigmas:
+        raise UserError(
+            f"`multi_sigmas={recipe.multi_sigmas}`: the network has no scale channels,"
+            " so leave --multi-sigmas out"
         )
     if recipe.multi_epochs and not recipe.model.sigmas:
         raise UserError(
