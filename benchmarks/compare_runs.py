@@ -3,7 +3,8 @@
     python benchmarks/compare_runs.py FILE [FILE ...] --out DIR
 
 Rows of the same name (other seeds) are averaged. Writes comparison.md and
-comparison.png.
+comparison.png; of networks with several scale channels also scale_selection.png, which
+channel decided.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from gdjax.plots.colours import net_colours
 from gdjax.plots.generalisation import generalisation_curve
+from gdjax.plots.scale_selection import scale_selection_maps
 
 
 def averaged(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -44,6 +47,15 @@ def markdown(factors: list[float], rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def selection_panels(rows: list[dict[str, Any]]) -> list[tuple[str, Any, Any]]:
+    """Name, histograms [F, S] and base scales of networks in scale channels."""
+    return [
+        (row["name"], np.array(row["selected"]), row["sigmas"])
+        for row in rows
+        if "selected" in row and len(row["sigmas"]) > 1
+    ]
+
+
 def main() -> None:
     """Compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,6 +71,10 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "comparison.md").write_text(markdown(factors, rows))
     generalisation_curve(factors, rows).savefig(options.out / "comparison.png", dpi=120)
+    if panels := selection_panels(rows):
+        colours = net_colours(rows)
+        figure = scale_selection_maps(panels, factors, colours=colours)
+        figure.savefig(options.out / "scale_selection.png", dpi=120)
     print(markdown(factors, rows))
 
 

@@ -1,8 +1,10 @@
 """Where the maximum over scale channels goes wrong: accuracy channel by channel.
 
     python benchmarks/false_maxima.py RUN_DIR [--images 1000] [--sigmas 0.5 1 2]
+      [--validation 1 2 4]
 
-For a finished run, at every size factor of its test data:
+For a finished run, at every size factor of its test data, or, where a schedule is to be
+chosen, on the validation images of these training sizes:
 
 - each scale channel alone, and the best of them ("best alone"): what the network knew;
 - max, logsumexp and mean over all channels, and max without the finest and without the
@@ -17,14 +19,15 @@ Writes false_maxima.json into the run's folder.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from gdjax_train import predict, run_folder
-from gdjax_train.data import factors as test_factors, load_test, source
+from gdjax_train.data import factors as test_factors, load_split, load_test, source
 from gdjax_train.evaluation import trained_network
-from gdjax_train.trials import build, trials
+from gdjax_train.trials import TrainedNetwork, Trial, build, trials
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -69,39 +72,53 @@ def analyse(
     }
 
 
+def images_at(trial: Trial, factor: float, options: argparse.Namespace) -> Any:
+    """Test images at a size factor, or the validation images of that training size."""
+    limits: dict[str, Any] = {
+        "data_dir": trial.recipe.data_dir, "limit": options.images
+    }  # fmt: skip
+    if not options.validation:
+        return load_test(source(trial, "test"), factor, **limits)
+    at_size = dataclasses.replace(trial, train_size=factor)
+    return load_split(source(at_size, "validation"), **limits)
+
+
+def analysed(
+    run: Any, trial: Trial, network: TrainedNetwork, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Rows of a network, one for each size factor."""
+    recipe = trial.recipe
+    model = build(network.model, recipe.precision)
+    variables = trained_network(run, trial, network.phase)[1]
+    rows = []
+    for factor in options.validation or test_factors(source(trial, "test")):
+        data = images_at(trial, factor, options)
+        per_scale = predict.scores(
+            model, variables, data.image, batch_size=recipe.eval_batch_size,
+            preprocessing=recipe.preprocessing,
+        )  # fmt: skip
+        own = recipe.model.single_sigma * factor
+        row = analyse(per_scale, data.label, network.sigmas, own)
+        rows.append({"factor": factor, **row})
+        print_row(trial.name, rows[-1])
+    return rows
+
+
 def main() -> None:
     """Analyse all multi-scale networks of a run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run_dir")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--sigmas", type=float, nargs="*", default=())
+    parser.add_argument("--validation", type=float, nargs="*", default=())
     options = parser.parse_args()
     run, _, recipe = run_folder.open_run(options.run_dir)
     results = []
     for trial in trials(recipe):
-        images = source(trial, "test")
         for network in trial.networks(tuple(options.sigmas)):
-            if len(network.sigmas) < 3:
-                continue
-            model = build(network.model, recipe.precision)
-            variables = trained_network(run, trial, network.phase)[1]
-            own = recipe.model.single_sigma
-            rows = []
-            for factor in test_factors(images):
-                data = load_test(
-                    images, factor, data_dir=recipe.data_dir, limit=options.images
-                )
-                per_scale = predict.scores(
-                    model,
-                    variables,
-                    data.image,
-                    batch_size=recipe.eval_batch_size,
-                    preprocessing=recipe.preprocessing,
-                )
-                row = analyse(per_scale, data.label, network.sigmas, own * factor)
-                rows.append({"factor": factor, **row})
-                print_row(trial.name, rows[-1])
-            results.append({"name": trial.name, "rows": rows})
+            if len(network.sigmas) >= 3:
+                rows = analysed(run, trial, network, options)
+                results.append({"name": trial.name, "rows": rows})
     run.write_json("false_maxima.json", results)
 
 
