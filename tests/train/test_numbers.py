@@ -38,7 +38,7 @@ def test_no_number_is_without_a_range():
 
 @pytest.mark.parametrize("name", RANGES)
 def test_what_is_out_of_range_is_named(name):
-    several = name in ("seeds", "eval_factors") or name.endswith(
+    several = name in ("seeds", "eval_factors", "multi_sigmas") or name.endswith(
         ("train_sizes", "realisations", "drops")
     )
     words = RANGES[name].words

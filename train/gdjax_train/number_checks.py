@@ -42,6 +42,7 @@ RANGES = {
     "epochs": EPOCHS,
     "multi_epochs": EPOCHS,
     "batch_size": _at_least(1),
+    "multi_sigmas": POSITIVE,
     "multi_batch_size": _at_least(1),
     "multi_learning_rate": POSITIVE,
     "eval_batch_size": _at_least(1),
