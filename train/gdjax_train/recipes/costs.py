@@ -42,7 +42,7 @@ ESTIMATES = {
     "gaussdernet_mnist": ("38 min", "0.99 GB"),
     "gaussdernet_mnist_large_scale": ("7.7 days", "12 GB"),
     "gaussdernet_mnist_large_scale_larger": ("12 days", "15 GB"),
-    "gaussdernet_mnist_large_scale_short": ("11 h", "4.0 GB"),
+    "gaussdernet_mnist_large_scale_short": ("6.6 h", "4 GB"),
     "gaussdernet_mnist_large_scale_small": ("8.6 min", "2.1 GB"),
     "gaussdernet_fashion_mnist": ("1.9 h", "3.7 GB"),
     "gaussderresnet_fashion_mnist": ("30 days", "23 GB"),
