@@ -203,6 +203,22 @@ def test_channels_of_the_training_need_not_be_the_evaluated_ones(
     assert np.abs(kernels[0] - kernels[1]).max() > 1e-4
 
 
+def test_phases_may_be_parts_of_an_epoch_and_the_first_on_coarser_grids(
+    stand_in, one_net, open_run
+):
+    recipe = dataclasses.replace(
+        one_net, epochs=1.5, multi_epochs=0.5, single_pyramid=0.5
+    )
+    session, _ = open_run(recipe)
+    session.train()
+    trial = trials(recipe)[0]
+    assert [phase.model.pyramid for phase in trial.phases] == [0.5, None]
+    rows = session.run.metrics()
+    for stage, count in (("single", 6), ("multi", 2)):
+        last = [row for row in rows if row["stage"] == stage][-1]
+        assert last["step"] == count
+
+
 def test_each_phase_is_compiled_once(stand_in, one_net, open_run, monkeypatch):
     traces = []
     original = steps.train_step

@@ -122,6 +122,10 @@ def test_options_that_would_do_nothing_are_refused(name):
 
 def test_options_that_do_something_are_taken():
     usual = Recipe()
+    check_idle(dataclasses.replace(usual, single_pyramid=0.5), usual)
+    scratch = dataclasses.replace(usual, epochs=0, single_pyramid=0.5)
+    with pytest.raises(UserError, match="single_pyramid=.*no first phase"):
+        check_idle(scratch, usual)
     sgd = OptimizerConfig(name="sgd", momentum=0.5, drops=(3.0,), drop_factor=0.5)
     check_idle(dataclasses.replace(usual, optimizer=sgd), usual)
     with pytest.raises(UserError, match="min_learning_rate=.*does nothing"):

@@ -37,6 +37,7 @@ def test_whole_numbers_read_back_as_the_type_that_is_declared():
     assert type(recipe.optimizer.weight_decay) is float
     assert type(recipe.model.eps) is float
     assert type(recipe.epochs) is int
+    assert type(from_dict(values | {"epochs": 0.5}).epochs) is float
 
 
 def test_a_recipe_of_another_version_is_refused():
@@ -88,6 +89,7 @@ def test_mistyped_nets_get_a_hint(text, hint):
         ({"model": GaussDerNetConfig(discretisation="spectral")}, "named by --nets"),
         ({"model": GaussDerNetConfig(sigmas=(0.0, 1.0))}, "positive"),
         ({"model": GaussDerNetConfig(single_sigma=-1.0)}, "model.single_sigma=-1.0"),
+        ({"single_pyramid": 0.0}, "single_pyramid=0.0.*positive"),
         ({"multi_sigmas": (1.0, 1.0)}, "multi_sigmas=.1.0, 1.0.*each once"),
         ({"seeds": (1, 1)}, "each seed once"),
         ({"seeds": (0, -1)}, "seeds=-1"),

@@ -101,6 +101,7 @@ def one_channel(recipe: Recipe) -> Recipe:
     return dataclasses.replace(
         recipe,
         epochs=recipe.epochs + recipe.multi_epochs,
+        single_pyramid=None,
         multi_epochs=0,
         multi_from="single",
         multi_sigmas=(),
@@ -115,6 +116,7 @@ def scratch(recipe: Recipe) -> Recipe:
     return dataclasses.replace(
         recipe,
         epochs=0,
+        single_pyramid=None,
         multi_from="scratch",
         multi_epochs=recipe.epochs + recipe.multi_epochs,
         multi_learning_rate=None,

@@ -30,6 +30,9 @@ _SECOND = Effect(
 )
 
 EFFECTS = {
+    "single_pyramid": Effect(
+        lambda r: r.epochs > 0 and r.model.scale_channels, "there is no first phase"
+    ),
     "multi_batch_size": _SECOND,
     "multi_learning_rate": _SECOND,
     "multi_from": _SECOND,

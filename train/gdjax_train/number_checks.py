@@ -41,6 +41,7 @@ RANGES = {
     "seeds": SEED,
     "epochs": EPOCHS,
     "multi_epochs": EPOCHS,
+    "single_pyramid": POSITIVE,
     "batch_size": _at_least(1),
     "multi_sigmas": POSITIVE,
     "multi_batch_size": _at_least(1),

@@ -110,8 +110,8 @@ def _with_module(recipe: Recipe, model: Any) -> Recipe:
     config = OwnNetworkConfig(give_network(model))
     recipe = dataclasses.replace(
         recipe, model=config, nets=(FAMILY,), multi_epochs=0, multi_from="single",
-        multi_sigmas=(), multi_batch_size=None, multi_learning_rate=None,
-        poolings=("max",),
+        single_pyramid=None, multi_sigmas=(), multi_batch_size=None,
+        multi_learning_rate=None, poolings=("max",),
     )  # fmt: skip
     trial = trials(recipe)[0]
     example = load_split(source(trial, "train"), data_dir=recipe.data_dir, limit=1)

@@ -39,6 +39,11 @@ def with_backbone(path: str, variables: Any) -> Any:
         raise UserError(f"`backbone_weights={path}`: {error}") from error
 
 
+def _steps(epoch: int, phase: Phase) -> int:
+    """Of a phase, from those of an epoch."""
+    return max(1, round(epoch * phase.epochs))
+
+
 class PhaseTraining(NamedTuple):
     """A phase, and what follows for it from the training images.
 
@@ -71,7 +76,7 @@ class PhaseTraining(NamedTuple):
         """Steps, schedules, optimiser and seed of a phase."""
         config, facts = trial.recipe.optimizer, data.facts(trial)
         epoch = steps_per_epoch(facts["images"], phase.batch_size)
-        length = {"steps": epoch * phase.epochs, "steps_per_epoch": epoch}
+        length = {"steps": _steps(epoch, phase), "steps_per_epoch": epoch}
         rates = {
             "learning_rate": make_schedule(
                 config, learning_rate=phase.learning_rate, **length
@@ -99,7 +104,7 @@ class PhaseTraining(NamedTuple):
     @property
     def steps(self) -> int:
         """Of the whole phase."""
-        return self.epoch * self.phase.epochs
+        return _steps(self.epoch, self.phase)
 
     @property
     def title(self) -> str:

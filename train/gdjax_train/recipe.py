@@ -163,7 +163,8 @@ class Recipe:
       seed: seed of initial weights, data order and dropout.
       seeds: several of them, each with trials of its own; tables and plots then have
         means and standard deviations. Empty: `seed` alone.
-      epochs: epochs with one scale channel, the first phase; 0: skip that phase.
+      epochs: epochs with one scale channel, the first phase; 0: skip that phase. Part
+        of an epoch, such as 0.5, is possible.
       batch_size: images per step of the first phase.
       out: folder of the run; None: runs/<recipe>-<date-time>.
       data_dir: where the data sets are; None: the default of gdjax.data. Of a run on a
@@ -174,8 +175,10 @@ class Recipe:
         names after another "+" are ablations of the recipe, such as "+separable"
         (`gdjax_train.ablations`). Networks of [njet] also know "njet", as published,
         and fixed filters: "plain", "3x3", "dilated", "deformable".
-      multi_epochs: epochs with all scale channels, the second phase; 0: the weights
-        are transferred as they are.
+      single_pyramid: `model.pyramid` of the first phase; None: the model's. On coarser
+        grids, such as 0.5 px in place of 1, steps cost a quarter.
+      multi_epochs: epochs with all scale channels, the second phase, or part of one;
+        0: the weights are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from
         scratch.
       multi_sigmas: base scales of the channels that the second phase trains in, px at
@@ -207,13 +210,14 @@ class Recipe:
 
     seed: int = 0
     seeds: tuple[int, ...] = ()
-    epochs: int = 8
+    epochs: int | float = 8
     batch_size: int = 32
     out: str | None = None
     data_dir: str | None = None
     backbone_weights: str | None = None
     nets: tuple[str, ...] = ("discrete+relu",)
-    multi_epochs: int = 0
+    single_pyramid: float | None = None
+    multi_epochs: int | float = 0
     multi_from: Literal["single", "scratch"] = "single"
     multi_sigmas: tuple[float, ...] = ()
     multi_batch_size: int | None = None

@@ -81,7 +81,7 @@ def run_steps(
         save = rhythm.save is not None and (last or done % rhythm.save == 0)
         if last or save or done % rhythm.report == 0:
             watcher.report(done, state)
-        if done % rhythm.epoch == 0:
+        if done % rhythm.epoch == 0 or done == rhythm.steps:
             watcher.end_epoch(done, state)
         if save:
             watcher.save(done, state, last=last)

@@ -126,10 +126,23 @@ class Trial:
         return own or self.recipe.model.sigmas
 
     def _single(self) -> NetworkConfig:
-        model = self.recipe.model
-        if not model.scale_channels:
-            return model
-        return model.at_scales((model.single_sigma * self.size,))
+        return single_model(self.recipe, self.size)
+
+
+def single_model(recipe: Recipe, size: float = 1.0) -> NetworkConfig:
+    """The network of the first phase; the only one of families without channels.
+
+    Args:
+      recipe: resolved or not.
+      size: of the objects in its training images.
+    """
+    model = recipe.model
+    if not model.scale_channels:
+        return model
+    model = model.at_scales((model.single_sigma * size,))
+    if recipe.single_pyramid is None:
+        return model
+    return ablations.with_fields(model, pyramid=recipe.single_pyramid)
 
 
 def or_default(value: Any, default: Any) -> Any:
@@ -145,7 +158,7 @@ class Phase:
       name: "single" or "multi".
       model: what is trained.
       saved: what its weights are kept as: it has the channels that are evaluated.
-      epochs: at least 1.
+      epochs: more than 0.
       batch_size: images per step.
       learning_rate: at the top of the schedule.
       start: phase whose final weights it starts from; None: random weights.
@@ -154,7 +167,7 @@ class Phase:
     name: Literal["single", "multi"]
     model: NetworkConfig
     saved: NetworkConfig
-    epochs: int
+    epochs: float
     batch_size: int
     learning_rate: float
     start: str | None

@@ -10,7 +10,7 @@ from .errors import UserError
 from .number_checks import check_numbers, check_rates
 from .recipe import Pooling, Recipe, ScaleSchedule
 from .scale_distribution import ScaleDistribution, validate_scales
-from .trials import parse_net, resolved
+from .trials import parse_net, resolved, single_model
 
 
 def validate(recipe: Recipe) -> None:
@@ -174,7 +174,7 @@ def _validate_model(recipe: Recipe) -> None:
                     f"`{name}={given}`: base scales must be positive numbers of px, "
                     "each once"
                 )
-        models = [model.at_scales((model.single_sigma,))]
+        models = [single_model(recipe)]
         models += [model.at_scales(model.sigmas)] if model.sigmas else []
     try:
         for each in models:
@@ -198,6 +198,11 @@ def _validate_phases(recipe: Recipe) -> None:
         raise UserError(
             f"`multi_sigmas={recipe.multi_sigmas}`: the network has no scale channels,"
             " so leave --multi-sigmas out"
+        )
+    if not recipe.model.scale_channels and recipe.single_pyramid is not None:
+        raise UserError(
+            f"`single_pyramid={recipe.single_pyramid:g}`: the network has no scale"
+            " channels, so leave --single-pyramid out"
         )
     if recipe.multi_epochs and not recipe.model.sigmas:
         raise UserError(
