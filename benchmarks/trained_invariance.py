@@ -2,6 +2,7 @@
 
     python benchmarks/trained_invariance.py RUN_DIR --out DIR [--images 1000]
     python benchmarks/trained_invariance.py RUN_DIR --out DIR --moved 3 --images 100
+    python benchmarks/trained_invariance.py RUN_DIR --out DIR --pyramid 1.4 --enlarge 1
 
 For every network of a finished run with scale channels, at every size factor S of its
 test data, beside the same images at factor 1:
@@ -18,6 +19,9 @@ Channels have a counterpart where S is a power of their ratio. With `--moved`, t
 spatial maximum in place of the centre pixel, weights as they are, and the images at S
 moved by so many px to the right and up, where nothing leaves the image: translation
 and rescaling together.
+
+`--pyramid` and `--enlarge` give the channels other grids than those of the run, weights
+as they are.
 
 [gaussdernet] (7)-(10), sec. 5; measures: gdjax. Writes trained_invariance.json and
 trained_invariance.md.
@@ -101,6 +105,16 @@ def moved(images: np.ndarray, pixels: int) -> np.ndarray | None:
 Scores = Callable[[float, int], np.ndarray | None]
 
 
+def evaluated(config: Any, options: argparse.Namespace) -> Any:
+    """The network as it is measured."""
+    changes: dict[str, Any] = {}
+    if options.moved:
+        changes["spatial_selection"] = "max"
+    if options.pyramid is not None:
+        changes |= {"pyramid": options.pyramid, "enlarge": options.enlarge}
+    return dataclasses.replace(config, **changes)
+
+
 def networks(options: argparse.Namespace) -> Iterator[tuple[str, Any, Any, Scores]]:
     """Name, images, base scales, and scores [N, S, K] of a factor and px moved."""
     run, _, recipe = run_folder.open_run(options.run_dir)
@@ -109,9 +123,7 @@ def networks(options: argparse.Namespace) -> Iterator[tuple[str, Any, Any, Score
         for network in trial.networks():
             if len(network.sigmas) < 3:
                 continue
-            config = network.model
-            if options.moved:
-                config = dataclasses.replace(config, spatial_selection="max")
+            config = evaluated(network.model, options)
             variables = trained_network(run, trial, network.phase)[1]
             scores = functools.partial(
                 scores_of, build(config, recipe.precision), variables, images, recipe,
@@ -189,8 +201,11 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--moved", type=int, default=0, help="px")
+    parser.add_argument("--pyramid", type=float)
+    parser.add_argument("--enlarge", type=int, default=0)
     options = parser.parse_args()
-    result: dict[str, Any] = {"moved": options.moved, "rows": [], **versions("float32")}
+    given = {name: getattr(options, name) for name in ("moved", "pyramid", "enlarge")}
+    result: dict[str, Any] = {**given, "rows": [], **versions("float32")}
     for row in rows(options):
         result["rows"].append(row)
         write(options.out, "trained_invariance", result, markdown(result))
