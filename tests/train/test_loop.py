@@ -206,8 +206,9 @@ def test_channels_of_the_training_need_not_be_the_evaluated_ones(
 def test_phases_may_be_parts_of_an_epoch_and_the_first_on_coarser_grids(
     stand_in, one_net, open_run
 ):
+    data = dataclasses.replace(one_net.data, validation_images=20)
     recipe = dataclasses.replace(
-        one_net, epochs=1.5, multi_epochs=0.5, single_pyramid=0.5
+        one_net, data=data, epochs=1.5, multi_epochs=0.5, single_pyramid=0.5
     )
     session, _ = open_run(recipe)
     session.train()
@@ -217,6 +218,7 @@ def test_phases_may_be_parts_of_an_epoch_and_the_first_on_coarser_grids(
     for stage, count in (("single", 6), ("multi", 2)):
         last = [row for row in rows if row["stage"] == stage][-1]
         assert last["step"] == count
+        assert "validation_accuracy" in last
 
 
 def test_each_phase_is_compiled_once(stand_in, one_net, open_run, monkeypatch):

@@ -175,8 +175,8 @@ class Recipe:
         names after another "+" are ablations of the recipe, such as "+separable"
         (`gdjax_train.ablations`). Networks of [njet] also know "njet", as published,
         and fixed filters: "plain", "3x3", "dilated", "deformable".
-      single_pyramid: `model.pyramid` of the first phase; None: the model's. On coarser
-        grids, such as 0.5 px in place of 1, steps cost a quarter.
+      single_pyramid: `model.pyramid` of the first phase; None: the model's. With 0.5 a
+        channel of 1 px runs on every other pixel, where a step costs about a quarter.
       multi_epochs: epochs with all scale channels, the second phase, or part of one;
         0: the weights are transferred as they are.
       multi_from: the multi-scale net starts from the single channel's weights, or from

@@ -77,7 +77,7 @@ class Trial:
         recipe, found = self.recipe, []
         rate = recipe.optimizer.learning_rate
         if recipe.epochs:
-            model = self._single()
+            model = single_model(recipe, self.size)
             found.append(
                 Phase(
                     "single", model, model, recipe.epochs, recipe.batch_size, rate, None
@@ -112,7 +112,9 @@ class Trial:
         if not recipe.model.scale_channels:
             return (TrainedNetwork("", "single", recipe.model),)
         if recipe.epochs:
-            found.append(TrainedNetwork("one channel", "single", self._single()))
+            found.append(
+                TrainedNetwork("one channel", "single", single_model(recipe, self.size))
+            )
         channels = sigmas or recipe.model.sigmas
         if channels:
             weights = "multi" if recipe.multi_epochs else "single"
@@ -124,9 +126,6 @@ class Trial:
     def _trained_sigmas(self) -> tuple[float, ...]:
         own = tuple(sigma * self.size for sigma in self.recipe.multi_sigmas)
         return own or self.recipe.model.sigmas
-
-    def _single(self) -> NetworkConfig:
-        return single_model(self.recipe, self.size)
 
 
 def single_model(recipe: Recipe, size: float = 1.0) -> NetworkConfig:
