@@ -6,7 +6,9 @@
 Every row of `speed.py` (without PyTorch's) is compiled once by a process of each
 checkout; then their steps run in turn, `--rounds` times, so that a ratio is that of
 two measurements within seconds. Compiling is timed as often as `--compilations` says,
-in turn, too. Ratios are after over before.
+in turn, too. Ratios are after over before. With `--environment NAME=VALUE ...` the
+second process has these variables, so that one checkout, given twice, shows what they
+bring.
 
 Writes side_by_side.json and side_by_side.md.
 """
@@ -53,11 +55,18 @@ def worker(part: str, options: argparse.Namespace) -> None:
 class Worker:
     """A process of one checkout."""
 
-    def __init__(self, checkout: pathlib.Path, part: str, options: argparse.Namespace):
+    def __init__(
+        self,
+        checkout: pathlib.Path,
+        part: str,
+        options: argparse.Namespace,
+        given: list[str],
+    ):
         command = [sys.executable, __file__, "--worker", part]
         command += ["--small"] * options.small
         paths = (checkout, checkout / "train")
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+        environment |= dict(variable.split("=", 1) for variable in given)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process: Any = subprocess.Popen(
             command, cwd=checkout, env=environment, **pipes
@@ -88,7 +97,9 @@ def compare(part: str, options: argparse.Namespace) -> dict[str, Any]:
         found[kind].setdefault(name, []).append(after / before)
 
     for last in range(options.compilations - 1, -1, -1):
-        pair = [Worker(checkout, part, options) for checkout in options.checkouts]
+        given = ([], options.environment)
+        both = zip(options.checkouts, given, strict=True)
+        pair = [Worker(checkout, part, options, own) for checkout, own in both]
         for name, before in pair[0].compiled.items():
             add("compile", name, before, pair[1].compiled[name])
         if last:
@@ -132,6 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="per round and checkout")
     parser.add_argument("--compilations", type=int, default=1)
+    parser.add_argument("--environment", nargs="+", default=[], metavar="NAME=VALUE")
     parser.add_argument("--small", action="store_true", help="to try it out")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -153,7 +165,7 @@ def main() -> None:
         for path in options.checkouts
     ]  # fmt: skip
     result: dict[str, Any] = {"before": commits[0], "after": commits[1]}
-    result |= {"parts": {}, **versions("float32")}
+    result |= {"environment": options.environment, "parts": {}, **versions("float32")}
     for part in options.parts:
         result["parts"][part] = compare(part, options)
         write(options.out, "side_by_side", result, markdown(result))

@@ -8,19 +8,24 @@ import sys
 import threading
 from typing import Any
 
+from . import huge_pages
+
 
 def train() -> int:
     """The script gdjax-train; returns the exit code."""
+    huge_pages.restart("gdjax-train")
     return _run("gdjax-train", "gdjax_train.__main__", "main")
 
 
 def evaluate() -> int:
     """The script gdjax-evaluate; returns the exit code."""
+    huge_pages.restart("gdjax-evaluate")
     return _run("gdjax-evaluate", "gdjax_train.evaluate", "main")
 
 
 def predict() -> int:
     """The script gdjax-predict; returns the exit code."""
+    huge_pages.restart("gdjax-predict")
     return _run("gdjax-predict", "gdjax_train.classify", "main")
 
 
