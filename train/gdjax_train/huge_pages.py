@@ -17,7 +17,7 @@ def restart(script: str) -> None:
     """Runs the console script that this process is once more, with large pages.
 
     A step on CPUs asks for its buffers anew, hundreds of MB, and Linux hands them out
-    in pages of 4 KiB at the first touch, which took a fifth of the time
+    in pages of 4 KiB at the first touch, which took a seventh of the time
     (benchmarks/results/speed). The C library asks for pages of 2 MiB if a variable
     says so when a process starts: hence the restart, within the same process, in its
     first moments. Nothing is done where the variable is set already, whatever it says,
