@@ -15,8 +15,8 @@ from gdjax.models.resnet_weights import NAMES
 from gdjax_train import data as data_module, evaluation, recipes
 from gdjax_train.data import Source
 from gdjax_train.errors import UserError
+from gdjax_train.initial_weights import with_backbone
 from gdjax_train.optimizer import make_optimizer, make_schedule
-from gdjax_train.phases import with_backbone
 from gdjax_train.recipe import OptimizerConfig
 from gdjax_train.scoring import background_class
 from gdjax_train.trials import trials

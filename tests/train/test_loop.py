@@ -1,16 +1,20 @@
 import dataclasses
 import shutil
 
+import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gdjax.models import GaussDerNet, save_network
 from gdjax.models.network_loading import read_arrays
 from gdjax_train import loop, phases, predict, step as steps
 from gdjax_train.checkpoints import Checkpoints, whole_steps
 from gdjax_train.data import TrainingData
 from gdjax_train.errors import UserError
 from gdjax_train.evaluation import trained_network
+from gdjax_train.initial_weights import with_weights
 from gdjax_train.recipe import DataConfig, OptimizerConfig
 from gdjax_train.trials import trials
 
@@ -219,6 +223,41 @@ def test_phases_may_be_parts_of_an_epoch_and_the_first_on_coarser_grids(
         last = [row for row in rows if row["stage"] == stage][-1]
         assert last["step"] == count
         assert "validation_accuracy" in last
+
+
+def test_a_second_phase_may_start_from_the_weights_of_another_run(
+    stand_in, one_net, open_run
+):
+    whole, _ = open_run(one_net, "whole")
+    whole.train()
+    path = str(whole.run.weights(TRIALS[0], "single"))
+    recipe = dataclasses.replace(
+        one_net, epochs=0, multi_from="scratch", initial_weights=path
+    )
+    second, _ = open_run(recipe, "second")
+    second.train()
+    found, wanted = (
+        read_arrays(session.run.weights(TRIALS[0], "multi"))[1]
+        for session in (second, whole)
+    )
+    chex.assert_trees_all_equal(found, wanted)
+
+
+def test_weights_to_start_from_must_be_those_of_the_network(tmp_path):
+    def initial(net):
+        return net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+
+    net = GaussDerNet(widths=(3,), sigmas=(1.0,))
+    variables = initial(net)
+    path = str(tmp_path / "weights.safetensors")
+    save_network(path, net, variables)
+    chex.assert_trees_all_equal(with_weights(path, variables), variables)
+    others = ((net.clone(widths=(4,)), "shape"), (net.clone(widths=(3, 3)), "no"))
+    for other, name in others:
+        with pytest.raises(UserError, match=f"initial_weights=.* has {name} "):
+            with_weights(path, initial(other))
+    with pytest.raises(UserError, match="initial_weights=.*missing"):
+        with_weights(str(tmp_path / "missing"), variables)
 
 
 def test_each_phase_is_compiled_once(stand_in, one_net, open_run, monkeypatch):

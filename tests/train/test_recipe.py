@@ -89,6 +89,10 @@ def test_mistyped_nets_get_a_hint(text, hint):
         ({"model": GaussDerNetConfig(discretisation="spectral")}, "named by --nets"),
         ({"model": GaussDerNetConfig(sigmas=(0.0, 1.0))}, "positive"),
         ({"model": GaussDerNetConfig(single_sigma=-1.0)}, "model.single_sigma=-1.0"),
+        (
+            {"initial_weights": "a", "backbone_weights": "b"},
+            "initial_weights=a.*leave `backbone_weights=b` out",
+        ),
         ({"single_pyramid": 0.0}, "single_pyramid=0.0.*positive"),
         ({"multi_sigmas": (1.0, 1.0)}, "multi_sigmas=.1.0, 1.0.*each once"),
         ({"seeds": (1, 1)}, "each seed once"),

@@ -16,24 +16,30 @@ Place = tuple[str, Literal["all", "training", "validation"]]
 
 
 def with_whole_paths(recipe: Recipe) -> Recipe:
-    """The recipe with `~` as a shell has it, and its folder as found from anywhere.
+    """The recipe with `~` as a shell has it, and what it reads as found from anywhere.
 
     Raises:
       UserError: for an empty path.
     """
     paths = {"out": recipe.out, "data_dir": recipe.data_dir}
-    for name, path in (*paths.items(), ("data.folder", recipe.data.folder)):
+    files = {n: getattr(recipe, n) for n in ("backbone_weights", "initial_weights")}
+    every = {**paths, **files, "data.folder": recipe.data.folder}
+    for name, path in every.items():
         if path == "":
             raise UserError(f"`{name}` is empty: give a path, or leave it out")
         if path and "\0" in path:
             raise UserError(f"`{name}={path!r}` is no path: it has a zero in it")
     paths = {n: path and os.path.expanduser(path) for n, path in paths.items()}
-    recipe = dataclasses.replace(recipe, **paths)
+    whole = {n: path and _whole(path) for n, path in files.items()}
+    recipe = dataclasses.replace(recipe, **paths, **whole)
     if recipe.data.folder is None:
         return recipe
-    folder = os.path.abspath(os.path.expanduser(recipe.data.folder))
-    data = dataclasses.replace(recipe.data, folder=folder)
+    data = dataclasses.replace(recipe.data, folder=_whole(recipe.data.folder))
     return dataclasses.replace(recipe, data=data)
+
+
+def _whole(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def validation_of(split: str) -> str:

@@ -12,31 +12,13 @@ from gdjax.models.network_files import network_bytes
 
 from .batch import steps_per_epoch
 from .data import TrainingData, class_names, source
-from .errors import UserError
+from .initial_weights import started
 from .optimizer import make_optimizer, make_schedule
 from .own_networks import OwnNetworkConfig
 from .resolution import Plans
 from .run_files import RunFolder
 from .step import State, abstract, initial_state
 from .trials import Phase, Trial, build
-
-
-def with_backbone(path: str, variables: Any) -> Any:
-    """Variables with the backbone's weights of a file.
-
-    Args:
-      path: as `Recipe.backbone_weights`.
-      variables: of the network, or their shapes.
-
-    Raises:
-      UserError: for a file that is missing, or another network's.
-    """
-    from gdjax.models.resnet_weights import load_resnet_weights
-
-    try:
-        return load_resnet_weights(path, variables)
-    except (OSError, ValueError) as error:
-        raise UserError(f"`backbone_weights={path}`: {error}") from error
 
 
 def _steps(epoch: int, phase: Phase) -> int:
@@ -130,16 +112,16 @@ class PhaseTraining(NamedTuple):
 
         Args:
           variables: that it starts from; None: random ones, and of a file where the
-            recipe has one for the backbone.
+            recipe has one.
 
         Raises:
           UserError: for such a file that is missing, or another network's.
         """
-        path = self.trial.recipe.backbone_weights
-        if variables is None and path is not None:
+        recipe = self.trial.recipe
+        if variables is None and (recipe.backbone_weights or recipe.initial_weights):
             state = self._state()
             random = {"params": state.params, "batch_stats": state.batch_stats}
-            variables = with_backbone(path, random)
+            variables = started(recipe, random)
         return self._state(variables)
 
     def _state(self, variables: Any = None) -> State:

@@ -171,6 +171,9 @@ class Recipe:
         `data.folder`, where that is, if it has moved.
       backbone_weights: safetensors file, with torchvision's names, of the weights that
         the network's backbone starts from (`load_resnet_weights`); None: random ones.
+      initial_weights: file of a run's `weights/`, or of `gdjax.models.save_network`,
+        with the weights and statistics that the first phase starts from; None: random
+        ones. Of a network with the same parameters; its scale channels may be others.
       nets: flavours, "discretisation+activation", each trained and compared; more
         names after another "+" are ablations of the recipe, such as "+separable"
         (`gdjax_train.ablations`). Networks of [njet] also know "njet", as published,
@@ -215,6 +218,7 @@ class Recipe:
     out: str | None = None
     data_dir: str | None = None
     backbone_weights: str | None = None
+    initial_weights: str | None = None
     nets: tuple[str, ...] = ("discrete+relu",)
     single_pyramid: float | None = None
     multi_epochs: int | float = 0

@@ -18,7 +18,7 @@ from .batch import steps_per_epoch
 from .data import Source, class_names, factors, load_split, load_test, readable, source
 from .data_checks import check_fit
 from .errors import UserError
-from .phases import with_backbone
+from .initial_weights import started
 from .recipe import Recipe
 from .trials import Trial, build, trials
 
@@ -71,8 +71,7 @@ def require(
             _require_room(phase.batch_size, shapes[0])
         for each in (*trial.phases, *trial.networks()):
             made = _require_network(each.model, recipe.precision, shapes[0])
-            if recipe.backbone_weights is not None:
-                with_backbone(recipe.backbone_weights, made)
+            started(recipe, made)
         _require_folder(recipe, trial, kinds)
 
 

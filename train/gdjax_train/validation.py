@@ -107,6 +107,11 @@ def _validate_segmentation(recipe: Recipe) -> None:
             f"`augment.crop={recipe.augment.crop}`: crops are for networks that "
             "classify every pixel, so leave it out"
         )
+    if recipe.backbone_weights and recipe.initial_weights:
+        raise UserError(
+            f"`initial_weights={recipe.initial_weights}` has all weights, so leave "
+            f"`backbone_weights={recipe.backbone_weights}` out, or the other"
+        )
     for field, value, usual in (
         ("optimizer.head_rate", recipe.optimizer.head_rate, 1.0),
         ("backbone_weights", recipe.backbone_weights, None),
