@@ -163,6 +163,7 @@ def gaussdernet(options: argparse.Namespace) -> dict[str, Any]:
         ),
         "gdjax, 8 channels, pyramid": net.clone(pyramid=0.7),
         "gdjax, 8 channels, grids": net.clone(pyramid=1.4, enlarge=2),
+        "gdjax, 8 channels, grids of 1 to 2 px": net.clone(pyramid=1.0, enlarge=1),
         "gdjax, the 2 finest": net.clone(sigmas=EIGHT[:2]),
     }
     if options.bfloat16:
