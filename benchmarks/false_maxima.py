@@ -26,6 +26,7 @@ import numpy as np
 
 from gdjax_train import predict, run_folder
 from gdjax_train.data import factors as test_factors, load_split, load_test, source
+from gdjax_train.errors import UserError
 from gdjax_train.evaluation import trained_network
 from gdjax_train.trials import TrainedNetwork, Trial, build, trials
 
@@ -73,14 +74,20 @@ def analyse(
 
 
 def images_at(trial: Trial, factor: float, options: argparse.Namespace) -> Any:
-    """Test images at a size factor, or the validation images of that training size."""
+    """Test images at a size factor, or the validation images of that training size.
+
+    Data that come in one training size have size 1 alone.
+    """
     limits: dict[str, Any] = {
         "data_dir": trial.recipe.data_dir, "limit": options.images
     }  # fmt: skip
     if not options.validation:
         return load_test(source(trial, "test"), factor, **limits)
-    at_size = dataclasses.replace(trial, train_size=factor)
-    return load_split(source(at_size, "validation"), **limits)
+    if trial.train_size is not None:
+        trial = dataclasses.replace(trial, train_size=factor)
+    elif factor != 1:
+        raise UserError(f"`--validation {factor:g}`: all validation images have size 1")
+    return load_split(source(trial, "validation"), **limits)
 
 
 def analysed(

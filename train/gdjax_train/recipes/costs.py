@@ -48,6 +48,7 @@ ESTIMATES = {
     "gaussderresnet_fashion_mnist": ("30 days", "23 GB"),
     "gaussderresnet_fashion_mnist_small": ("13 min", "3.7 GB"),
     "gaussderresnet_fashion_mnist_pretrained": ("18 days", "23 GB"),
+    "gaussderresnet_fashion_mnist_short": ("5.2 h", "5.8 GB"),
     "gaussderresnet_cifar10": ("260 days", "32 GB"),
     "gaussderresnet_cifar10_pretrained": ("170 days", "32 GB"),
     "gaussderresnet_stl10": ("220 days", "44 GB"),
