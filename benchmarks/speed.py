@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py --out benchmarks/results/speed
     python benchmarks/speed.py --out DIR --parts gaussderresnet --times 2
+    python benchmarks/speed.py --out DIR --parts gaussdernet --nets pyramid finest
 
 Layers: one step is the output and all gradients. Networks: loss, gradients, an update
 by gradient descent; batch normalisation with batch statistics. float32, medians over
@@ -199,10 +200,16 @@ def networks(title, nets, plain, twin, shape, options) -> dict[str, Any]:
     batch, height, width, _ = shape = (options.times * shape[0], *shape[1:])
     timed: dict[str, Timed] = {}
     compiled = {}
+    names = [*nets, *plain, *["PyTorch twin"] * bool(twin)]
+    wanted = [n for n in names if any(text in n for text in options.nets)]
+    if not wanted:
+        raise SystemExit(f"--nets: {title} has {', '.join(names)}")
     for name, net in (nets | plain).items():
+        if name not in wanted:
+            continue
         given = shape if name in nets else (6 * batch, *shape[1:])
         timed[name], _, compiled[name] = network_step(net, given)
-    if twin:
+    if "PyTorch twin" in wanted:
         timed["PyTorch twin"] = torch_network_step(twin(), batch, 1, height, width)
     return {
         "what": f"{title}, {height} x {width} px, batch {batch}",
@@ -217,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--nets", nargs="+", default=[""], help="parts of their names")
     parser.add_argument("--repeats", type=int, default=9, help="networks: a third")
     parser.add_argument("--times", type=int, default=1, help="times the images")
     parser.add_argument("--bfloat16", action="store_true", help="networks in it, too")
