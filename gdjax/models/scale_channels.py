@@ -1,6 +1,7 @@
 """What networks of parallel scale channels have in common."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,6 +52,10 @@ from gdjax.scalespace.windows import (
 )
 
 
+# Doublings of an image: 28 px are 1.8 million then.
+LARGEST_ENLARGE = 16
+
+
 # 8 scale channels, sqrt 2 apart: [gaussdernet] sec. 5.
 PUBLISHED_SIGMAS = tuple(2.0 ** (k / 2) for k in range(-1, 7))
 
@@ -92,21 +97,24 @@ class ScaleChannelNet(Module):
         halved as often as their base scale allows; None: all on the images' grid.
         Faster and only about the same function: the error is that of the subsampling.
         A periodic image's period is kept to a pixel of the grid only.
-      enlarge: with `pyramid`, how often at most the images of channels with lower base
-        scales are enlarged by two, so that these run on a grid that is fine enough for
-        them, too. Nonlinearities then alias less: the errors of scale covariance at
-        small sigma fall (benchmarks/results/equivariance), and the cost of these
-        channels becomes that of the base scale on their grid.
+      enlarge: with `pyramid`, how often at most, 0 to 16, the images of channels with
+        lower base scales are enlarged by two, so that these run on a grid that is fine
+        enough for them, too. Nonlinearities then alias less: the errors of scale
+        covariance at small sigma fall (benchmarks/results/equivariance), and the cost
+        of these channels becomes that of the base scale on their grid. Images are
+        extended by the border rule before they are enlarged, and maps on the finer
+        grid, whose ends are the edges of the image.
       mapped: run channels of about equal shapes by one `vmap`, those that fit into no
         group, and all of them where it is False, one after the other. The same function
         in training, too: pixels that a channel has in a group alone are read by no
         layer and count in no statistics. Choice: on, for all platforms. In
-        multiplications nobody's cost rises by more than 15 %; programs are smaller and
-        faster to compile, and accelerators have one product where there were several.
-        On CPUs a step takes about a tenth longer (benchmarks/results/speed).
+        multiplications nobody's cost rises by more than 15 % (but for
+        `scale_channel_axis`); programs are smaller and faster to compile, and
+        accelerators have one product where there were several. On CPUs a step takes
+        about a tenth longer (benchmarks/results/speed).
       scale_channel_axis: axis of a mesh over which the channels are spread in
-        `jax.shard_map`; all of them are one group then, and the axis' size divides
-        their number.
+        `jax.shard_map`; all of them are one group then, each as dear as the dearest,
+        and the axis' size divides their number.
       batch_axis: over which the batch is spread in `jax.shard_map` or `jax.pmap`: batch
         statistics are those of the whole batch, as of `SharedBatchNorm`.
       ndim: spatial dimensions, 1 to 3.
@@ -153,7 +161,7 @@ class ScaleChannelNet(Module):
         check_widths(self.widths, num_classes=self.num_classes)
         geometric_scales(1.0, self.ratio, 1)
         check_rate(self.scale_dropout, name="scale_dropout")
-        check_order(self.enlarge, name="enlarge")
+        check_order(self.enlarge, name="enlarge", highest=LARGEST_ENLARGE)
         if self.enlarge and self.pyramid is None:
             raise ValueError(
                 f"`enlarge={self.enlarge}` needs `pyramid`, the least base scale in px"
@@ -375,10 +383,11 @@ class ScaleChannelNet(Module):
     def _check_memory(self, x: jax.Array, grids, windows: Windows) -> None:
         if grids[0].octaves < 0:
             pixels = math.prod(window.length for window in windows)
-            widest = max(*self.widths, self.num_classes, x.shape[-1])
+            widths = x.shape[-1], *self.widths, self.num_classes
+            both = max(map(sum, itertools.pairwise(widths)))
             # Of a symbolic batch, as of `jax.export`, one image.
             batch = x.shape[0] if isinstance(x.shape[0], int) else 1
-            needed = batch * pixels * widest * x.dtype.itemsize
+            needed = batch * pixels * both * x.dtype.itemsize
             check_memory(needed, enlarge=self.enlarge)
 
     def _pool(self, per_scale: jax.Array, train: bool):

@@ -4,7 +4,9 @@ A pointwise nonlinearity makes frequencies that a grid may not hold. They fall b
 others, and are no longer those of the enlarged image: networks are scale covariant on
 grids that are fine for their sigma. A grid that is enlarged m times by 2 has its pixels
 at (k - 2^(m-1)) / 2^m px of the image: every pixel of the image is one of its own, and
-so is the centre of the image, also between two of its pixels.
+so is the centre of the image, also between two of its pixels. Such a grid goes from one
+edge of the image, half a pixel outside, to the other; what lies beyond is given by the
+border rule on the grid itself: `symmetric` mirrors half a pixel of the grid outside.
 """
 
 from __future__ import annotations
@@ -54,12 +56,13 @@ class Grid:
         middle = self.image * 2**-self.octaves // 2
         return Window(self.size, middle, middle + 1)
 
-    def positions(self) -> np.ndarray:
-        """Of its pixels, in px of the image."""
+    def positions(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Of its pixels start..stop - 1, by default all, in px of the image."""
+        pixels = np.arange(start, self.size if stop is None else stop)
         if self.octaves < 0:
             finer = 2**-self.octaves
-            return (np.arange(self.size) - finer // 2) / finer
-        offsets = np.arange(self.size) - (self.size - 1) / 2
+            return (pixels - finer // 2) / finer
+        offsets = pixels - (self.size - 1) / 2
         return (self.image - 1) / 2 + offsets * 2**self.octaves
 
 
@@ -112,13 +115,13 @@ def on_image(y: jax.Array, grids: Sequence[Grid]) -> jax.Array:
 @functools.lru_cache(maxsize=64)
 def _enlarging(grid: Grid, start: int, stop: int) -> np.ndarray:
     """Pixels start..stop - 1 of an enlarged grid from those of the image."""
-    return interpolation(grid.image, grid.positions()[start:stop], grid.padding)
+    return interpolation(grid.image, grid.positions(start, stop), grid.padding)
 
 
 @functools.lru_cache(maxsize=64)
 def _back(grid: Grid) -> np.ndarray:
     """The pixels of the image from those of a reduced grid."""
-    first, pitch = grid.positions()[0], 2.0**grid.octaves
+    (first,), pitch = grid.positions(0, 1), 2.0**grid.octaves
     places = (np.arange(grid.image) - first) / pitch
     return interpolation(grid.size, places, "symmetric")
 
@@ -173,7 +176,7 @@ def check_memory(needed: int, *, enlarge: int, available: int | None = None) -> 
     """Refuse maps that no memory can hold.
 
     Args:
-      needed: bytes of the largest map.
+      needed: bytes of the maps that a layer needs at once.
       enlarge: what was asked for.
       available: bytes of the device; None: as it says.
 
@@ -183,9 +186,9 @@ def check_memory(needed: int, *, enlarge: int, available: int | None = None) -> 
     limit = _memory() if available is None else available
     if limit is not None and needed > limit:
         raise ValueError(
-            f"`enlarge={enlarge}` takes {needed / 2**30:,.1f} GiB for one map of the"
-            f" finest channel, but there are {limit / 2**30:,.1f} GiB: give less, or"
-            " smaller images or batches."
+            f"`enlarge={enlarge}` takes {needed / 2**30:,.1f} GiB for what a layer of"
+            f" one scale channel reads and writes, but there are {limit / 2**30:,.1f}"
+            " GiB: give less, or smaller images or batches."
         )
 
 

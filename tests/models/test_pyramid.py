@@ -172,6 +172,15 @@ def test_impossible_pyramids_raise():
         GaussDerNet(enlarge=1)
     with pytest.raises(ValueError, match="`enlarge=-1`"):
         GaussDerNet(pyramid=1.0, enlarge=-1)
+    with pytest.raises(ValueError, match="`enlarge=17` must be at most 16"):
+        GaussDerNet(pyramid=1.0, enlarge=17)
     net = GaussDerNet(pyramid=2.0**14, enlarge=14, spatial_selection=spatial_max)
-    with pytest.raises(ValueError, match="`enlarge=14` takes .* GiB for one map"):
+    with pytest.raises(ValueError, match="`enlarge=14` takes .* GiB for what a layer"):
         jax.eval_shape(net.init, jax.random.key(0), blobs(24))
+
+
+def test_far_enlarged_images_cost_what_the_centre_needs():
+    net = GaussDerNet(widths=(2,), sigmas=(0.0,), pyramid=1.0, enlarge=16)
+    x = blobs(24)
+    variables = net.init(jax.random.key(0), x)
+    assert np.isfinite(net.apply(variables, x)[0]).all()
