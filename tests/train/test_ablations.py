@@ -22,7 +22,7 @@ TOY = recipes.find("scale_learning_ranges").recipe
 LEVELS = {name for name in ablations.ABLATIONS if name.startswith("levels")}
 SCALE_SPACES = {"no-interaction", "same-parameters", "same-channels"}
 ROWS = {"dss": "s_convnet", "disco": "disco"}
-# Tested with rows of their own below, or in test_recipes_of_njet.py.
+# Tested with rows of their own below, or in values_of_njets.py.
 ELSEWHERE = {*ROWS, "untied"}
 STEERABLE = {
     "fixed-scales",
@@ -204,7 +204,7 @@ def test_settings_that_go_along_with_ablations_yield_to_what_is_given():
 def test_one_channel_is_trained_as_long_as_all():
     (phase,) = trial_of("one-channel").phases
     assert (phase.name, phase.start, phase.epochs) == ("single", None, 32)
-    assert (phase.batch_size, phase.learning_rate) == (128, 0.01)
+    assert (phase.batch_size, phase.learning_rate) == (64, 0.01)
     rows = trial_of("one-channel", base=STL).networks()
     assert [row.label for row in rows] == ["one channel"]
     with pytest.raises(UserError, match="`one-channel` needs a network with `sigmas`"):

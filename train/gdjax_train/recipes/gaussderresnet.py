@@ -53,10 +53,12 @@ def gaussderresnet_fashion_mnist() -> Recipe:
     | place of the nonlinearity (3.1.3)    | activate-branch                     |
 
     Choice, where the text has lost its numbers: label smoothing 0.1, the least rate of
-    the cosine, the channels' scales, dropout of `hard-labels` as without it. And the
-    nonlinearity after the sum, as in [He et al. 2016]: the formulas (32)-(34) are lost,
-    and the text leans to the branch ("each convolution stage", 3.1.3; "1 + correction",
-    3.2). `gdjax-train gaussderresnet_fashion_mnist_small --nets discrete+relu
+    the cosine, the channels' scales, dropout of `hard-labels` as without it; widths are
+    what its table and its counts of parameters leave. `plain`, which the text doesn't
+    describe, is the larger network of [gaussdernet]. And the nonlinearity after the
+    sum, as in [He et al. 2016]: the formulas (32)-(34) are lost, and the text leans to
+    the branch ("each convolution stage", 3.1.3; "1 + correction", 3.2). `gdjax-train
+    gaussderresnet_fashion_mnist_small --nets discrete+relu
     discrete+relu+activate-branch` compares them in 22 minutes on a CPU core: equal in
     the mean over size factors (benchmarks/results/gaussderresnet_fashion_mnist_small).
     """

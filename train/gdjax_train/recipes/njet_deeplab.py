@@ -36,7 +36,8 @@ def njet_deeplab_voc() -> Recipe:
 
     Choice: the published backbone was trained on MS COCO, too; torchvision's
     (`load_resnet_weights` says how to make the file) knows ImageNet alone. What a scale
-    below 1 leaves free is black, and doesn't count.
+    below 1 leaves free is black, and doesn't count. One size of each image at a time,
+    not several at once; sigmas that start at half the dilations.
     """
     return Recipe(
         epochs=19,

@@ -1,18 +1,13 @@
-"""What recipes of [njet] come to, beside what the paper says."""
+"""What recipes of [njet] come to, as the paper says."""
 
-import pytest
+from values_of_gaussdernets import BATCH, EPOCHS, RATE, Row
 
 
-# A recipe, a net of it, the paper and where in it, and what it says there.
-Row = tuple[str, str, str, dict[str, object]]
-RATE, EPOCHS, BATCH = (
-    f"phases.-1.{name}" for name in ("learning_rate", "epochs", "batch_size")
-)
 NIN, CNN, RESNET, DEEP, EFFICIENT = (
     f"njet_cifar10{name}"
     for name in ("", "_allcnn", "_resnet32", "_resnet110", "_efficientnet")
 )
-L2 = "recipe.loss.l2"
+L2, SIZES = "recipe.loss.l2", "recipe.data.train_sizes"
 # Of the authors' code, SilviaLauraPintea/N-JetNet, pytorch_classification/dataset.py.
 CODE = {
     "recipe.augment.crop_padding": 4,
@@ -39,8 +34,9 @@ NJET: list[Row] = [
     ),
     *(
         (recipe, "njet", "[njet] 4.1, setup", {L2: l2})
-        for recipe, l2 in ((NIN, 0.01), (CNN, 0.001), (RESNET, 0.0001))
+        for recipe, l2 in ((NIN, 0.01), (CNN, 0.001), (RESNET, 0.0001), (DEEP, 0.0001))
     ),
+    (NIN, "njet", "[njet] 4.1, experiment 2.2(A)", {"recipe.model.njet.r": 4.0}),
     (DEEP, "njet", "[njet] 4.1, setup", {BATCH: 16}),
     (EFFICIENT, "njet", "[njet] 4.1, setup", {BATCH: 16}),
     (EFFICIENT, "plain", "[njet] 4.1, setup", {BATCH: 32, L2: 0.0}),
@@ -69,6 +65,50 @@ NJET: list[Row] = [
         )
         for sigma in ("0.5", "1", "2")
     ),
+    *(
+        (
+            "njet_safe_subsampling",
+            f"njet+relu+r{r:g}",
+            "[njet] 4.1, experiment 2.2(A)",
+            {"recipe.model.njet.r": r, "recipe.model.njet.subsampling": "safe"},
+        )
+        for r in (2.0, 4.0, 6.0)
+    ),
+    *(
+        (
+            "njet_filter_sizes",
+            f"{size}x{size}+relu+full-size",
+            "[njet] 4.1, experiment 1.1(A)",
+            {"recipe.model.kernel_sizes": (size, size, size)}
+            | {"recipe.model.njet.subsampling": "none"},
+        )
+        for size in (3, 5, 7, 9)
+    ),
+    (
+        "njet_mnist_sizes",
+        "njet",
+        "[njet] 4.1, experiment 1.2(A)",
+        {SIZES: (1.0, 1.5, 2.0), "recipe.model.order": 3},
+    ),
+    (
+        "njet_mnist_4x",
+        "njet",
+        "[njet] 4.1, experiment 4(A)",
+        {SIZES: (1.0, 4.0), "recipe.model.order": 3, "recipe.data.name": "mnist"},
+    ),
+    *(
+        (
+            "njet_receptive_fields",
+            net,
+            "[njet] 4.2, experiment 1.2(B)",
+            {SIZES: (4.0,), EPOCHS: 50, BATCH: 1, RATE: 0.0001} | own,
+        )
+        for net, own in (
+            ("njet+relu+order2", {"recipe.model.order": 2}),
+            ("njet+relu+order4", {"recipe.model.order": 4}),
+            ("5x5+relu", {"recipe.model.kernel_size": 5}),
+        )
+    ),
 ]  # fmt: skip
 VOC = "njet_deeplab_voc"
 NJET += [
@@ -89,9 +129,3 @@ NJET += [
         *((f"njet+relu+order{order}", True, order) for order in (1, 2, 3)),
     )
 ]
-
-
-@pytest.mark.parametrize("row", NJET, ids=lambda row: ", ".join(row[:3]))
-def test_values_of_the_paper(row, resolved_values):
-    recipe, net, _, expected = row
-    assert resolved_values(recipe, net, expected) == expected
