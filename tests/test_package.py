@@ -23,7 +23,7 @@ CORE = [Path("gdjax", n) for n in ("scalespace", "layers", "models", "metrics")]
 # Benchmarks import one another by their stems, and tests import them.
 STEMS = (
     p.stem
-    for glob in ("benchmarks/**", "tests/fuzz")
+    for glob in ("benchmarks/**", "tests/fuzz", "tests/tables")
     for p in ROOT.glob(f"{glob}/*.py")
 )
 OURS = {"gdjax", "gdjax_train", *STEMS}
