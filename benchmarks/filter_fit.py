@@ -47,8 +47,11 @@ def colours(out: pathlib.Path) -> list[dict[str, float]]:
     photograph = np.asarray(skimage.data.chelsea()) / 255
     patches = np.stack([photograph[y : y + SMALL, x : x + SMALL] for y, x in CORNERS])
     means = patches.mean((1, 2), keepdims=True)
-    fits = [gdjax.fit_njet(each, ORDER, SIGMA) for each in patches - means]
+    # As there, pixels at the border don't count, and are black.
+    fits = [gdjax.fit_njet(each, ORDER, SIGMA, margin=1) for each in patches - means]
     found = np.stack([np.asarray(fit.approximation) for fit in fits]) + means
+    inside = np.pad(np.ones((SMALL - 2, SMALL - 2, 1), bool), ((1, 1), (1, 1), (0, 0)))
+    found = np.where(inside, found, 0)
     figure = fitted_patches(patches, found)
     figure.savefig(out / "filter_fit_colours.png", dpi=120)
     return [
