@@ -105,13 +105,13 @@ class ScaleChannelNet(Module):
         extended by the border rule before they are enlarged, and maps on the finer
         grid, whose ends are the edges of the image.
       mapped: run channels of about equal shapes by one `vmap`, those that fit into no
-        group, and all of them where it is False, one after the other. The same function
-        in training, too: pixels that a channel has in a group alone are read by no
-        layer and count in no statistics. Choice: on, for all platforms. In
-        multiplications nobody's cost rises by more than 15 % (but for
-        `scale_channel_axis`); programs are smaller and faster to compile, and
-        accelerators have one product where there were several. On CPUs a step takes
-        about a tenth longer (benchmarks/results/speed).
+        group (of other shapes, on subspaces, of sides above 512 px), and all of them
+        where it is False, one after the other. The same function in training, too:
+        pixels that a channel has in a group alone are read by no layer and count in no
+        statistics. Choice: on, for all platforms. In multiplications nobody's cost
+        rises by more than 15 % (but for `scale_channel_axis`); programs are smaller and
+        faster to compile, and accelerators have one product where there were several.
+        On CPUs a step takes about a tenth longer (benchmarks/results/speed).
       scale_channel_axis: axis of a mesh over which the channels are spread in
         `jax.shard_map`; all of them are one group then, each as dear as the dearest,
         and the axis' size divides their number.
