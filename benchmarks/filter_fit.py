@@ -4,8 +4,9 @@
 
 A patch of scikit-image's photograph of a cat, approximated by N-jets of orders 1
 to 6 at one sigma, and of order 4 at several; small patches in colour at the published
-order 3 and sigma of 5 px; and the basis of order 3, with and without its factors
-sigma^n. Writes filter_fit.json, filter_fit.md and four pictures.
+order 3 and sigma of 5 px, and one as the sum of its terms of order 2; and the basis of
+order 3, with and without its factors sigma^n. Writes filter_fit.json, filter_fit.md and
+five pictures.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ import skimage.data
 
 import gdjax
 from gdjax.plots.filter_fit import filter_fits
-from gdjax.plots.njet_filters import basis_normalisation, fitted_patches
+from gdjax.plots.njet_filters import (
+    basis_normalisation,
+    fitted_patches,
+    njet_terms,
+)
 from gdjax_train.versions import versions
 
 
@@ -60,8 +65,27 @@ def colours(out: pathlib.Path) -> list[dict[str, float]]:
     ]
 
 
+def terms(out: pathlib.Path) -> None:
+    """Draws a small patch in colour as the sum of the terms of its N-jet (Fig. 2)."""
+    (y, x), order, sigma = CORNERS[0], 2, SIGMA / 2
+    patch = np.asarray(skimage.data.chelsea())[y : y + SMALL, x : x + SMALL] / 255
+    patch = patch - patch.mean((0, 1))
+    fit = gdjax.fit_njet(patch, order, sigma)
+    orders = gdjax.derivative_orders(order, zero_order=True)
+    basis = gdjax.effective_filters(
+        np.eye(len(orders), dtype=np.float32)[:, None], sigma, radius=SMALL // 2,
+        order=order, zero_order=True, taylor=False,
+        discretisation=gdjax.NormalizedSampledGaussianDerivatives(),
+    )[:, :, 0]  # fmt: skip
+    parts = np.einsum("yxj,jc->jyxc", basis, np.asarray(fit.coefficients))
+    np.testing.assert_allclose(parts.sum(0), fit.approximation, atol=1e-4)
+    figure = njet_terms(patch, parts, orders)
+    figure.savefig(out / "filter_fit_terms.png", dpi=120)
+
+
 def basis(out: pathlib.Path) -> None:
     """Draws the filters of order 3 with and without their factors."""
+    orders = gdjax.derivative_orders(ORDER, zero_order=True)
     orders = gdjax.derivative_orders(ORDER, zero_order=True)
     kernel = gdjax.NormalizedSampledGaussianDerivatives().kernel
     radius = int(np.ceil(3 * SIGMA))
@@ -100,6 +124,7 @@ def main() -> None:
         f"{len(small)} patches of {SMALL} px in RGB, order {ORDER}, sigma {SIGMA:g} px"
     )
     lines += ["", f"{text}: {100 * mean:.1f} % on average"]
+    terms(options.out)
     basis(options.out)
     result = {"rows": rows, "colours": small, **versions("float32")}
     (options.out / "filter_fit.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -38,6 +38,7 @@ CALLS = {
     "fitted_patches": lambda f: f(IMAGES, IMAGES),
     "generalisation_curve": lambda f: f([1.0, 2.0], ROWS),
     "learned_sigmas": lambda f: f([("a", {"conv_1": 1.0, "conv_2": 2.0})]),
+    "njet_terms": lambda f: f(IMAGES[0], IMAGES, [(0, 0)]),
     "prediction_overlay": lambda f: f(IMAGES[0], scores=np.arange(3.0)),
     "scale_selection_map": lambda f: f(HISTOGRAM, [1.0, 2.0], [1.0, 2.0]),
     "scale_selection_maps": lambda f: f([("a", HISTOGRAM, [1.0, 2.0])], [1.0, 2.0]),

@@ -6,7 +6,11 @@ from matplotlib.colors import to_hex
 
 from gdjax.plots.filter_fit import filter_fits
 from gdjax.plots.layers import feature_map_sizes, learned_sigmas, scores
-from gdjax.plots.njet_filters import basis_normalisation, fitted_patches
+from gdjax.plots.njet_filters import (
+    basis_normalisation,
+    fitted_patches,
+    njet_terms,
+)
 from gdjax.plots.receptive_fields import FieldPoint, score_over_parameters
 from gdjax.plots.segmentation import segmentation_sheet
 
@@ -70,6 +74,20 @@ def test_filters_are_drawn_with_and_without_their_factor():
     assert normalised[1].get_title() == "21"
     with pytest.raises(ValueError, match="one for each of the 1 `orders`"):
         basis_normalisation(filters, [(0, 0)], 2.0)
+
+
+def test_terms_are_drawn_beside_their_sum():
+    terms = np.random.default_rng(0).standard_normal((2, 5, 5, 3))
+    figure = njet_terms(2 * terms[0], terms, [(0, 0), (1, 2)])
+    assert [axes.get_title() for axes in figure.axes] == 3 * [
+        "patch", "sum", "00", "12"
+    ]  # fmt: skip
+    shown = np.stack([axes.images[0].get_array() for axes in figure.axes[4:8]])
+    green = terms[..., 1]
+    np.testing.assert_allclose(shown, [2 * green[0], green.sum(0), *green])
+    for orders, wrong in (([(0, 0)], terms), ([(0, 0), (1, 0)], terms[..., :2])):
+        with pytest.raises(ValueError, match="the number of `orders`"):
+            njet_terms(terms[0], wrong, orders)
 
 
 def test_patches_are_drawn_above_their_fits():

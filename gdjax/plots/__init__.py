@@ -16,7 +16,7 @@ from gdjax.plots.effective_filters import filter_sheet
 from gdjax.plots.filter_fit import filter_fits
 from gdjax.plots.generalisation import error_panels, generalisation_curve
 from gdjax.plots.layers import feature_map_sizes, learned_sigmas, scores
-from gdjax.plots.njet_filters import basis_normalisation, fitted_patches
+from gdjax.plots.njet_filters import basis_normalisation, fitted_patches, njet_terms
 from gdjax.plots.prediction import prediction_overlay
 from gdjax.plots.receptive_fields import FieldPoint, score_over_parameters
 from gdjax.plots.scale_ranges import (
@@ -46,6 +46,7 @@ __all__ = [
     "generalisation_curve",
     "learned_sigmas",
     "net_colours",
+    "njet_terms",
     "prediction_overlay",
     "scale_selection_map",
     "scale_selection_maps",

@@ -1,4 +1,4 @@
-"""Filters of N-jets, and what they make of patches of images. [njet] Figs. 3-4."""
+"""Filters of N-jets, and what they make of patches of images. [njet] Figs. 2-4."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ def basis_normalisation(
       ValueError: if there are no filters, or not as many as orders.
     """
     filters = check_numbers(filters, name="filters", unit="grey levels")
-    orders = check_list(orders, name="orders", of="(n_x, n_y)")
-    orders = [check_integers(order, name="orders").reshape(-1) for order in orders]
+    orders = _checked_orders(orders)
     (sigma,) = check_positive([sigma], name="sigma", unit="px")
     if filters.ndim != 3 or not filters.size or len(filters) != len(orders):
         raise ValueError(
@@ -60,6 +59,51 @@ def basis_normalisation(
             axes.set_xlabel(f"{abs(values).max():.2g}", fontsize=8)
             axes.set_title("".join(map(str, order.tolist())), fontsize=8)
     return figure
+
+
+def njet_terms(
+    patch: np.ndarray, terms: np.ndarray, orders: Sequence[Sequence[int]]
+) -> Figure:
+    """A patch beside the derivatives that add up to its N-jet. [njet] Fig. 2.
+
+    One row per colour: the patch, the sum of the terms, and every term, a coefficient
+    times a Gaussian derivative. Each row has one range of colours.
+
+    Args:
+      patch: [h, w, C], without its mean.
+      terms: [J, h, w, C].
+      orders: (n_x, n_y) of each term.
+
+    Returns:
+      The figure.
+
+    Raises:
+      TypeError: for what is of another type.
+      ValueError: for other shapes, or no terms.
+    """
+    patch = check_numbers(patch, name="patch", unit="grey levels")
+    terms = check_numbers(terms, name="terms", unit="grey levels")
+    orders = _checked_orders(orders)
+    wanted = (len(orders), *patch.shape)
+    if patch.ndim != 3 or not patch.size or terms.shape != wanted or not orders:
+        raise ValueError(
+            f"`patch` of shape {patch.shape} and `terms` of {terms.shape} must be"
+            f" [h, w, C] and [J, h, w, C], J the number of `orders`, {len(orders)}."
+        )
+    titles = ["patch", "sum", *("".join(map(str, n.tolist())) for n in orders)]
+    figure, grid = _panels(patch.shape[-1], len(titles))
+    for panels, colour in zip(grid, range(patch.shape[-1]), strict=True):
+        row = np.stack([patch, terms.sum(0), *terms])[..., colour]
+        largest = abs(row).max()
+        for axes, values, title in zip(panels, row, titles, strict=True):
+            axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
+            axes.set_title(title, fontsize=8)
+    return figure
+
+
+def _checked_orders(orders: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    orders = check_list(orders, name="orders", of="(n_x, n_y)")
+    return [check_integers(order, name="orders").reshape(-1) for order in orders]
 
 
 def fitted_patches(patches: np.ndarray, approximations: np.ndarray) -> Figure:

@@ -38,6 +38,7 @@ GOOD = {
     },
     "learned_sigmas": {"rows": [("a", {"conv_1": 1.0})], "bounds": (0.5, 2.0)},
     "net_colours": {"rows": ROWS},
+    "njet_terms": {"patch": IMAGES[0], "terms": IMAGES, "orders": [(0, 0)]},
     "prediction_overlay": {
         "image": IMAGES[0], "scores": np.ones((2, 3)), "class_names": None,
         "sigmas": [1.0, 2.0], "pooled": None,
