@@ -1,5 +1,7 @@
 """Scale channels on subsampled images: about the same function, on fewer pixels."""
 
+from pathlib import Path
+
 import flax.linen as nn
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ import gdjax
 from gdjax.layers import spatial_max
 from gdjax.metrics import scale_channel_error
 from gdjax.metrics.enlargement import fourier_resample
-from gdjax.models import GaussDerNet, GaussDerResNet
+from gdjax.models import GaussDerNet, GaussDerResNet, load_network
 
 
 FIELDS = {
@@ -184,3 +186,16 @@ def test_far_enlarged_images_cost_what_the_centre_needs():
     x = blobs(24)
     variables = net.init(jax.random.key(0), x)
     assert np.isfinite(net.apply(variables, x)[0]).all()
+
+
+def test_networks_of_before_there_were_grids_have_their_scores():
+    # Written at 83036d6, before `enlarge` and `mapped`, with what it scored.
+    net = load_network(Path(__file__).with_name("pyramid_of_83036d6.safetensors"))
+    assert (net.module.pyramid, net.module.enlarge) == (0.7, 0)
+    x = np.random.default_rng(0).random((2, 24, 24, 1), dtype=np.float32)
+    _, details = net.module.apply(net.variables, x)
+    expected = np.asarray(net.facts["per_scale"])
+    # float32's rounding, through three layers and in other orders.
+    np.testing.assert_allclose(
+        details["per_scale"], expected, atol=1e-5 * abs(expected).max()
+    )
