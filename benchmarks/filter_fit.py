@@ -55,8 +55,7 @@ def colours(out: pathlib.Path) -> list[dict[str, float]]:
     # As there, pixels at the border don't count, and are black.
     fits = [gdjax.fit_njet(each, ORDER, SIGMA, margin=1) for each in patches - means]
     found = np.stack([np.asarray(fit.approximation) for fit in fits]) + means
-    inside = np.pad(np.ones((SMALL - 2, SMALL - 2, 1), bool), ((1, 1), (1, 1), (0, 0)))
-    found = np.where(inside, found, 0)
+    found[:, [0, -1]] = found[:, :, [0, -1]] = 0
     figure = fitted_patches(patches, found)
     figure.savefig(out / "filter_fit_colours.png", dpi=120)
     return [
@@ -85,7 +84,6 @@ def terms(out: pathlib.Path) -> None:
 
 def basis(out: pathlib.Path) -> None:
     """Draws the filters of order 3 with and without their factors."""
-    orders = gdjax.derivative_orders(ORDER, zero_order=True)
     orders = gdjax.derivative_orders(ORDER, zero_order=True)
     kernel = gdjax.NormalizedSampledGaussianDerivatives().kernel
     radius = int(np.ceil(3 * SIGMA))

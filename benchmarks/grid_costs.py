@@ -3,9 +3,9 @@
     python benchmarks/grid_costs.py --out benchmarks/results/rescaled_digits
 
 Of the recipe `rescaled_digits`, with its grids, with grids of 1 to 2 px, and with all
-channels on the images' own: the training step of one channel and the evaluation of all
-five, as `recipe_costs.py` measures them, in processor seconds; and the temporary memory
-of a batch in training, which XLA gives.
+channels on the images' own: the training step of one channel, the evaluation and the
+training step of all five, as `recipe_costs.py` measures them, in processor seconds; and
+the temporary memory of a batch in training, which XLA gives.
 
 Writes grid_costs.json and grid_costs.md.
 """

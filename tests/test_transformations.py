@@ -578,10 +578,7 @@ def trained(network):
 
 @pytest.mark.parametrize(
     ("network", "way"),
-    [
-        *((n, "shard_map") for n in STATISTICS if n != "GaussDerNet, enlarge"),
-        ("GaussDerNet", "pmap"),
-    ],
+    [*((n, "shard_map") for n in STATISTICS), ("GaussDerNet", "pmap")],
 )
 def test_batch_statistics_are_those_of_the_whole_batch(x64, mesh, network, way):
     variables, x, wanted = trained(network)

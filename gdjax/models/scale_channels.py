@@ -1,7 +1,6 @@
 """What networks of parallel scale channels have in common."""
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,6 +34,7 @@ from gdjax.scalespace.checks import (
 from gdjax.scalespace.derivatives import derivative_orders
 from gdjax.scalespace.discretisation import Discretisation
 from gdjax.scalespace.grids import (
+    LARGEST_ENLARGE,
     Grid,
     check_memory,
     image_on,
@@ -50,10 +50,6 @@ from gdjax.scalespace.windows import (
     full_window,
     plan_windows,
 )
-
-
-# Doublings of an image: 28 px are 1.8 million then.
-LARGEST_ENLARGE = 16
 
 
 # 8 scale channels, sqrt 2 apart: [gaussdernet] sec. 5.
@@ -101,9 +97,8 @@ class ScaleChannelNet(Module):
         lower base scales are enlarged by two, so that these run on a grid that is fine
         enough for them, too. Nonlinearities then alias less: the errors of scale
         covariance at small sigma fall (benchmarks/results/equivariance), and the cost
-        of these channels becomes that of the base scale on their grid. Images are
-        extended by the border rule before they are enlarged, and maps on the finer
-        grid, whose ends are the edges of the image.
+        of these channels becomes that of the base scale on their grid. The border rule
+        is that of the grid (`gdjax.scalespace.grids`).
       mapped: run channels of about equal shapes by one `vmap`, those that fit into no
         group (of other shapes, on subspaces, of sides above 512 px), and all of them
         where it is False, one after the other. The same function in training, too:
@@ -382,13 +377,11 @@ class ScaleChannelNet(Module):
 
     def _check_memory(self, x: jax.Array, grids, windows: Windows) -> None:
         if grids[0].octaves < 0:
-            pixels = math.prod(window.length for window in windows)
-            widths = x.shape[-1], *self.widths, self.num_classes
-            both = max(map(sum, itertools.pairwise(widths)))
             # Of a symbolic batch, as of `jax.export`, one image.
             batch = x.shape[0] if isinstance(x.shape[0], int) else 1
-            needed = batch * pixels * both * x.dtype.itemsize
-            check_memory(needed, enlarge=self.enlarge)
+            map_bytes = x.dtype.itemsize * batch * math.prod(w.length for w in windows)
+            widths = x.shape[-1], *self.widths, self.num_classes
+            check_memory(map_bytes, widths, enlarge=self.enlarge)
 
     def _pool(self, per_scale: jax.Array, train: bool):
         batch, channels, _ = per_scale.shape

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,10 @@ import numpy as np
 from gdjax.scalespace.axis_filter import AxisFilter
 from gdjax.scalespace.resampling import coarse_size, subsample
 from gdjax.scalespace.windows import Window, Windows, centre_window, crop, full_window
+
+
+# Doublings of an image: 28 px are 1.8 million then.
+LARGEST_ENLARGE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,17 +177,21 @@ def _tail(t: np.ndarray) -> np.ndarray:
     return np.sin(np.pi * t) / np.pi * series
 
 
-def check_memory(needed: int, *, enlarge: int, available: int | None = None) -> None:
+def check_memory(
+    map_bytes: int, widths: Sequence[int], *, enlarge: int, available: int | None = None
+) -> None:
     """Refuse maps that no memory can hold.
 
     Args:
-      needed: bytes of the maps that a layer needs at once.
+      map_bytes: of one feature.
+      widths: of the input and of all layers' outputs, one after the other.
       enlarge: what was asked for.
       available: bytes of the device; None: as it says.
 
     Raises:
       ValueError: with what it would take.
     """
+    needed = map_bytes * max(map(sum, itertools.pairwise(widths)))
     limit = _memory() if available is None else available
     if limit is not None and needed > limit:
         raise ValueError(

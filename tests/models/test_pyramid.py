@@ -181,7 +181,7 @@ def test_impossible_pyramids_raise():
         jax.eval_shape(net.init, jax.random.key(0), blobs(24))
 
 
-def test_far_enlarged_images_cost_what_the_centre_needs():
+def test_images_are_enlarged_as_often_as_is_allowed():
     net = GaussDerNet(widths=(2,), sigmas=(0.0,), pyramid=1.0, enlarge=16)
     x = blobs(24)
     variables = net.init(jax.random.key(0), x)

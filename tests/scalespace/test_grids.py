@@ -40,6 +40,7 @@ def test_the_centre_is_that_of_the_image(size, octaves, padding):
     grid = Grid(size, octaves, padding)
     positions, centre = grid.positions(), grid.centre
     assert len(positions) == grid.size == centre.size
+    np.testing.assert_array_equal(grid.positions(1, 3), positions[1:3])
     found = positions[centre.start : centre.stop].mean()
     assert found == pytest.approx((size - 1) / 2)
     # Read out exactly: on a pixel, but for images themselves of an even side.
@@ -96,6 +97,6 @@ def test_maps_of_reduced_grids_come_back():
 
 
 def test_what_no_memory_holds_is_refused():
-    check_memory(2**30, enlarge=1, available=2**31)
+    check_memory(2**28, (1, 2, 2), enlarge=1, available=2**31)
     with pytest.raises(ValueError, match="`enlarge=3` takes 4.0 GiB .* are 2.0 GiB"):
-        check_memory(2**32, enlarge=3, available=2**31)
+        check_memory(2**30, (1, 2, 2), enlarge=3, available=2**31)
