@@ -1,42 +1,59 @@
 #!/usr/bin/env bash
-# All benchmarks on one large GPU, within 10 minutes; JSON, tables and plots under OUT.
+# All benchmarks on one large GPU, within some minutes; JSON, tables and plots under OUT.
 #
 #   benchmarks/gpu.sh OUT [--small]
 #
-# Every part has its own time limit, and goes on where another failed; what was measured
-# before a limit is kept. The tables come last. --small tries it out, on a CPU too.
+# Most of the time is compiling: so all parts, or those named in PARTS, run at once, and
+# take turns at measuring. Each has a limit of LIMIT seconds (default 560), and goes on
+# where another failed; what was measured before the limit is kept. The tables come last.
+# --small tries it out, on a CPU too, one part after the other.
 set -uo pipefail
-out=$1 small=${2:-}
+out=$1 small=${2:-} limit=${LIMIT:-560}
+parts=${PARTS:-phases mapped networks residual layers sweeps memory equivariance}
 here="$(cd "$(dirname "$0")" && pwd)"
 export PYTHONPATH="$here/..:$here/../train:$here${PYTHONPATH:+:$PYTHONPATH}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 python=${PYTHON:-python}
 mkdir -p "$out"
+export GDJAX_BENCHMARK_LOCK=$out/.lock
 
-part() { # SECONDS NAME COMMAND...
-  local seconds=$1 name=$2
+run() { # NAME SCRIPT OPTIONS...
+  local name=$1 script=$2
   shift 2
-  echo "== $name"
-  timeout --kill-after=5 "$seconds" "$@" >"$out/$name.log" 2>&1 ||
-    echo "$name: ended with $?, see $name.log"
+  timeout --kill-after=5 "$limit" "$python" "$here/$script.py" --out "$out/$name" "$@" \
+    >"$out/$name.log" 2>&1 || echo "$name: ended with $?, see $name.log"
 }
 
-# Memory is compiled, not run, and equivariance isn't timed: side by side.
-if [ -n "$small" ]; then
-  part 400 memory "$python" "$here/memory.py" --out "$out" --batch 1 --size 12 &
-  part 400 equivariance "$python" "$here/equivariance.py" --out "$out" --size 16 \
-    --parts layers
-  wait
-  part 600 speed "$python" "$here/speed.py" --out "$out" --repeats 1 --small
-  part 280 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 1 --small
-  part 280 mapped "$python" "$here/mapped.py" --out "$out" --repeats 1 --small
-else
-  part 160 memory "$python" "$here/memory.py" --out "$out" --batch 256 &
-  part 160 equivariance "$python" "$here/equivariance.py" --out "$out" \
-    --parts operators layers networks
-  wait
-  part 230 speed "$python" "$here/speed.py" --out "$out" --times 16 --bfloat16
-  part 90 sweeps "$python" "$here/sweeps.py" --out "$out" --repeats 9
-  part 100 mapped "$python" "$here/mapped.py" --out "$out" --times 16
-fi
-cat "$out"/*.md
+part() {
+  local many=(--times 8 --bfloat16 --repeats 27)
+  case $1 in
+    phases) run phases speed --parts second_phases --times 8 --threads 2 ;;
+    mapped) run mapped mapped --times 4 --compiled 1 --threads 4 ;;
+    networks) run networks speed --parts gaussdernet --threads 4 "${many[@]}" ;;
+    residual) run residual speed --parts gaussderresnet --threads 4 "${many[@]}" ;;
+    layers) run layers speed --parts layers --times 4 ;;
+    sweeps) run sweeps sweeps ;;
+    memory) run memory memory ;;
+    equivariance) run equivariance equivariance --parts operators layers networks ;;
+  esac
+}
+
+small_part() {
+  case $1 in
+    phases) run phases speed --parts second_phases --repeats 1 --small ;;
+    mapped) run mapped mapped --repeats 1 --small --compiled 1 ;;
+    networks) run networks speed --parts gaussdernet --repeats 1 --small --threads 2 ;;
+    residual) run residual speed --parts gaussderresnet --repeats 1 --small ;;
+    layers) run layers speed --parts layers --repeats 1 --small ;;
+    sweeps) run sweeps sweeps --repeats 1 --small ;;
+    memory) run memory memory --batch 1 --size 12 ;;
+    equivariance) run equivariance equivariance --size 16 --parts layers ;;
+  esac
+}
+
+for name in $parts; do
+  if [ -n "$small" ]; then small_part "$name"; else part "$name" & fi
+done
+wait
+rm -f "$GDJAX_BENCHMARK_LOCK"
+cat "$out"/*/*.md

@@ -4,9 +4,9 @@
 
 A training step of every network, its channels in groups that are one `vmap` each
 (`mapped`, the default) and one after the other, interleaved in one process. Compiling
-is the median of three times in turn, after one of each: the first one makes the
-kernels on the host, which the other way then has. Memory is what the compiled program
-takes beside its arguments. Errors are of the step's results,
+is the median of three times in turn, after one of each (`--compiled 1`: that one): the
+first one makes the kernels on the host, which the other way then has. Memory is what
+the compiled program takes beside its arguments. Errors are of the step's results,
 gradients and batch statistics, relative to the largest gradient.
 
 Writes mapped.json and mapped.md.
@@ -15,6 +15,7 @@ Writes mapped.json and mapped.md.
 from __future__ import annotations
 
 import argparse
+import functools
 import pathlib
 import statistics
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from outputs import write
-from steps import medians, network_step
+from steps import medians, network_step, together
 
 import gdjax
 from gdjax.layers import spatial_max
@@ -65,7 +66,9 @@ def cases(small: bool, times: int) -> dict[str, tuple[Any, tuple[int, ...]]]:
     }  # fmt: skip
 
 
-def row(net: Any, shape: tuple[int, ...], repeats: int) -> dict[str, Any]:
+def row(
+    net: Any, shape: tuple[int, ...], repeats: int, compiled: int
+) -> dict[str, Any]:
     """What is measured of one network."""
     found: dict[str, Any] = {"groups": [], "compile_s": {}, "memory_bytes": {}}
     ways = {"vmap": net, "loop": net.clone(mapped=False)}
@@ -73,13 +76,13 @@ def row(net: Any, shape: tuple[int, ...], repeats: int) -> dict[str, Any]:
     found["groups"] = [len(group.channels) for group in groups]
     runs: dict[str, Any] = {}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(4):
+    for _ in range(compiled):
         for name, way in ways.items():
             runs[name], program, compiling = network_step(way, shape)
             memory = program.memory_analysis()
             found["memory_bytes"][name] = memory.temp_size_in_bytes
             seconds[name].append(compiling)
-    found["compile_s"] = {n: statistics.median(s[1:]) for n, s in seconds.items()}
+    found["compile_s"] = {n: statistics.median(s[1:] or s) for n, s in seconds.items()}
     results = {name: run() for name, run in runs.items()}
     found["error"] = error(results["vmap"], results["loop"])
     found["step_s"] = medians(runs, repeats)
@@ -109,7 +112,7 @@ def markdown(result: dict[str, Any]) -> str:
         ]
         groups = " + ".join(map(str, row["groups"]))
         lines.append(
-            f"| {name} | {groups} | {row['step_s']['loop']:.2f} s |"
+            f"| {name} | {groups} | {1e3 * row['step_s']['loop']:.3g} ms |"
             f" {ratios[0]:.2f} | {ratios[1]:.2f} | {ratios[2]:.2f} |"
             f" {row['error']:.0e} |"
         )
@@ -124,14 +127,26 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--times", type=int, default=1, help="times the images")
+    parser.add_argument(
+        "--compiled", type=int, default=4, help="times, the first apart"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="so many rows at once")
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()
     result: dict[str, Any] = {"rows": {}, **versions("float32")}
     # The first program of a process takes a second longer to compile.
     network_step(GaussDerNet(widths=(3,), sigmas=(1.0,)), (1, 8, 8, 1))
-    for name, (net, shape) in cases(options.small, options.times).items():
-        result["rows"][name] = row(net, shape, options.repeats)
+    how = options.repeats, options.compiled
+
+    def measure(name: str, net: Any, shape: tuple[int, ...]) -> None:
+        result["rows"][name] = row(net, shape, *how)
         write(options.out, "mapped", result, markdown(result))
+
+    calls = {
+        name: functools.partial(measure, name, *case)
+        for name, case in cases(options.small, options.times).items()
+    }
+    together(calls, options.threads)
     print(markdown(result))
 
 

@@ -39,7 +39,10 @@ def worker(part: str, options: argparse.Namespace) -> None:
 
     speed.torch = speed.torch_twins = None
     speed.medians = keep
-    asked = argparse.Namespace(repeats=3, times=1, bfloat16=False, small=options.small)
+    asked = argparse.Namespace(
+        repeats=3, times=1, bfloat16=False, small=options.small, nets=options.nets,
+        threads=1,
+    )  # fmt: skip
     compiled = getattr(speed, part)(asked)["compile_s"]
     print(json.dumps([list(rows), compiled, str(speed.gdjax.__file__)]), flush=True)
     for line in sys.stdin:
@@ -63,7 +66,7 @@ class Worker:
         given: list[str],
     ):
         command = [sys.executable, __file__, "--worker", part]
-        command += ["--small"] * options.small
+        command += ["--small"] * options.small + ["--nets", *options.nets]
         paths = (checkout, checkout / "train")
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
         environment |= dict(variable.split("=", 1) for variable in given)
@@ -140,6 +143,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path)
     parts = ["layers", "gaussdernet", "gaussderresnet"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--nets", nargs="+", default=[""], help="parts of their names")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="per round and checkout")
     parser.add_argument("--compilations", type=int, default=1)

@@ -25,11 +25,12 @@ import numpy as np
 from outputs import write
 from plain import PlainResNet
 from speed_report import figure, markdown
-from steps import Timed, layer_step, medians, network_step
+from steps import Timed, layer_step, medians, network_step, together
 
 import gdjax
 from gdjax.layers import GaussianDerivative
 from gdjax.models import GaussDerNet, gaussderresnet_fashion_mnist
+from gdjax_train.recipes.gaussdernet import TRAINED_CHANNELS
 from gdjax_train.versions import versions
 
 
@@ -195,6 +196,33 @@ def gaussderresnet(options: argparse.Namespace) -> dict[str, Any]:
     return networks(title, nets, plain, twin, (batch, size, size, 1), options)
 
 
+def second_phases(options: argparse.Namespace) -> dict[str, Any]:
+    """Networks in the channels and on the grids in which short recipes train them."""
+    batch = (1 if options.small else 8) * options.times
+    residual = gaussderresnet_fashion_mnist(scale_dropout=0.0)
+    calls = {}
+    for name, net, size in [
+        (
+            "GaussDerResNet in 4 channels, 72 px",
+            residual.clone(sigmas=residual.sigmas[2:], pyramid=0.5, enlarge=1),
+            72,
+        ),
+        (
+            "GaussDerNet in 13 channels, 112 px",
+            GaussDerNet(widths=WIDTHS, sigmas=TRAINED_CHANNELS, pyramid=0.7, enlarge=3),
+            112,
+        ),
+    ]:
+        size = size // 4 if options.small else size
+        calls[name] = functools.partial(network_step, net, (batch, size, size, 1))
+    made = together(calls, options.threads)
+    return {
+        "what": f"Second phases of short recipes, batch {batch}",
+        "step_s": medians({n: run for n, (run, _, _) in made.items()}, options.repeats),
+        "compile_s": {n: seconds for n, (_, _, seconds) in made.items()},
+    }
+
+
 def networks(title, nets, plain, twin, shape, options) -> dict[str, Any]:
     """Seconds of a step and of compiling, for every network."""
     batch, height, width, _ = shape = (options.times * shape[0], *shape[1:])
@@ -204,11 +232,13 @@ def networks(title, nets, plain, twin, shape, options) -> dict[str, Any]:
     wanted = [n for n in names if any(text in n for text in options.nets)]
     if not wanted:
         raise SystemExit(f"--nets: {title} has {', '.join(names)}")
+    calls = {}
     for name, net in (nets | plain).items():
-        if name not in wanted:
-            continue
         given = shape if name in nets else (6 * batch, *shape[1:])
-        timed[name], _, compiled[name] = network_step(net, given)
+        if name in wanted:
+            calls[name] = functools.partial(network_step, net, given)
+    for name, (run, _, seconds) in together(calls, options.threads).items():
+        timed[name], compiled[name] = run, seconds
     if "PyTorch twin" in wanted:
         timed["PyTorch twin"] = torch_network_step(twin(), batch, 1, height, width)
     return {
@@ -220,13 +250,17 @@ def networks(title, nets, plain, twin, shape, options) -> dict[str, Any]:
 
 def main() -> None:
     """Measure all parts, or those that were named."""
-    parts = {part.__name__: part for part in (layers, gaussdernet, gaussderresnet)}
+    measured = layers, gaussdernet, gaussderresnet, second_phases
+    parts = {part.__name__: part for part in measured}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts)[:3])
     parser.add_argument("--nets", nargs="+", default=[""], help="parts of their names")
     parser.add_argument("--repeats", type=int, default=9, help="networks: a third")
     parser.add_argument("--times", type=int, default=1, help="times the images")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="compile so many at once"
+    )
     parser.add_argument("--bfloat16", action="store_true", help="networks in it, too")
     parser.add_argument("--small", action="store_true", help="to try it out")
     options = parser.parse_args()

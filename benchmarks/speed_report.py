@@ -13,6 +13,7 @@ BASES = {
     "layers": "3x3 convolution",
     "gaussdernet": "gdjax, 8 channels",
     "gaussderresnet": "gdjax, 6 channels",
+    "second_phases": "GaussDerResNet in 4 channels, 72 px",
 }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -88,16 +91,38 @@ def medians(
     always in another order: what ran before leaves its traces in memory.
     """
     order, generator = list(cases), np.random.default_rng(0)
-    for run in cases.values():
-        run()
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(repeats):
-        for turn in range(often):
-            generator.shuffle(order)
-            for name in order:
-                if turn and rare in name:
-                    continue
-                start = time.perf_counter()
-                cases[name]()
-                seconds[name].append(time.perf_counter() - start)
+    with _alone():
+        for run in cases.values():
+            run()
+        for _ in range(repeats):
+            for turn in range(often):
+                generator.shuffle(order)
+                for name in order:
+                    if turn and rare in name:
+                        continue
+                    start = time.perf_counter()
+                    cases[name]()
+                    seconds[name].append(time.perf_counter() - start)
     return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """While no other process measures that was given the same file to lock."""
+    path = os.environ.get("GDJAX_BENCHMARK_LOCK")
+    if path is None:
+        yield
+        return
+    import fcntl  # not on Windows
+
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def together(calls: dict[str, Callable[[], Any]], threads: int) -> dict[str, Any]:
+    """Results of the calls, so many at a time: compiling many networks."""
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        found = {name: pool.submit(call) for name, call in calls.items()}
+        return {name: each.result() for name, each in found.items()}

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gdjax.layers.gaussian_derivative import he_uniform
 from gdjax.layers.module import Module
 from gdjax.scalespace.checks import check_image, check_order
+from gdjax.scalespace.execution.products import einsum
 from gdjax.scalespace.resampling import sample_bilinear
 
 
@@ -82,7 +83,7 @@ class DeformableConv(Module):
         kernel = self.param("kernel", he_uniform, shape).astype(x.dtype)
         kernel = kernel.reshape(size**2, -1, self.groups, self.features // self.groups)
         taps = taps.reshape(*taps.shape[:-1], self.groups, -1)
-        y = jnp.einsum("bhwngc,ncgo->bhwgo", taps, kernel)
+        y = einsum("bhwngc,ncgo->bhwgo", taps, kernel, part="h")
         y = y.reshape(*x.shape[:-1], self.features)
         if self.use_bias:
             y = y + self.param("bias", zeros, (self.features,)).astype(y.dtype)

@@ -17,6 +17,7 @@ from gdjax.layers.njet_conv import LearnedSigma, NJetConv, check_bounds
 from gdjax.models.configuration import configures
 from gdjax.models.njet_configuration import SEGMENTATION_FIGURES, NJetNetworkConfig
 from gdjax.scalespace.checks import check_image, check_order
+from gdjax.scalespace.execution.products import mix_channels
 
 
 class NJetUNet(Module):
@@ -78,8 +79,10 @@ class NJetUNet(Module):
             x = jax.image.resize(x, shape, "linear")
             x = jnp.concatenate([maps[level], x], axis=-1)
             x = self._level(x, self.widths[level], f"up_{level + 1}")
-        logits = nn.Dense(self.num_classes, dtype=self.dtype, name="readout")(x)
-        return logits.astype(dtype), {"sizes": [y.shape[1:3] for y in maps]}
+        readout = nn.Dense(
+            self.num_classes, dtype=self.dtype, dot_general=mix_channels, name="readout"
+        )
+        return readout(x).astype(dtype), {"sizes": [y.shape[1:3] for y in maps]}
 
     def _level(self, x: jax.Array, width: int, name: str) -> jax.Array:
         for k in (1, 2):

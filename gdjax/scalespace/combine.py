@@ -134,7 +134,7 @@ def mix_njet_stacked(
         worth_low_rank(kernel.shape, sigma, filter_, orders, *pair)
         for sigma, pair in zip(sigmas, pairs, strict=True)
     )
-    way = _way(filter_, orders, dtype, low_rank, mapped=True)
+    way = _way(filter_, orders, dtype, low_rank)
     filters = way.stacked(sigmas, filter_, sources, targets)
     run = functools.partial(_run, way)
     values = jnp.asarray(sigmas, kernel.dtype)
@@ -150,12 +150,12 @@ def _terms(x: jax.Array, kernel: jax.Array, orders: Orders, taylor: bool) -> jax
 
 
 def _way(
-    filter_: Filter, orders: Orders, dtype: Any, low_rank: bool, mapped: bool = False
+    filter_: Filter, orders: Orders, dtype: Any, low_rank: bool
 ) -> Stencil | Separable | LowRank:
     if low_rank and not plainly():
         return LowRank(orders, dtype)
     if stencil_serves(filter_, orders):
-        return Stencil(orders, dtype, mapped)
+        return Stencil(orders, dtype)
     return Separable(orders, dtype)
 
 

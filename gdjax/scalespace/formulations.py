@@ -24,7 +24,7 @@ from gdjax.scalespace.axis_filter import (
 )
 from gdjax.scalespace.derivatives import Orders, stencil_reach
 from gdjax.scalespace.execution.chunks import MAPS, PIXELS
-from gdjax.scalespace.execution.products import HIGHEST, einsum, matmul
+from gdjax.scalespace.execution.products import einsum, mix_pixels, mix_single
 from gdjax.scalespace.low_rank import LowRank as Factors, factorised
 from gdjax.scalespace.matrices import Filter, axis_filters
 from gdjax.scalespace.stacked import stacked_factors, stacked_filters, unstacked
@@ -55,11 +55,10 @@ def scale_terms(kernel: jax.Array, factors: Any) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Stencil:
-    """Smoothing, then one small convolution of differences and channels."""
+    """Smoothing, then differences of one map and the mixing of channels."""
 
     orders: Orders
     dtype: Any  # of the result
-    mapped: bool = False  # over kernels
     pixels: ClassVar[None] = None  # chunks are those of the products
 
     def filters(self, sigma, filter_: Filter, sources, targets) -> Filters:
@@ -88,7 +87,7 @@ class Stencil:
     def __call__(self, x, weights, bias, filters) -> jax.Array:
         """Differences of the smoothed map, mixed."""
         del filters
-        y = combine(x, weights, *bias, orders=self.orders, mapped=self.mapped)
+        y = combine(x, weights, *bias, orders=self.orders)
         return y.astype(self.dtype)
 
 
@@ -164,18 +163,10 @@ def mix_maps(
         terms = [x * w for x, w in zip(maps, weights, strict=True)]
         return functools.reduce(jnp.add, terms)
     if maps[0].shape[-1] == 1:
-        return _mix_single(maps, weights)
-    return matmul(
+        return mix_single(maps, weights[:, 0])
+    return mix_pixels(
         jnp.concatenate(maps, axis=-1), weights.reshape(-1, weights.shape[-1])
     )
-
-
-def _mix_single(maps: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
-    """Of one channel: maps one after the other, since interleaving them is slow."""
-    rows = jnp.stack([y.reshape(-1) for y in maps])
-    contracted = (((0,), (0,)), ((), ()))
-    y = jax.lax.dot_general(rows, weights[:, 0], contracted, precision=HIGHEST)
-    return y.reshape(*maps[0].shape[:-1], -1)
 
 
 def mix_channels_first(
@@ -188,7 +179,7 @@ def mix_channels_first(
     grouped = weights.reshape(*weights.shape[:2], groups, -1)
     grouped = jnp.moveaxis(grouped, 2, 0).reshape(groups, stacked.shape[1], -1)
     rest = "dhbw"[: len(shape)]
-    y = einsum(f"gk{rest},gko->go{rest}", stacked, grouped)
+    y = einsum(f"gk{rest},gko->go{rest}", stacked, grouped, part=rest[0])
     return y.reshape(-1, *shape)
 
 

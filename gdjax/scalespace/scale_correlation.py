@@ -15,7 +15,11 @@ from gdjax.scalespace.checks import (
     shown,
 )
 from gdjax.scalespace.discretisation import Discretisation, check_discretisation
-from gdjax.scalespace.execution.products import HIGHEST, along_axis
+from gdjax.scalespace.execution.products import (
+    HIGHEST,
+    along_axis,
+    mix_pixels,
+)
 from gdjax.scalespace.jets import smooth
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.semigroup_grids import (
@@ -203,7 +207,7 @@ def _correlated(
     """sum_y psi(y) x(dilation y + z), x [..., H, W, C], psi [h, w, C, D]."""
     images = x.reshape(-1, *x.shape[-3:])
     if kernel.shape[:2] == (1, 1):
-        y = jnp.einsum("bhwc,cd->bhwd", images, kernel[0, 0], precision=HIGHEST)
+        y = mix_pixels(images, kernel[0, 0])
     elif abs(dilation - round(dilation)) < 1e-9:
         y = dilated_correlation(images, kernel, round(dilation), padding)
     else:
@@ -248,7 +252,5 @@ def _interpolated(
         row = shifted(x, i, height, 1)
         for j in range(width):
             y = shifted(row, j, width, 2)
-            total = total + jnp.einsum(
-                "bhwc,cd->bhwd", y, kernel[i, j], precision=HIGHEST
-            )
+            total = total + mix_pixels(y, kernel[i, j])
     return total

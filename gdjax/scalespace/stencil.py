@@ -1,81 +1,41 @@
 """Differences of a smoothed map and the mixing of its channels, in one step (gdjax)."""
 
-import dataclasses
 import itertools
 
 import jax
 import jax.numpy as jnp
 
 from gdjax.scalespace.derivatives import Orders, difference_stencils
-from gdjax.scalespace.execution.products import (
-    HIGHEST,
-    DifferenceProducts,
-    difference_product,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Combine(DifferenceProducts):
-    def plain(self, x, kernel, *bias):
-        stencils = jnp.asarray(difference_stencils(self.orders), kernel.dtype)
-        stencils = jnp.moveaxis(stencils, 0, -1)
-        combined = jnp.tensordot(stencils, kernel, axes=1, precision=HIGHEST)
-        run = convolve if kernel.ndim == 3 else convolve_depthwise
-        return add_bias(run(x, combined), *bias)
-
-
-@dataclasses.dataclass(frozen=True)
-class _CombineMapped(DifferenceProducts):
-    """`vmap` over kernels: products are batched, convolutions become grouped ones."""
-
-    def plain(self, x, kernel, *bias):
-        return difference_product(x, kernel, *bias, orders=self.orders)
+from gdjax.scalespace.execution.products import DifferenceProducts
 
 
 def combine(
-    x: jax.Array,
-    kernel: jax.Array,
-    *bias: jax.Array,
-    orders: Orders,
-    mapped: bool = False,
+    x: jax.Array, kernel: jax.Array, *bias: jax.Array, orders: Orders
 ) -> jax.Array:
-    """Weighted sum of differences, as one small convolution, and a bias.
+    """Weighted sum of differences of the channels, and a bias.
 
     Args:
       x: [B, (D,) (H,) W, C_in], with a margin of `stencil_reach(orders)` px.
       kernel: [J, C_in, C_out], J as `orders`; or [J, C], each channel by itself.
       *bias: [C_out], if there is one.
       orders: the multi-indices of the J terms.
-      mapped: whether it is mapped over kernels: one product then, on all platforms.
 
     Returns:
       [B, (D,) (H,) W, C_out] without the margin.
     """
-    made = _CombineMapped(orders) if mapped else _Combine(orders)
-    run = made if kernel.ndim == 3 else _Combine(orders).plain
-    return run(x, kernel, *(b.astype(x.dtype) for b in bias))
+    bias = tuple(b.astype(x.dtype) for b in bias)
+    if kernel.ndim == 3:
+        return DifferenceProducts(orders)(x, kernel, *bias)
+    stencils = jnp.asarray(difference_stencils(orders), kernel.dtype)
+    combined = jnp.tensordot(
+        jnp.moveaxis(stencils, 0, -1), kernel, axes=1, precision="highest"
+    )
+    return add_bias(convolve_depthwise(x, combined), *bias)
 
 
 def add_bias(y: jax.Array, *bias: jax.Array) -> jax.Array:
     """[..., C] + [C], in the dtype of `y`; no bias: `y`."""
     return y + bias[0].astype(y.dtype) if bias else y
-
-
-def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Correlation without padding.
-
-    [B, (D,) (H,) W, C_in] by [(size,) (size,) size, C_in, C_out], `size` odd.
-    """
-    ndim = x.ndim - 2
-    axes = "DHW"[-ndim:]
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1,) * ndim,
-        padding="VALID",
-        dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
-        precision=HIGHEST,  # the stencil takes differences
-    )
 
 
 def convolve_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:

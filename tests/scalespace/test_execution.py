@@ -10,7 +10,10 @@ from jax.test_util import check_grads
 
 import gdjax
 from gdjax.layers import GaussianDerivative, NJetConv
+from gdjax.models import GaussDerResNet
 from gdjax.scalespace import combine as combining, plain
+from gdjax.scalespace.derivatives import difference_stencils
+from gdjax.scalespace.execution import routines
 from gdjax.scalespace.execution.products import DifferenceProducts, mix_channels
 from gdjax.scalespace.execution.recompute import recomputed
 from gdjax.scalespace.execution.routines import kept_apart
@@ -31,11 +34,18 @@ def test_products_are_the_convolution_with_its_gradients(x64, ndim, order, featu
     kernel = jnp.asarray(noise(len(orders), 3, features, seed=1))
     arrays = x, kernel, jnp.asarray(noise(features, seed=3))
 
+    def convolution(x, kernel, bias):
+        stencils = jnp.moveaxis(jnp.asarray(difference_stencils(orders)), 0, -1)
+        axes = "DHW"[-ndim:]
+        y = jax.lax.conv_general_dilated(
+            x, jnp.tensordot(stencils, kernel, axes=1), (1,) * ndim, "VALID",
+            dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
+        )  # fmt: skip
+        return y + bias
+
     @jax.jit
     def both(*arrays):
-        with plain():
-            run = functools.partial(combine, orders=orders)
-            y, pull_back = jax.vjp(run, *arrays)
+        y, pull_back = jax.vjp(convolution, *arrays)
         gradient = jnp.asarray(noise(*y.shape, seed=2))
         products = DifferenceProducts(orders)
         found = products.backward(arrays, (gradient,), (True,) * 3)
@@ -230,7 +240,7 @@ DISCRETISATIONS = [
      (DISCRETISATIONS[0], jnp.bfloat16)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )  # fmt: skip
-def test_the_path_of_accelerators_is_that_of_cpus(x64, kind, dtype):
+def test_the_path_of_accelerators_is_that_of_cpus(x64, monkeypatch, kind, dtype):
     x = jnp.asarray(noise(2, 9, 8, 3), dtype)
     layers = [
         GaussianDerivative(5, sigma=1.2, discretisation=kind),
@@ -248,14 +258,48 @@ def test_the_path_of_accelerators_is_that_of_cpus(x64, kind, dtype):
 
         return jax.value_and_grad(loss, (0, 1), has_aux=True)(variables, x)
 
-    def both(*arguments):
-        with plain():
-            alone = results(*arguments)
-        return results(*arguments), alone
-
-    found, expected = jax.jit(both)(variables, x)
     # float32 weights; bfloat16 maps are rounded to 2^-9 some times on the way.
     rounding = 1e-6 if dtype == np.float64 else 2.0**-6
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        a, b = (np.asarray(y, np.float64) for y in (a, b))
-        np.testing.assert_allclose(a, b, rtol=0, atol=rounding * np.abs(b).max())
+    on_every_path(monkeypatch, results, variables, x, rounding=rounding)
+
+
+def on_every_path(monkeypatch, run, *arguments, rounding):
+    """Plainly, on CPUs, and what accelerators get, gradients included, run on a CPU."""
+
+    def plainly(*arguments):
+        with plain():
+            return run(*arguments)
+
+    expected = jax.jit(plainly)(*arguments)
+    found = [jax.jit(lambda *some: run(*some))(*arguments)]
+    for kind in routines.Routine, routines._Jvp, routines._Transposed, routines._Mapped:
+        monkeypatch.setattr(kind, "on", lambda own, _, on=kind.on: on(own, False))
+    found.append(jax.jit(lambda *some: run(*some))(*arguments))
+    for results in found:
+        leaves = map(jax.tree.leaves, (results, expected))
+        for a, b in zip(*leaves, strict=True):
+            a, b = (np.asarray(y, np.float64) for y in (a, b))
+            scale = max(np.abs(b).max(), 1e-6)  # a bias before normalisation has none
+            np.testing.assert_allclose(a, b, rtol=0, atol=rounding * scale)
+
+
+@pytest.mark.parametrize("kind", [gdjax.DiscreteGaussian, gdjax.SpectralGaussian])
+def test_networks_are_alike_on_every_path(x64, monkeypatch, kind):
+    # Two channels in one vmap and one by itself; layers with more pixels than values
+    # per pixel and with fewer.
+    net = GaussDerResNet(
+        widths=(3, 4, 4), sigmas=(0.8, 1.0, 2.0), num_classes=3, discretisation=kind(),
+        pyramid=0.8, dtype=jnp.float64,
+    )  # fmt: skip
+    x = jnp.asarray(noise(2, 15, 15, 1))
+    variables = jax.jit(lambda x: net.init(jax.random.key(0), x))(x)
+
+    def results(parameters, x):
+        def loss(parameters, x):
+            given = variables | {"params": parameters}
+            (y, _), _ = net.apply(given, x, train=True, mutable=["batch_stats"])
+            return jnp.sin(y).sum()
+
+        return jax.value_and_grad(loss, (0, 1))(parameters, x)
+
+    on_every_path(monkeypatch, results, variables["params"], x, rounding=1e-6)

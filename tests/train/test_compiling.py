@@ -1,4 +1,4 @@
-"""What XLA is told: level 1 on CPUs, unless the user has said something else."""
+"""What XLA is told about whole networks, unless the user has said something else."""
 
 import jax
 import jax.numpy as jnp
@@ -7,16 +7,28 @@ import pytest
 from gdjax_train.step import compiler_options
 
 
-def test_the_user_comes_first(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+OPTIONS = {
+    "cpu": {"xla_backend_optimization_level": 1},
+    "gpu": {"xla_gpu_enable_triton_gemm": False},
+    "tpu": {},
+}
+each = pytest.mark.parametrize("platform", OPTIONS)
+
+
+@each
+def test_the_user_comes_first(monkeypatch, platform):
+    said = "--xla_backend_optimization_level=0 --xla_gpu_enable_triton_gemm=true"
+    monkeypatch.setenv("XLA_FLAGS", said)
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
     assert compiler_options() == {}
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="concerns CPUs")
-def test_cpus_compile_at_a_low_level(monkeypatch):
+@each
+def test_every_platform_has_its_options(monkeypatch, platform):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
     options = compiler_options()
-    assert options == {"xla_backend_optimization_level": 1}
-    # XLA refuses options that it doesn't know.
+    assert options == OPTIONS[platform]
+    # XLA refuses options that it doesn't know, on any platform.
     double = jax.jit(lambda x: 2 * x, compiler_options=options)
     assert double(jnp.float32(3)) == 6

@@ -45,7 +45,6 @@ def recomputed(run: Callable[..., Any]) -> Callable[..., Any]:
 @dataclasses.dataclass(frozen=True)
 class _Recomputed(Routine):
     by_value: ClassVar[bool] = False
-    one_backward: ClassVar[bool] = True
     run: Callable[..., list[Any]]
     avals: tuple[Any, ...]
 
@@ -59,3 +58,5 @@ class _Recomputed(Routine):
             x + zero.astype(x.dtype) if x.size and is_real(x) else x for x in arrays
         ]
         return vjp(self.run, after, gradients, moved)
+
+    plain_backward = backward

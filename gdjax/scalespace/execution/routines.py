@@ -56,11 +56,11 @@ class Routine:
 
     Subclasses give `plain`, and what is faster on CPUs. `by_value`: whether what is
     found out is kept for other calls, else `avals` are the types of the results.
-    `one_backward`: whether `backward` is that of all platforms.
+    `plain_backward`: as `backward`, on accelerators; None: that of JAX.
     """
 
     by_value: ClassVar[bool] = True
-    one_backward: ClassVar[bool] = False
+    plain_backward: ClassVar[Callable[..., Arrays] | None] = None
 
     def plain(self, *arrays: Any) -> Any:
         """An array, or several."""
@@ -153,9 +153,10 @@ class _Mapped:
         self, cpu: bool, arrays: Arrays, gradients: Arrays, moved: Chosen
     ) -> Arrays:
         """The routine's own for each index, added up for arrays that all share."""
+        backward = self.of.backward if cpu else self.of.plain_backward
 
         def run(*given: Any) -> Any:
-            return self.of.backward(given[: len(arrays)], given[len(arrays) :], moved)
+            return backward(given[: len(arrays)], given[len(arrays) :], moved)
 
         axes = (*self.axes, *[0] * len(gradients))
         found = self.over(lambda *given: tuple(run(*given)), axes, cpu)
@@ -187,9 +188,12 @@ def _one_after_the_other(run: Callable[..., Any], axes: Sequence[int | None]) ->
 def _backward(of: Any, cpu: bool, arrays, gradients, moved) -> tuple[Any, ...]:
     """Gradients of a routine, mapped or not, or of what else was made of one."""
     routine = of.of if isinstance(of, _Mapped) else of
-    if isinstance(routine, Routine) and (cpu or routine.one_backward):
+    own = None
+    if isinstance(routine, Routine):
+        own = routine.backward if cpu else routine.plain_backward
+    if own is not None:
         if routine is of:
-            return tuple(of.backward(arrays, gradients, moved))
+            return tuple(own(arrays, gradients, moved))
         return tuple(of.backward(cpu, arrays, gradients, moved))
     return vjp(of.on(cpu), arrays, gradients, moved)
 
