@@ -185,8 +185,7 @@ class DifferenceProducts(Routine):
 
     With J maps per channel on that side, input or output, which has fewer channels:
     fewer operations than a convolution (5 terms against 9 taps for order 2), and a
-    faster gradient. (cuDNN's convolutions in float32 took half as long again on a GPU,
-    and most of the time of compiling.)
+    faster gradient. On a GPU convolutions were no faster, and XLA tries out many.
     """
 
     orders: Orders
