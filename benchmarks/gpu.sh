@@ -13,6 +13,8 @@ parts=${PARTS:-phases mapped networks residual layers sweeps memory equivariance
 here="$(cd "$(dirname "$0")" && pwd)"
 export PYTHONPATH="$here/..:$here/../train:$here${PYTHONPATH:+:$PYTHONPATH}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
+# Single functions, too, take cuBLAS's products: Triton's take minutes to choose among.
+export XLA_FLAGS="--xla_gpu_enable_triton_gemm=false ${XLA_FLAGS:-}"
 python=${PYTHON:-python}
 mkdir -p "$out"
 export GDJAX_BENCHMARK_LOCK=$out/.lock

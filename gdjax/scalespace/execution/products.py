@@ -53,14 +53,13 @@ class _MixPixels(Routine):
 
     def plain_backward(self, arrays, gradients, moved):
         (x, kernel), (gradient,) = arrays, gradients
+        in_x = self.plain(gradient, kernel.T).astype(x.dtype)
         pixels = known_size(x.shape[1:][-3:-1]) if x.ndim > 2 else None
-        # No more values than the gradient's: else one product has work for many.
-        if not moved[1] or pixels is None or pixels < x.shape[-1]:
-            return vjp(self.on(False), arrays, gradients, moved)
-        maps, each = (y.reshape(-1, pixels, y.shape[-1]) for y in (x, gradient))
+        # No more values than the gradient: else one product has work for all.
+        parts = (1, -1) if pixels is None or pixels < x.shape[-1] else (-1, pixels)
+        maps, each = (y.reshape(*parts, y.shape[-1]) for y in (x, gradient))
         in_kernel = _summed(maps.swapaxes(1, 2), each).astype(kernel.dtype)
-        others = vjp(self.on(False), arrays, gradients, (moved[0], False))
-        return *others, in_kernel
+        return select((in_x, in_kernel), moved)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,15 +104,15 @@ class _Along(Routine):
         return y.reshape(*lead, -1, *rest)
 
     def plain_backward(self, arrays, gradients, moved):
-        (_, x), (gradient,) = arrays, gradients
-        if not moved[0] or x.ndim == 2 or known_size(x.shape[1:]) is None:
+        (matrix, x), (gradient,) = arrays, gradients
+        if x.ndim == 2 or known_size(x.shape[1:]) is None:
             return vjp(self.on(False), arrays, gradients, moved)
         first, each = (
             jnp.moveaxis(y, self.axis, 1).reshape(y.shape[0], y.shape[self.axis], -1)
             for y in (gradient, x)
         )
-        others = vjp(self.on(False), arrays, gradients, (False, moved[1]))
-        return _summed(first, each.swapaxes(1, 2)), *others
+        in_matrix = _summed(first, each.swapaxes(1, 2))
+        return select((in_matrix, self.plain(matrix.T, gradient)), moved)
 
 
 @apart
