@@ -283,6 +283,21 @@ def on_every_path(monkeypatch, run, *arguments, rounding):
             np.testing.assert_allclose(a, b, rtol=0, atol=rounding * scale)
 
 
+@pytest.mark.parametrize("shape", [(9, 2), (2, 9, 2), (9, 8, 2), (2, 9, 8, 2)], ids=str)
+@pytest.mark.parametrize("sigma", [1.2, (1.2, 0.8)], ids=str)
+def test_sigmas_are_learned_alike_on_every_path(x64, monkeypatch, shape, sigma):
+    ndim = 1 if shape in [(9, 2), (2, 9, 2)] else 2
+    x = jnp.asarray(noise(*shape))
+
+    def results(sigma, x):
+        def loss(sigma, x):
+            return jnp.sin(gdjax.njet(x, sigma, ndim=ndim)).sum()
+
+        return jax.value_and_grad(loss, (0, 1))(sigma, x)
+
+    on_every_path(monkeypatch, results, jnp.asarray(sigma), x, rounding=1e-6)
+
+
 @pytest.mark.parametrize("kind", [gdjax.DiscreteGaussian, gdjax.SpectralGaussian])
 def test_networks_are_alike_on_every_path(x64, monkeypatch, kind):
     # Two channels in one vmap and one by itself; layers with more pixels than values

@@ -105,7 +105,8 @@ class _Along(Routine):
 
     def plain_backward(self, arrays, gradients, moved):
         (matrix, x), (gradient,) = arrays, gradients
-        if x.ndim == 2 or known_size(x.shape[1:]) is None:
+        # The first axis is the images', unless it's this one.
+        if self.axis % x.ndim == 0 or known_size(x.shape[1:]) is None:
             return vjp(self.on(False), arrays, gradients, moved)
         first, each = (
             jnp.moveaxis(y, self.axis, 1).reshape(y.shape[0], y.shape[self.axis], -1)
