@@ -36,7 +36,7 @@ def _summed(a: jax.Array, b: jax.Array) -> jax.Array:
     """[B, M, R] times [B, R, N], summed over B, each image by itself.
 
     What a gradient sums over all pixels has few results. As one product it has work for
-    a few of a GPU's processors: a third to three quarters of the time of training steps.
+    a few of a GPU's processors: a third to three quarters of a training step's time.
     """
     dtype = jnp.promote_types(a.dtype, jnp.float32)
     parts = jnp.matmul(a, b, precision=HIGHEST, preferred_element_type=dtype)
