@@ -142,13 +142,12 @@ class _Einsum(Routine):
         return select((in_a, in_b), moved)
 
     def plain_backward(self, arrays, gradients, moved):
-        in_a, in_b = self.axes.partition("->")[0].split(",")
         if not self.part or not moved[1]:
             return self.backward(arrays, gradients, moved)
-        result = self.axes.partition("->")[2]
-        parts = f"{result},{in_a}->{self.part}{in_b}"
-        in_kernel = _Einsum(parts).plain(gradients[0], arrays[0]).sum(0)
-        return *self.backward(arrays, gradients, (moved[0], False)), in_kernel
+        first, second, result = self.axes.replace("->", ",").split(",")
+        parts = _Einsum(f"{result},{first}->{self.part}{second}")
+        in_b = parts.plain(gradients[0], arrays[0]).sum(0)
+        return *self.backward(arrays, gradients, (moved[0], False)), in_b
 
 
 def einsum(axes: str, a: jax.Array, b: jax.Array, *, part: str = "") -> jax.Array:
