@@ -125,6 +125,7 @@ def main() -> None:
     """Measure every network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--nets", nargs="+", default=[""], help="parts of their names")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--times", type=int, default=1, help="times the images")
     parser.add_argument(
@@ -145,6 +146,7 @@ def main() -> None:
     calls = {
         name: functools.partial(measure, name, *case)
         for name, case in cases(options.small, options.times).items()
+        if any(text in name for text in options.nets)
     }
     together(calls, options.threads)
     print(markdown(result))

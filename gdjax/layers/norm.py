@@ -132,8 +132,7 @@ class SharedBatchNorm(Module):
             raise ValueError("`keep` and `axis_name` are given both: leave one out.")
         kept = np.ones(len(xs), bool) if keep is None else keep
         kept = jnp.asarray(kept, near.dtype)
-        count, mean, var = _pooled(sums, squares, jnp.stack(counts), kept)
-        mean = mean + near
+        count, mean, var = _pooled(sums, squares, jnp.stack(counts), kept, near)
         for axis in (self.axis_name, self.batch_axis):
             if axis is not None and not self.is_initializing():
                 count, mean, var = _pooled_over(axis, count, mean, var)
@@ -187,15 +186,15 @@ def _checked(pixels: Sequence[Any], xs: Sequence[jax.Array]) -> list[Any]:
 
 # XLA would work these out, and add up their gradients, at every pixel.
 @kept_apart
-def _pooled(sums: jax.Array, squares: jax.Array, counts: jax.Array, keep: Any) -> Any:
+def _pooled(sums: Any, squares: Any, counts: Any, keep: Any, near: Any) -> Any:
     """Sums [S, C] over so many pixels [S] -> their number, mean and variance [C].
 
-    Of the arrays with `keep` 1, not 0, [S].
+    Of the arrays with `keep` 1, not 0, [S], and of values less `near` [C].
     """
     total = (keep * counts).sum()
     mean = (keep[:, None] * sums).sum(0) / total
     square = (keep[:, None] * squares).sum(0) / total
-    return total, mean, jnp.maximum(square - mean * mean, 0)
+    return total, mean + near, jnp.maximum(square - mean * mean, 0)
 
 
 def _pooled_over(axis: str, count: Any, mean: jax.Array, var: jax.Array) -> Any:

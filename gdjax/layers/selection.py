@@ -69,7 +69,10 @@ def max_over_scales(
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _largest(x: jax.Array, axis: int) -> jax.Array:
-    """The maximum along an axis that is short: of maps, `jnp.max` is slow on CPUs."""
+    """The maximum along an axis that is short."""
+    if x.ndim <= 3:
+        return x.max(axis)
+    # Of maps `jnp.max` is slow on CPUs; of logits it is shorter to compile.
     return functools.reduce(jnp.maximum, _along(x, axis))
 
 
@@ -77,9 +80,13 @@ def _largest(x: jax.Array, axis: int) -> jax.Array:
 def _largest_jvp(axis, primals, tangents):
     (x,), (tangent,) = primals, tangents
     y = _largest(x, axis)
-    ties = [(part == y).astype(y.dtype) for part in _along(x, axis)]
-    shared = tangent / jnp.expand_dims(functools.reduce(jnp.add, ties), axis)
-    return y, jnp.where(x == jnp.expand_dims(y, axis), shared, 0).sum(axis)
+    largest = x == jnp.expand_dims(y, axis)
+    if x.ndim <= 3:
+        ties = largest.sum(axis, dtype=y.dtype)
+    else:
+        ties = functools.reduce(jnp.add, _along(largest.astype(y.dtype), axis))
+    shared = tangent / jnp.expand_dims(ties, axis)
+    return y, jnp.where(largest, shared, 0).sum(axis)
 
 
 def _along(x: jax.Array, axis: int) -> list[jax.Array]:

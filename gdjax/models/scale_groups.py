@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdjax.layers.selection import centre_pixel
 from gdjax.scalespace.grids import Grid, on_image
@@ -176,17 +177,20 @@ def read_out(
             y = crop(y, full, [grid.centre for grid in own])
         return select(y, ndim=len(own))
 
-    found: dict[int, jax.Array] = {}
+    each, order = [], []
     for group, y in zip(groups, outputs, strict=True):
         own = [grids[s] for s in group.channels]
         places = {tuple((grid.size, grid.centre) for grid in each) for each in own}
         if group.filled(-1) and len(places) == 1:
-            each = jax.vmap(functools.partial(selected, own=own[0]))(y)
+            each.append(jax.vmap(functools.partial(selected, own=own[0]))(y))
         else:
             pairs = zip(group.each(y), own, strict=True)
-            each = [selected(*pair) for pair in pairs]
-        found |= zip(group.channels, each, strict=True)
-    return jnp.stack([found[s] for s in range(len(found))], axis=-2)
+            each.append(jnp.stack([selected(*pair) for pair in pairs]))
+        order += group.channels
+    together = jnp.concatenate(each) if len(each) > 1 else each[0]
+    if order != sorted(order):
+        together = together[np.argsort(order)]
+    return jnp.moveaxis(together, 0, -2)
 
 
 def image_maps(

@@ -142,6 +142,9 @@ def test_what_is_apart_stays_a_function_of_the_program_and_nothing_else_does():
     y = np.clip(x, 0.1, 5)
     expected = np.sin(np.clip(y[2:] - y[:-2], -1, 1)).sum()
     np.testing.assert_allclose(compiled(x), expected, rtol=1e-5)
+    # Its gradient is one function, too.
+    backward = jax.jit(jax.grad(run)).lower(x).compile()
+    assert backward.as_text().count(" call(") == 2 * on_cpu
 
 
 def test_plain_leaves_out_everything_and_is_part_of_what_is_compiled():

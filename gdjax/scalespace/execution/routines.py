@@ -296,6 +296,14 @@ class _Apart(Routine):
     def cpu(self, *arrays: Any) -> Any:
         return apart(self.plain)(*arrays)
 
+    def backward(self, arrays: Arrays, gradients: Arrays, moved: Chosen) -> Arrays:
+        # One function, too: nothing is kept between two of them.
+        def run(*given: Any) -> Any:
+            known, rest = given[: len(arrays)], given[len(arrays) :]
+            return vjp(self.on(False), known, rest, moved)
+
+        return apart(run)(*arrays, *gradients)
+
 
 routine_p = Primitive("gdjax_routine")
 routine_p.multiple_results = True
