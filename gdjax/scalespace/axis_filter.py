@@ -7,14 +7,15 @@ which share one small Toeplitz matrix; a sigma per channel is a matrix per chann
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.scalespace.execution.products import HIGHEST, along_axis, einsum
+from gdjax.scalespace.execution.along import along_axes, along_axis
+from gdjax.scalespace.execution.products import HIGHEST, einsum
 from gdjax.scalespace.windows import Window, Windows, extend
 
 
@@ -105,6 +106,19 @@ class AxisFilter:
         if depth == 1:
             return einsum(f"{before},coi->{after}", x, matrix)
         return einsum(f"coi,{before}->{after}", matrix, x)
+
+
+def along_all(
+    x: jax.Array, filters: Sequence[AxisFilter], axes: Sequence[int]
+) -> jax.Array:
+    """One filter after the other, as `along`, each along its own axis."""
+    if any(each.tiles is not None for each in filters):
+        for each, axis in zip(filters, axes, strict=True):
+            x = each.along(x, axis)
+        return x
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    matrices = [jnp.asarray(each.matrix, wide.dtype) for each in filters]
+    return along_axes(matrices, wide, axes=axes).astype(x.dtype)
 
 
 def channels_first(x: jax.Array) -> jax.Array:

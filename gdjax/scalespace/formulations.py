@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from gdjax.scalespace import separable
 from gdjax.scalespace.axis_filter import (
     AxisFilter,
+    along_all,
     channels_first,
     channels_last,
     spans,
@@ -80,9 +81,9 @@ class Stencil:
     def before(self, x: jax.Array, filters: Filters) -> jax.Array:
         """The smoothed map, with a margin for the differences."""
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        for depth, _ in reversed(filters):
-            x = filters[depth, 0].along(x, -1 - depth)
-        return x
+        order = list(reversed(filters))
+        axes = [-1 - depth for depth, _ in order]
+        return along_all(x, [filters[key] for key in order], axes)
 
     def __call__(self, x, weights, bias, filters) -> jax.Array:
         """Differences of the smoothed map, mixed."""

@@ -15,11 +15,8 @@ from gdjax.scalespace.checks import (
     shown,
 )
 from gdjax.scalespace.discretisation import Discretisation, check_discretisation
-from gdjax.scalespace.execution.products import (
-    HIGHEST,
-    along_axis,
-    mix_pixels,
-)
+from gdjax.scalespace.execution.along import along_axis
+from gdjax.scalespace.execution.products import HIGHEST, mix_pixels
 from gdjax.scalespace.jets import smooth
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.semigroup_grids import (

@@ -29,7 +29,7 @@ from gdjax.scalespace.checks import (
     shown,
 )
 from gdjax.scalespace.discretisation import Discretisation, check_discretisation
-from gdjax.scalespace.execution.products import along_axis
+from gdjax.scalespace.execution.along import along_axis
 from gdjax.scalespace.jets import smooth
 from gdjax.scalespace.kernels import DiscreteGaussian
 from gdjax.scalespace.scale_correlation import (

@@ -14,6 +14,7 @@ from gdjax.models import GaussDerResNet
 from gdjax.scalespace import combine as combining, plain
 from gdjax.scalespace.derivatives import difference_stencils
 from gdjax.scalespace.execution import routines
+from gdjax.scalespace.execution.along import along_axes
 from gdjax.scalespace.execution.products import DifferenceProducts, mix_channels
 from gdjax.scalespace.execution.recompute import recomputed
 from gdjax.scalespace.execution.routines import kept_apart
@@ -299,6 +300,28 @@ def test_sigmas_are_learned_alike_on_every_path(x64, monkeypatch, shape, sigma):
         return jax.value_and_grad(loss, (0, 1))(sigma, x)
 
     on_every_path(monkeypatch, results, jnp.asarray(sigma), x, rounding=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((2, 6, 3), [-2]), ((2, 5, 6, 3), [-3, -2]), ((5, 6, 3), [-2, -3]),
+     ((2, 4, 5, 6, 3), [-4, -3, -2]), ((1, 4, 5, 6, 1), [-2, -4])],
+)  # fmt: skip
+def test_matrices_along_axes_are_einsums_on_every_path(x64, monkeypatch, shape, axes):
+    x = jnp.asarray(noise(*shape))
+    matrices = [jnp.asarray(noise(3, shape[axis], seed=-axis)) for axis in axes]
+    expected = x
+    for matrix, axis in zip(matrices, axes, strict=True):
+        expected = jnp.moveaxis(jnp.tensordot(matrix, expected, (1, axis)), 0, axis)
+    np.testing.assert_allclose(along_axes(matrices, x, axes=axes), expected, atol=1e-12)
+
+    def results(x, matrices):
+        def loss(x, matrices):
+            return jnp.sin(along_axes(matrices, x, axes=axes)).sum()
+
+        return jax.value_and_grad(loss, (0, 1))(x, matrices)
+
+    on_every_path(monkeypatch, results, x, matrices, rounding=1e-12)
 
 
 @pytest.mark.parametrize("kind", [gdjax.DiscreteGaussian, gdjax.SpectralGaussian])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from gdjax.scalespace.execution.chunks import (
     over_images,
     product_pixels,
 )
-from gdjax.scalespace.execution.routines import Routine, apart, select, vjp
+from gdjax.scalespace.execution.routines import Routine, apart, select
 from gdjax.scalespace.separable import filter_terms, sum_terms
 
 
@@ -32,7 +31,7 @@ def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.matmul(a, b, precision=HIGHEST)
 
 
-def _summed(a: jax.Array, b: jax.Array) -> jax.Array:
+def summed_products(a: jax.Array, b: jax.Array) -> jax.Array:
     """[B, M, R] times [B, R, N], summed over B, each image by itself.
 
     What a gradient sums over all pixels has few results. As one product it has work for
@@ -58,7 +57,7 @@ class _MixPixels(Routine):
         # No more values than the gradient: else one product has work for all.
         parts = (1, -1) if pixels is None or pixels < x.shape[-1] else (-1, pixels)
         maps, each = (y.reshape(*parts, y.shape[-1]) for y in (x, gradient))
-        in_kernel = _summed(maps.swapaxes(1, 2), each).astype(kernel.dtype)
+        in_kernel = summed_products(maps.swapaxes(1, 2), each).astype(kernel.dtype)
         return select((in_x, in_kernel), moved)
 
 
@@ -84,46 +83,6 @@ def mix_single(maps: Sequence[jax.Array], kernel: jax.Array) -> jax.Array:
 def mix_pixels(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`matmul` of maps [B, ..., C] and a kernel [C, C_out]."""
     return _MixPixels((("precision", HIGHEST),))(x, kernel)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Along(Routine):
-    axis: int
-
-    def plain(self, matrix, x):
-        y = jnp.tensordot(matrix, x, axes=(1, self.axis), precision=HIGHEST)
-        return jnp.moveaxis(y, 0, self.axis)
-
-    def cpu(self, matrix, x):
-        # The axis first, and all else in one axis: nothing is copied for one image.
-        lead, size = x.shape[: self.axis], x.shape[self.axis]
-        rest = x.shape[self.axis + 1 :]
-        first = _swap(x.reshape(-1, size, math.prod(rest)))
-        y = matmul(matrix, first.reshape(size, -1))
-        y = _swap(y.reshape(y.shape[0], -1, math.prod(rest)))
-        return y.reshape(*lead, -1, *rest)
-
-    def plain_backward(self, arrays, gradients, moved):
-        (matrix, x), (gradient,) = arrays, gradients
-        # The first axis is the images', unless it's this one.
-        if self.axis % x.ndim == 0 or known_size(x.shape[1:]) is None:
-            return vjp(self.on(False), arrays, gradients, moved)
-        first, each = (
-            jnp.moveaxis(y, self.axis, 1).reshape(y.shape[0], y.shape[self.axis], -1)
-            for y in (gradient, x)
-        )
-        in_matrix = _summed(first, each.swapaxes(1, 2))
-        return select((in_matrix, self.plain(matrix.T, gradient)), moved)
-
-
-@apart
-def _swap(x: jax.Array) -> jax.Array:
-    return jnp.swapaxes(x, 0, 1)
-
-
-def along_axis(matrix: jax.Array, x: jax.Array, *, axis: int) -> jax.Array:
-    """A matrix [m, n] along one axis: [..., n, ..., C] -> [..., m, ..., C]."""
-    return _Along(axis)(matrix, x)
 
 
 @dataclasses.dataclass(frozen=True)
