@@ -12,7 +12,7 @@ import numpy as np
 from gdjax.layers.module import Module
 from gdjax.scalespace.arrays import check_mask
 from gdjax.scalespace.checks import real_array, shown
-from gdjax.scalespace.execution.routines import kept_apart
+from gdjax.scalespace.execution.apart import kept_apart
 
 
 class SharedBatchNorm(Module):

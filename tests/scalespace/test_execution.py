@@ -15,9 +15,9 @@ from gdjax.scalespace import combine as combining, plain
 from gdjax.scalespace.derivatives import difference_stencils
 from gdjax.scalespace.execution import routines
 from gdjax.scalespace.execution.along import along_axes
+from gdjax.scalespace.execution.apart import kept_apart
 from gdjax.scalespace.execution.products import DifferenceProducts, mix_channels
 from gdjax.scalespace.execution.recompute import recomputed
-from gdjax.scalespace.execution.routines import kept_apart
 from gdjax.scalespace.stencil import combine
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from gdjax.scalespace.execution.apart import apart
 from gdjax.scalespace.execution.chunks import known_size
 from gdjax.scalespace.execution.products import HIGHEST, matmul, summed_products
-from gdjax.scalespace.execution.routines import Routine, apart, select, vjp
+from gdjax.scalespace.execution.routines import Routine, select, vjp
 
 
 def along_axis(matrix: jax.Array, x: jax.Array, *, axis: int) -> jax.Array:

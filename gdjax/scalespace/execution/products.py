@@ -14,12 +14,13 @@ from gdjax.scalespace.derivatives import (
     difference_reach,
     stencil_reach,
 )
+from gdjax.scalespace.execution.apart import apart
 from gdjax.scalespace.execution.chunks import (
     known_size,
     over_images,
     product_pixels,
 )
-from gdjax.scalespace.execution.routines import Routine, apart, select
+from gdjax.scalespace.execution.routines import Routine, select
 from gdjax.scalespace.separable import filter_terms, sum_terms
 
 
