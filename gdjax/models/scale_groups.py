@@ -177,17 +177,17 @@ def read_out(
             y = crop(y, full, [grid.centre for grid in own])
         return select(y, ndim=len(own))
 
-    each, order = [], []
+    found, order = [], []
     for group, y in zip(groups, outputs, strict=True):
         own = [grids[s] for s in group.channels]
         places = {tuple((grid.size, grid.centre) for grid in each) for each in own}
         if group.filled(-1) and len(places) == 1:
-            each.append(jax.vmap(functools.partial(selected, own=own[0]))(y))
+            found.append(jax.vmap(functools.partial(selected, own=own[0]))(y))
         else:
             pairs = zip(group.each(y), own, strict=True)
-            each.append(jnp.stack([selected(*pair) for pair in pairs]))
+            found.append(jnp.stack([selected(*pair) for pair in pairs]))
         order += group.channels
-    together = jnp.concatenate(each) if len(each) > 1 else each[0]
+    together = jnp.concatenate(found) if len(found) > 1 else found[0]
     if order != sorted(order):
         together = together[np.argsort(order)]
     return jnp.moveaxis(together, 0, -2)
