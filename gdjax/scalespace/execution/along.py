@@ -53,10 +53,12 @@ class _Along(Routine):
     def plain_backward(self, arrays, gradients, moved):
         (x, *matrices), (gradient,), axis = arrays, gradients, self.axes[0]
         # The first axis is the images', unless it's this one.
-        if len(matrices) > 1 or axis % x.ndim == 0 or known_size(x.shape[1:]) is None:
+        size = known_size(x.shape[1:])
+        if len(matrices) > 1 or axis % x.ndim == 0 or size is None:
             return vjp(self.on(False), arrays, gradients, moved)
+        rest = size // x.shape[axis]  # not -1: there may be no image
         first, each = (
-            jnp.moveaxis(y, axis, 1).reshape(y.shape[0], y.shape[axis], -1)
+            jnp.moveaxis(y, axis, 1).reshape(y.shape[0], y.shape[axis], rest)
             for y in (gradient, x)
         )
         in_matrix = summed_products(first, each.swapaxes(1, 2))
@@ -68,7 +70,7 @@ def _product(matrix: jax.Array, x: jax.Array, place: int) -> jax.Array:
     before, after = x.shape[:place], x.shape[place + 1 :]
     first = _swap(x.reshape(math.prod(before), x.shape[place], math.prod(after)))
     y = matmul(matrix, first.reshape(x.shape[place], -1))
-    return y.reshape(-1, *before, *after)
+    return y.reshape(matrix.shape[0], *before, *after)
 
 
 def _in_order(x: jax.Array, order: Sequence[int]) -> jax.Array:
