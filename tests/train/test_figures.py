@@ -31,7 +31,10 @@ CANDIDATE = types.SimpleNamespace(network=types.SimpleNamespace(model=MODEL))
 
 @pytest.fixture(params=["gaussdernet", "gaussderresnet"])
 def candidate(request):
-    model = FAMILIES[request.param](widths=(3, 4), sigmas=SIGMAS)
+    return random_candidate(FAMILIES[request.param](widths=(3, 4), sigmas=SIGMAS))
+
+
+def random_candidate(model):
     (trial,) = trials(Recipe(model=model))
     net = build(trial.recipe.model, "float32")
     variables = jax.jit(net.init)(jax.random.key(0), np.zeros((1, 12, 12, 1)))
@@ -48,6 +51,26 @@ def test_maps_of_every_image_and_channel_are_drawn(candidate):
     assert "class 3" in pictures[0].get_ylabel()
     assert sum(axes.get_xlabel() == "selected" for axes in pictures) == 2
     assert "last layer" in figure.get_suptitle()
+
+
+def test_maps_of_channels_on_grids_are_those_of_the_network_on_the_images_pixels():
+    """Enlarged, on the images' own pixels, and reduced."""
+    fields = {"sigmas": (0.7, 1.4, 2.8), "pyramid": 1.4, "enlarge": 1}
+    candidate = random_candidate(FAMILIES["gaussdernet"](widths=(3, 4), **fields))
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 1), np.uint8)
+    figure = insight.draw_maps(candidate, images, np.array([3, 5]))
+    pictures = [axes for axes in figure.axes if len(axes.images) == 2]
+    maps = [np.asarray(axes.images[1].get_array()) for axes in pictures]
+    assert [y.shape for y in maps] == [(12, 12)] * 6
+    _, aux = candidate.model.apply(candidate.variables, images.astype(np.float32) / 255)
+    wanted = np.asarray(aux["per_scale"])[[0, 1], :, [3, 5]]
+    # Scores are read out at the four centre pixels, in float32.
+    read_out = np.stack([y[5:7, 5:7].mean() for y in maps]).reshape(2, 3)
+    np.testing.assert_allclose(read_out[:, 1], wanted[:, 1], rtol=1e-4)
+    marked = [axes.get_xlabel() == "selected" for axes in pictures]
+    np.testing.assert_array_equal(
+        np.reshape(marked, (2, 3)).argmax(1), wanted.argmax(1)
+    )
 
 
 def test_maps_are_of_the_true_class_of_images_that_are_known(candidate):

@@ -106,8 +106,8 @@ def draw_maps(candidate: Candidate, images: np.ndarray, labels: np.ndarray) -> A
 
     from gdjax.plots.activation_maps import activation_maps
 
-    # The readout's windows would leave the centre pixel alone, a pyramid other grids.
-    model = candidate.model.clone(windowed=False, pyramid=None)
+    # The readout's windows would leave the centre pixel alone.
+    model = candidate.model.clone(windowed=False)
     preprocess = candidate.trial.recipe.preprocessing
     logits, aux = jax.jit(
         lambda v, x: model.apply(v, preprocess(as_floats(x)), maps=True)
