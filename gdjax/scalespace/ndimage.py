@@ -69,12 +69,15 @@ def gaussian_filter(
       The shape and dtype of `x`.
 
     Raises:
-      TypeError: if `x` holds integers (SciPy would round), `sigma` is no number, or is
-        traced and there is no `radius`, or another argument has a wrong type.
+      TypeError: if `x` holds integers (SciPy would round) or complex numbers, `sigma` is
+        no number, or is traced and there is no `radius`, or another argument has a
+        wrong type.
       ValueError: for an argument out of range, or not as many as there are axes.
 
-    A pixel that is NaN or infinite reaches no further than the kernels; inside
-    `jax.jit` and `jax.vmap`, where values are not known, the whole axis.
+    Where kernels meet a pixel that is NaN or infinite with a value other than 0 there
+    is NaN, and nowhere else (in SciPy wherever they have a value, and infinity of order
+    0 stays infinity); inside `jax.jit` and `jax.vmap`, where values are not known, on
+    the whole axis.
 
     gdjax; kernels as SciPy documents them.
     """
@@ -99,7 +102,10 @@ def gaussian_filter(
             raise ValueError(
                 f"`sigma={own}`: derivatives need at least {LEAST_SIGMA:g} px, or 0."
             )
-        if is_traced(own) or own > ALONE:
+        if is_traced(own):
+            # So written, NaN goes on.
+            x = jnp.where(own <= ALONE, x, _along(x, own, axis, n, MODES[rule], end))
+        elif own > ALONE:
             x = _along(x, own, axis, n, MODES[rule], end)
     return x
 

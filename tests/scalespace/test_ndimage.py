@@ -101,6 +101,20 @@ def test_bad_input(change, error, message):
         gdjax.gaussian_filter(given.pop("x"), **given)
 
 
+def test_axes_with_a_traced_0_are_left_alone(x64):
+    x = noise(9, 8)
+
+    @jax.jit
+    def run(sigma):
+        return gdjax.gaussian_filter(x, sigma, order=1, mode="wrap", radius=6)
+
+    expected = scipy.ndimage.gaussian_filter(x, (0, 1.2), order=1, mode="wrap", radius=6)
+    np.testing.assert_allclose(run(jnp.array([0.0, 1.2])), expected, atol=1e-13)
+    gradient = jax.grad(lambda s: (run(s) ** 2).sum())(jnp.array([0.0, 1.2]))
+    assert np.isfinite(gradient).all() and gradient[0] == 0
+    assert np.isnan(run(jnp.array([jnp.nan, 1.2]))).all()
+
+
 def test_a_traced_sigma_needs_a_radius():
     x = np.zeros((4, 4), np.float32)
     with pytest.raises(TypeError, match="give `radius`"):
