@@ -68,7 +68,9 @@ class ResidualBlock(Module):
     [gaussderresnet] (28)-(29), (33)-(34); separable: (53)-(55). Choice: the
     nonlinearity after the sum, as in [He et al. 2016]; the formulas are lost, and the
     text leans to the branch: secs. 3.1.3, "output from each convolution stage", and
-    3.2, "1 + correction". The biases are those of `GaussianDerivative`, one per output,
+    3.2, "1 + correction". Trained side by side both are right equally often
+    (benchmarks/results/gaussderresnet_fashion_mnist_small), and saved networks have the
+    sum. The biases are those of `GaussianDerivative`, one per output,
     and one per output of a projection.
     """
 

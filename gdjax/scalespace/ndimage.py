@@ -69,8 +69,8 @@ def gaussian_filter(
       The shape and dtype of `x`.
 
     Raises:
-      TypeError: if `x` holds integers (SciPy would round) or complex numbers, `sigma` is
-        no number, or is traced and there is no `radius`, or another argument has a
+      TypeError: if `x` holds integers (SciPy would round) or complex numbers, `sigma`
+        is no number, or is traced and there is no `radius`, or another argument has a
         wrong type.
       ValueError: for an argument out of range, or not as many as there are axes.
 

@@ -165,6 +165,7 @@ def njet_receptive_fields() -> Recipe:
 
     Plain U-Nets with 3 x 3, 4 x 4 and 5 x 5 filters and with four and five levels of
     half and a quarter the width. Otherwise as `njet_multi_scale_fashion_mnist`.
+    Choice: which filters and depths; the legend of Fig. 11 is lost in the text.
 
     Command: `gdjax-train njet_receptive_fields`. Writes receptive_fields.png (Fig. 11):
     mean IoU over parameters, and over the receptive field at the end of the encoder.
