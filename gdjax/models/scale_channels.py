@@ -381,7 +381,9 @@ class ScaleChannelNet(Module):
             batch = x.shape[0] if isinstance(x.shape[0], int) else 1
             map_bytes = x.dtype.itemsize * batch * math.prod(w.length for w in windows)
             widths = x.shape[-1], *self.widths, self.num_classes
-            check_memory(map_bytes, widths, enlarge=self.enlarge)
+            pairs = zip(grids, windows, strict=True)
+            matrices = 8 * sum(grid.image * window.length for grid, window in pairs)
+            check_memory(map_bytes, widths, enlarge=self.enlarge, matrix_bytes=matrices)
 
     def _pool(self, per_scale: jax.Array, train: bool):
         batch, channels, _ = per_scale.shape

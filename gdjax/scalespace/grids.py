@@ -178,26 +178,32 @@ def _tail(t: np.ndarray) -> np.ndarray:
 
 
 def check_memory(
-    map_bytes: int, widths: Sequence[int], *, enlarge: int, available: int | None = None
+    map_bytes: int,
+    widths: Sequence[int],
+    *,
+    enlarge: int,
+    matrix_bytes: int = 0,
+    available: int | None = None,
 ) -> None:
-    """Refuse maps that no memory can hold.
+    """Refuse maps, and the matrices that make them, that no memory can hold.
 
     Args:
       map_bytes: of one feature.
       widths: of the input and of all layers' outputs, one after the other.
       enlarge: what was asked for.
+      matrix_bytes: of the matrices that interpolate, for long axes much.
       available: bytes of the device; None: as it says.
 
     Raises:
       ValueError: with what it would take.
     """
-    needed = map_bytes * max(map(sum, itertools.pairwise(widths)))
+    needed = matrix_bytes + map_bytes * max(map(sum, itertools.pairwise(widths)))
     limit = _memory() if available is None else available
     if limit is not None and needed > limit:
         raise ValueError(
-            f"`enlarge={enlarge}` takes {needed / 2**30:,.1f} GiB for what a layer of"
-            f" one scale channel reads and writes, but there are {limit / 2**30:,.1f}"
-            " GiB: give less, or smaller images or batches."
+            f"`enlarge={enlarge}` takes {needed / 2**30:,.1f} GiB for interpolation and"
+            " for what a layer of one scale channel reads and writes, but there are"
+            f" {limit / 2**30:,.1f} GiB: give less, or smaller images or batches."
         )
 
 

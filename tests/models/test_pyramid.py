@@ -92,19 +92,24 @@ def test_maps_come_back_on_the_grid_of_the_images():
 
 
 @pytest.mark.parametrize(
-    ("family", "size", "activation"),
-    [(GaussDerNet, 9, nn.relu), (GaussDerResNet, 10, nn.silu)],
+    ("family", "shape", "activation"),
+    [
+        (GaussDerNet, (9, 9), nn.relu),
+        (GaussDerResNet, (10, 10), nn.silu),
+        (GaussDerNet, (11,), nn.silu),
+        (GaussDerNet, (4, 6, 5), nn.silu),
+    ],
 )
-def test_a_factor_of_two_is_an_identity_of_grids(family, size, activation):
+def test_a_factor_of_two_is_an_identity_of_grids(family, shape, activation):
     """At twice the scale, on an image enlarged twice, the same numbers."""
     fields = FIELDS | {"pyramid": 1.0, "activation": activation}
     net = family(
         **fields, enlarge=2, sigmas=(0.25, 0.5), padding="wrap", eps=None,
-        spatial_selection=spatial_max,
+        spatial_selection=spatial_max, ndim=len(shape),
     )  # fmt: skip
-    x = np.random.default_rng(0).standard_normal((2, size, size, 1)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal((2, *shape, 1)).astype(np.float32)
     large = x
-    for axis in (1, 2):
+    for axis, size in enumerate(shape, start=1):
         large = fourier_resample(large, 2 * size, axis=axis)
     variables = jax.jit(net.init)(jax.random.key(0), x)
     small = jax.jit(net.apply)(variables, x)[1]["per_scale"]
@@ -177,7 +182,9 @@ def test_impossible_pyramids_raise():
     with pytest.raises(ValueError, match="`enlarge=17` must be at most 16"):
         GaussDerNet(pyramid=1.0, enlarge=17)
     net = GaussDerNet(pyramid=2.0**14, enlarge=14, spatial_selection=spatial_max)
-    with pytest.raises(ValueError, match="`enlarge=14` takes .* GiB for what a layer"):
+    with pytest.raises(
+        ValueError, match="`enlarge=14` takes .* GiB for interp.* a layer"
+    ):
         jax.eval_shape(net.init, jax.random.key(0), blobs(24))
 
 

@@ -1,10 +1,12 @@
 """Grids that fit a scale: where their pixels lie, and what they show."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gdjax.metrics.enlargement import fourier_resample
+from gdjax.models import GaussDerNet
 from gdjax.scalespace.grids import (
     Grid,
     check_memory,
@@ -100,3 +102,9 @@ def test_what_no_memory_holds_is_refused():
     check_memory(2**28, (1, 2, 2), enlarge=1, available=2**31)
     with pytest.raises(ValueError, match="`enlarge=3` takes 4.0 GiB .* are 2.0 GiB"):
         check_memory(2**30, (1, 2, 2), enlarge=3, available=2**31)
+    # Axes of which the matrix that interpolates is what takes it.
+    net = GaussDerNet(
+        widths=(2,), sigmas=(0.7,), pyramid=1.4, enlarge=1, ndim=1, windowed=False
+    )
+    with pytest.raises(ValueError, match="`enlarge=1` takes 29,80.* GiB for interp"):
+        jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 1_414_214, 1)))
