@@ -44,7 +44,7 @@ SETTINGS: dict[tuple[str, str], tuple[tuple[Setting, ...], ...]] = {
         ),
     ),
     # [gaussderresnet] 6.2.3. Choice: separable networks with mean pooling have none,
-    # either, though A.2 names label smoothing for its networks, whatever the pooling.
+    # either, though A.2 names label smoothing for its networks.
     ("mean", "rescaled_stl10"): ((Setting("loss.label_smoothing", 0.1, 0.0),),),
     # [gaussderresnet] A.1: epochs of section 5, batches of 64, 128 and 64, whether
     # all channels are trained at once or after one.
